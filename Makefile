@@ -1,0 +1,53 @@
+# make run     the demonstration
+# make test    everything; as root the privileged behaviour too
+# make bench   what a call costs, beside sudo, doas and the peer
+# make fuzz    every fuzz target for FUZZTIME each
+# make install DESTDIR= PREFIX=/usr
+
+GO       ?= go
+PREFIX   ?= /usr
+DESTDIR  ?=
+VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+FUZZTIME ?= 30s
+
+# The privileged programs are static and pure Go: no dynamic loader, no name
+# service plug-ins, no C.
+STATIC  = CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)'
+ASROOT  = $(if $(filter 0,$(shell id -u)),,sudo)
+
+.PHONY: build run test bench fuzz lint install clean
+
+build:
+	$(STATIC) -o bin/ironwrap ./cmd/ironwrap
+	$(STATIC) -o bin/ironwrapctl ./cmd/ironwrapctl
+
+run: build
+	$(ASROOT) $(GO) run ./integration/demo
+
+test: build
+	$(GO) vet ./...
+	$(GO) test -count=1 -timeout 25m ./...
+
+bench: build
+	$(GO) test -run '^$$' -bench . -benchmem ./policy/... ./filters/...
+	$(ASROOT) $(GO) run ./integration/bench
+
+fuzz:
+	@for package in $$($(GO) list ./...); do \
+	    for target in $$($(GO) test -list '^Fuzz' $$package | grep '^Fuzz'); do \
+	        echo "== $$package $$target"; \
+	        $(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) $$package || exit 1; \
+	    done; \
+	done
+
+lint:
+	$(GO) run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.6.2 run
+
+install: build
+	install -D -m 0755 bin/ironwrap $(DESTDIR)$(PREFIX)/bin/ironwrap
+	install -D -m 0755 bin/ironwrapctl $(DESTDIR)$(PREFIX)/bin/ironwrapctl
+	install -d $(DESTDIR)$(PREFIX)/share/bash-completion/completions
+	bin/ironwrapctl completion bash > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/ironwrapctl
+
+clean:
+	rm -rf bin
