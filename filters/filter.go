@@ -1,0 +1,184 @@
+// Package filters holds oslo.rootwrap's filter classes: given the words of a
+// command, does a filter allow them, and what exactly does it allow.
+//
+// Matching is pure: what a filter has to know of the machine it asks a Machine.
+// The words given are never changed, and a Match carries everything that may be
+// executed. The zero Match is a refusal.
+package filters
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"unicode"
+)
+
+// Filter is one definition of a filters file.
+type Filter interface {
+	// Exec names the program that runs: an absolute path, or a name that is
+	// looked for in exec_dirs.
+	Exec() string
+	// RunAs names the user that the program runs as.
+	RunAs() string
+	// Match decides about argv, which has at least one word. It asks m about
+	// files and processes, and changes nothing.
+	Match(argv []Untrusted, m Machine) Match
+}
+
+// Match is a filter's answer. The zero Match is a refusal.
+type Match struct {
+	Matched bool
+	Why     Why // of a refusal
+
+	// Of a match: what may run. The engine puts the program's resolved path
+	// before Args.
+	Args   []Untrusted
+	Env    []Var
+	Nested int      // index in argv of a command that must match a filter of its own; 0 for none
+	Signal *Signal  // sent instead of executing anything; nil for none
+	Paths  []Pinned // the words of Args that were resolved to a file
+}
+
+// Var is one variable for the environment of the command.
+type Var struct{ Name, Value Untrusted }
+
+// Pinned is a word of Args that names a file which was checked.
+type Pinned struct {
+	Arg int // index in Args
+}
+
+// Signal is what a KillFilter allows: one signal to one process.
+type Signal struct {
+	Number  int
+	Process Process
+}
+
+// Machine is what filters may know of the machine that they run on.
+type Machine interface {
+	// Resolve returns the absolute path, free of symbolic links and dots, that
+	// path leads to when the user runAs follows it. Its last components need not
+	// exist.
+	Resolve(path Untrusted, runAs string) (Untrusted, error)
+	// Process looks up a process by its id.
+	Process(pid int) (Process, error)
+	// Programs lists the places at which a program may lie: name itself where
+	// it is absolute, else one in each of exec_dirs.
+	Programs(name string) []Program
+	// Stable returns nil when nobody but root can decide what path leads to.
+	Stable(path string) error
+	// Trusted returns nil when nobody but root can have written the file or
+	// directory at path.
+	Trusted(path Untrusted) error
+}
+
+// Process is a running process, held so that its id cannot come to mean another.
+type Process struct {
+	PID int
+	FD  int // pidfd_open(2); -1 in a process that only explains
+	// Exe is what /proc/PID/exe leads to, and Link the text of that link.
+	Exe  File
+	Link Untrusted
+	// SameRoot tells that the process has our root directory, so that Link
+	// means here what it means there.
+	SameRoot bool
+}
+
+// File identifies a file, and tells who can have made it.
+type File struct {
+	Dev, Ino uint64
+	Links    uint64 // st_nlink: 0 when no directory holds the file any more
+	UID      uint32
+	Mode     uint32 // permission bits
+}
+
+// Program is a place where a program may lie.
+type Program struct {
+	Path   string
+	Exists bool
+	File   File
+	DirDev uint64 // st_dev of the directory, existing or not the file
+}
+
+// Why tells why a filter did not match. Its parts are put together only when
+// somebody reads them: most refusals are never read.
+type Why struct {
+	format string
+	args   [2]any
+}
+
+// String returns the reason, lower case, on one line.
+func (w Why) String() string {
+	if w.format == "" {
+		return "not matched"
+	}
+	return fmt.Sprintf(w.format, w.args[:strings.Count(w.format, "%")]...)
+}
+
+// no is a refusal for a fixed reason.
+func no(reason string) Match { return Match{Why: Why{format: reason}} }
+
+// nof is a refusal whose reason names things; format takes one verb per arg, at
+// most two.
+func nof(format string, args ...any) Match {
+	w := Why{format: format}
+	copy(w.args[:], args)
+	return Match{Why: w}
+}
+
+// ErrUnknownClass tells that a definition names a class that is none of the
+// peer's. The peer skips such a line with a warning.
+var ErrUnknownClass = errors.New("unknown filter class")
+
+// constructors lists the classes. Each takes the fields after the class name.
+var constructors = map[string]func(f []string) (Filter, error){
+	"CommandFilter":        newCommand,
+	"RegExpFilter":         newRegExp,
+	"PathFilter":           newPath,
+	"EnvFilter":            newEnv,
+	"ReadFileFilter":       newReadFile,
+	"KillFilter":           newKill,
+	"IpFilter":             newIP,
+	"IpNetnsExecFilter":    newNetnsExec,
+	"ChainingRegExpFilter": newChainingRegExp,
+	"ChainingFilter":       newChaining,
+}
+
+// Fields splits a definition as the peer does: at each comma, white space
+// (Python's) cut from both ends. The first field is the class.
+func Fields(definition string) []string {
+	f := strings.Split(definition, ",")
+	for i := range f {
+		f[i] = strings.TrimFunc(f[i], pythonSpace)
+	}
+	return f
+}
+
+// New makes the filter that a definition describes, such as
+// "CommandFilter, /usr/bin/id, root". The error is ErrUnknownClass, or says what
+// the class needs.
+func New(definition string) (Filter, error) {
+	f := Fields(definition)
+	construct := constructors[f[0]]
+	if construct == nil {
+		return nil, fmt.Errorf("%w %q", ErrUnknownClass, f[0])
+	}
+	filter, err := construct(f[1:])
+	if err != nil {
+		return nil, fmt.Errorf("%s %w", f[0], err)
+	}
+	return filter, nil
+}
+
+// Chaining tells whether f only prefixes another command, which must match a
+// filter of its own that does not chain.
+func Chaining(f Filter) bool {
+	switch f.(type) {
+	case *netnsExec, *chainingRegExp, *chaining:
+		return true
+	}
+	return false
+}
+
+// pythonSpace is str.isspace, which counts the four information separators that
+// Go does not.
+func pythonSpace(r rune) bool { return unicode.IsSpace(r) || r >= 0x1c && r <= 0x1f }

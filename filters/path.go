@@ -1,0 +1,88 @@
+package filters
+
+import "strings"
+
+// pathFilter compares the words after the command with one constraint each:
+//
+//	pass        any word
+//	/some/dir   a path that leads to /some/dir or below it; with a slash at its
+//	            end, only below it
+//	other       that word exactly
+//
+// The command gets the resolved path, not the one that was typed.
+type pathFilter struct {
+	program
+	constraints []string
+}
+
+func newPath(f []string) (Filter, error) {
+	p, err := newProgram(f)
+	if err != nil {
+		return nil, err
+	}
+	return &pathFilter{p, f[2:]}, nil
+}
+
+func (p *pathFilter) Match(argv []Untrusted, m Machine) Match {
+	if !p.called(argv[0]) {
+		return nof("the command is not %s", p.exec)
+	}
+	words := argv[1:]
+	if len(words) != len(p.constraints) || len(words) == 0 {
+		return nof("%d arguments, not %d", len(words), len(p.constraints))
+	}
+	for i, c := range p.constraints {
+		if !absolute(c) && c != "pass" && c != string(words[i]) {
+			return nof("%s is not %q", words[i], c)
+		}
+	}
+	// Only now the paths: resolving them costs system calls.
+	out := Match{Matched: true, Args: append([]Untrusted(nil), words...)}
+	for i, c := range p.constraints {
+		if !absolute(c) {
+			continue
+		}
+		resolved, err := within(c, words[i], p.runAs, m)
+		if err != nil {
+			return nof("%v", err)
+		}
+		out.Args[i] = resolved
+		out.Paths = append(out.Paths, Pinned{Arg: i})
+	}
+	return out
+}
+
+type pathError struct {
+	word Untrusted
+	why  string
+}
+
+func (e *pathError) Error() string { return e.word.String() + " " + e.why }
+
+// within resolves word as the user runAs would follow it, and returns where it
+// leads to if that is below base. The comparison goes by whole components, so
+// that /images does not contain /images-evil.
+func within(base string, word Untrusted, runAs string, m Machine) (Untrusted, error) {
+	// A relative path means what the caller's working directory makes of it.
+	if !absolute(string(word)) {
+		return "", &pathError{word, "is not an absolute path"}
+	}
+	dir, err := m.Resolve(Untrusted(base), runAs)
+	if err != nil {
+		return "", err
+	}
+	resolved, err := m.Resolve(word, runAs)
+	if err != nil {
+		return "", err
+	}
+	if resolved == dir && !strings.HasSuffix(base, "/") {
+		return resolved, nil
+	}
+	below := strings.TrimSuffix(string(dir), "/") + "/"
+	if !strings.HasPrefix(string(resolved), below) || string(resolved) == below {
+		return "", &pathError{word, "does not lie below " + Untrusted(base).String()}
+	}
+	return resolved, nil
+}
+
+func absolute(path string) bool { return strings.HasPrefix(path, "/") }

@@ -1,0 +1,71 @@
+package filters
+
+// privsep is the filter that stands at the end of every policy without being
+// written there: oslo.privsep's helper, run as root. The peer accepts any
+// argument, and "--log-config-append FILE" alone is a root shell; here the
+// command line is the one that oslo.privsep builds, and no other.
+type privsep struct {
+	program
+	contexts map[string]bool
+	config   string // directory whose files the service may name
+}
+
+// Privsep returns the implicit filter. contexts are the dotted names that may be
+// asked for. Configuration files must lie below config, the directory of
+// rootwrap.conf, or be such that only root can have written them; with an empty
+// config only the latter.
+func Privsep(contexts []string, config string) Filter {
+	p := &privsep{program{"privsep-helper", "root"}, make(map[string]bool, len(contexts)), config}
+	for _, c := range contexts {
+		p.contexts[c] = true
+	}
+	return p
+}
+
+func (p *privsep) Match(argv []Untrusted, m Machine) Match {
+	if argv[0] != "privsep-helper" {
+		return no("the command is not privsep-helper")
+	}
+	words := argv[1:]
+	if len(words)%2 != 0 {
+		return no("not: privsep-helper [--config-file FILE]... --privsep_context NAME --privsep_sock_path PATH")
+	}
+	contexts, sockets := 0, 0
+	for i := 0; i < len(words); i += 2 {
+		option, value := words[i], words[i+1]
+		switch option {
+		case "--config-file", "--config-dir":
+			if err := p.trusted(value, m); err != nil {
+				return nof("%s %v", option, err)
+			}
+		case "--privsep_context":
+			if !p.contexts[string(value)] {
+				return nof("%s is not a known privsep context: add it to privsep_contexts in rootwrap.conf if a service needs it", value)
+			}
+			contexts++
+		case "--privsep_sock_path":
+			if !absolute(string(value)) {
+				return nof("socket path %s is not absolute", value)
+			}
+			sockets++
+		default:
+			return nof("option %s of privsep-helper is not allowed", option)
+		}
+	}
+	if contexts != 1 || sockets != 1 {
+		return no("privsep-helper needs one --privsep_context and one --privsep_sock_path")
+	}
+	return Match{Matched: true, Args: words}
+}
+
+func (p *privsep) trusted(file Untrusted, m Machine) error {
+	if p.config != "" {
+		if _, err := within(p.config+"/", file, "root", m); err == nil {
+			return nil
+		}
+	}
+	if !absolute(string(file)) {
+		return &pathError{file, "is not an absolute path"}
+	}
+	return m.Trusted(file)
+}

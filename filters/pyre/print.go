@@ -1,0 +1,217 @@
+package pyre
+
+import (
+	"strconv"
+	"unicode"
+)
+
+// endless is the width of what has no limit, and of what is wider than any
+// argument.
+const endless int64 = 1 << 31
+
+// width is how many characters n takes, at least and at most.
+func width(n *node) (lo, hi int64) {
+	switch n.op {
+	case opChar, opSet:
+		return 1, 1
+	case opConcat:
+		for i := range n.subs {
+			l, h := width(&n.subs[i])
+			lo, hi = min(lo+l, endless), min(hi+h, endless)
+		}
+	case opAlternate:
+		lo = endless
+		for i := range n.subs {
+			l, h := width(&n.subs[i])
+			lo, hi = min(lo, l), max(hi, h)
+		}
+	case opRepeat:
+		lo, hi = width(&n.subs[0])
+		lo = min(lo*int64(n.lo), endless)
+		switch {
+		case n.hi >= 0:
+			hi = min(hi*int64(n.hi), endless)
+		case hi > 0:
+			hi = endless
+		}
+	case opGroup:
+		return width(&n.subs[0])
+	case opRef:
+		return 0, endless
+	}
+	return lo, hi
+}
+
+// flat lists the pieces of n that follow one another.
+func flat(n *node, pieces []*node) []*node {
+	switch n.op {
+	case opConcat:
+		for i := range n.subs {
+			pieces = flat(&n.subs[i], pieces)
+		}
+		return pieces
+	case opGroup:
+		return flat(&n.subs[0], pieces)
+	}
+	return append(pieces, n)
+}
+
+// printer writes a tree in the syntax of Go's regexp, or else in that of
+// regexp2, which is .NET's. Every character that could mean something is
+// escaped, so nothing of the pattern's own text is ever read by an engine.
+type printer struct {
+	out     []byte
+	net     bool
+	refers  bool // number the groups: the pattern refers back
+	foreign bool // something was met that Go's regexp has no words for
+}
+
+// print writes n; last tells that n ends the expression, which need not match
+// up to the end of the argument.
+func (w *printer) print(n *node, last bool) {
+	switch n.op {
+	case opChar:
+		if s := (set{n.r, n.r}); !w.net && !s.uniform() {
+			w.foreign = true
+			return
+		}
+		w.char(n.r)
+	case opSet:
+		w.set(n.set)
+	case opConcat:
+		for i := range n.subs {
+			w.print(&n.subs[i], last && i == len(n.subs)-1)
+		}
+	case opAlternate:
+		w.text("(?:")
+		for i := range n.subs {
+			if i > 0 {
+				w.text("|")
+			}
+			w.print(&n.subs[i], last)
+		}
+		w.text(")")
+	case opRepeat:
+		switch n.subs[0].op {
+		case opChar, opSet, opAlternate, opGroup:
+			w.print(&n.subs[0], false)
+		default:
+			w.text("(?:")
+			w.print(&n.subs[0], false)
+			w.text(")")
+		}
+		w.count(n.lo, n.hi)
+	case opGroup:
+		if w.text("(?"); w.refers {
+			w.text("<g")
+			w.out = strconv.AppendInt(w.out, int64(n.group), 10)
+			w.text(">")
+		} else {
+			w.text(":")
+		}
+		w.print(&n.subs[0], last)
+		w.text(")")
+	case opRef:
+		w.foreign = true
+		w.text(`\k<g`)
+		w.out = strconv.AppendInt(w.out, int64(n.group), 10)
+		w.text(">")
+	case opLook:
+		w.foreign = true
+		w.text("(?")
+		if n.behind {
+			w.text("<")
+		}
+		if n.negate {
+			w.text("!")
+		} else {
+			w.text("=")
+		}
+		w.print(&n.subs[0], false)
+		w.text(")")
+	case opBegin:
+		w.text(`\A`)
+	case opEnd:
+		w.text(`\z`)
+	case opEndOrLF:
+		switch {
+		case w.net:
+			w.text(`(?=\n?\z)`)
+		case last:
+			w.text(`\n?\z`)
+		default:
+			w.foreign = true
+		}
+	case opLineBegin:
+		w.text("(?m:^)")
+	case opLineEnd:
+		w.text("(?m:$)")
+	case opBoundary:
+		w.text(`\b`)
+	}
+}
+
+func (w *printer) text(s string) { w.out = append(w.out, s...) }
+
+func (w *printer) count(lo, hi int) {
+	switch {
+	case lo == 0 && hi == 1:
+		w.text("?")
+		return
+	case lo == 0 && hi < 0:
+		w.text("*")
+		return
+	case lo == 1 && hi < 0:
+		w.text("+")
+		return
+	}
+	w.text("{")
+	w.out = strconv.AppendInt(w.out, int64(lo), 10)
+	if lo != hi {
+		w.text(",")
+	}
+	if lo != hi && hi >= 0 {
+		w.out = strconv.AppendInt(w.out, int64(hi), 10)
+	}
+	w.text("}")
+}
+
+func (w *printer) set(s set) {
+	switch {
+	case !w.net && !s.uniform():
+		w.foreign = true
+	case len(s) == 0 && w.net:
+		w.text("(?!)")
+	case len(s) == 0:
+		w.text(`[^\x{0}-\x{10FFFF}]`)
+	default:
+		w.text("[")
+		for i := 0; i < len(s); i += 2 {
+			if w.char(s[i]); s[i] == s[i+1] {
+				continue
+			}
+			w.text("-")
+			w.char(s[i+1])
+		}
+		w.text("]")
+	}
+}
+
+// char writes one character, for a class or outside of one.
+func (w *printer) char(r rune) {
+	switch {
+	case r < unicode.MaxASCII && asciiWord.has(r):
+		w.out = append(w.out, byte(r))
+	case !w.net:
+		w.text(`\x{`)
+		w.out = strconv.AppendInt(w.out, int64(r), 16)
+		w.text("}")
+	case r > 0xffff: // regexp2 has no escape for it
+		w.out = append(w.out, string(r)...)
+	default:
+		w.text(`\u`)
+		for shift := 12; shift >= 0; shift -= 4 {
+			w.out = append(w.out, "0123456789abcdef"[r>>shift&15])
+		}
+	}
+}

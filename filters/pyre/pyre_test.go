@@ -1,0 +1,3 @@
+package pyre
+var table []struct{pattern, arg string}
+var slices0 []string

@@ -1,0 +1,133 @@
+package filters
+
+import (
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+// Untrusted is a string from outside: a word of argv, an environment value, a
+// path, a piece of a file. It holds the bytes as they came, NUL excepted, and
+// never changes them; only printing is guarded. String, and with it every fmt
+// verb for strings, escapes what a terminal or a log would act upon
+// (CVE-2023-28486, CVE-2023-28487); Raw gives the bytes.
+type Untrusted string
+
+// Raw returns the bytes as they came.
+func (u Untrusted) Raw() string { return string(u) }
+
+// String returns u for a person: printable characters as they are, a backslash
+// doubled, everything else (control characters, bidirectional marks, bytes that
+// are not UTF-8) as a Go escape. It never holds a line break.
+func (u Untrusted) String() string { return escape(string(u), true) }
+
+// Prose is String for text of our own in which something foreign may have been
+// left as it was: a backslash stays one.
+func Prose(text string) string { return escape(text, false) }
+
+func escape(s string, backslash bool) string {
+	if plain(s) {
+		return s
+	}
+	var b strings.Builder
+	for i := 0; i < len(s); {
+		r, n := utf8.DecodeRuneInString(s[i:])
+		switch {
+		case r == utf8.RuneError && n == 1:
+			b.WriteString(`\x`)
+			b.WriteByte(hex[s[i]>>4])
+			b.WriteByte(hex[s[i]&15])
+		case r == '\\' && backslash:
+			b.WriteString(`\\`)
+		case strconv.IsPrint(r):
+			b.WriteString(s[i : i+n])
+		default:
+			q := strconv.QuoteRuneToASCII(r)
+			b.WriteString(q[1 : len(q)-1])
+		}
+		i += n
+	}
+	return b.String()
+}
+
+// Quote returns u as one unmistakable word: as it is where it holds nothing but
+// characters that need no quoting, else in double quotes with Go's escapes.
+func (u Untrusted) Quote() string {
+	s := string(u)
+	if s == "" {
+		return `""`
+	}
+	for i := 0; i < len(s); i++ {
+		c := s[i]
+		if c <= ' ' || c >= 0x7f || strings.IndexByte(`"'\$&|;<>()*?[]{}!#~`+"`", c) >= 0 {
+			return strconv.Quote(s)
+		}
+	}
+	return s
+}
+
+// MarshalJSON writes u as a JSON string from which the bytes can be had back: a
+// byte that is not UTF-8 becomes the lone surrogate U+DC00+byte, as Python's
+// surrogateescape (PEP 383) does and oslo.rootwrap's daemon expects.
+func (u Untrusted) MarshalJSON() ([]byte, error) {
+	s := string(u)
+	b := make([]byte, 0, len(s)+2)
+	b = append(b, '"')
+	for i := 0; i < len(s); {
+		r, n := utf8.DecodeRuneInString(s[i:])
+		switch {
+		case r == utf8.RuneError && n == 1:
+			b = append(b, `\udc`...)
+			b = append(b, hex[s[i]>>4], hex[s[i]&15])
+		case r == '"' || r == '\\':
+			b = append(b, '\\', byte(r))
+		case r < 0x20 || r == 0x7f:
+			b = append(b, `\u00`...)
+			b = append(b, hex[r>>4], hex[r&15])
+		case r == '\u2028' || r == '\u2029' || !strconv.IsPrint(r) && r < 0x10000:
+			b = append(b, '\\', 'u', hex[r>>12], hex[r>>8&15], hex[r>>4&15], hex[r&15])
+		default:
+			b = append(b, s[i:i+n]...)
+		}
+		i += n
+	}
+	return append(b, '"'), nil
+}
+
+// Words converts argv as the operating system gave it.
+func Words(argv []string) []Untrusted {
+	words := make([]Untrusted, len(argv))
+	for i, w := range argv {
+		words[i] = Untrusted(w)
+	}
+	return words
+}
+
+// Line returns words for a person, one blank between them, each escaped.
+func Line(words []Untrusted) string {
+	parts := make([]string, len(words))
+	for i, w := range words {
+		parts[i] = w.String()
+	}
+	return strings.Join(parts, " ")
+}
+
+// QuoteLine returns words as a line from which each word can be told apart.
+func QuoteLine(words []Untrusted) string {
+	parts := make([]string, len(words))
+	for i, w := range words {
+		parts[i] = w.Quote()
+	}
+	return strings.Join(parts, " ")
+}
+
+const hex = "0123456789abcdef"
+
+func plain(s string) bool {
+	for i := 0; i < len(s); i++ {
+		if c := s[i]; c < ' ' || c >= 0x7f || c == '\\' {
+			return false
+		}
+	}
+	return true
+}
