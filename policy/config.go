@@ -1,0 +1,209 @@
+package policy
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"ironwrap/filters"
+	"ironwrap/policy/inifile"
+)
+
+// Config is section [DEFAULT] of rootwrap.conf.
+type Config struct {
+	FiltersPath []string // absolute directories
+	ExecDirs    []string // absolute directories, those that exist
+
+	UseSyslog bool
+	Facility  int // syslog(3) facility, not yet shifted
+	Level     int // syslog(3) severity: records up to this number are written
+
+	DaemonTimeout int // seconds; 0 for ever
+	NoFile        int // soft RLIMIT_NOFILE of the command; 0 or less leaves the hard limit
+
+	AllowUsers, AllowGroups []string
+	PrivsepContexts         []string // besides the built-in ones
+	NoPrivsep               bool     // no implicit privsep-helper filter
+	EnvKeep                 []string
+	AuditRequired           bool
+	StrictPaths             bool
+	MaxChildren, MaxOutput  int // of the daemon; 0 for the default
+
+	filtersPathLine, execDirsLine int
+}
+
+// The search path of a rootwrap.conf without exec_dirs. The peer takes the
+// caller's PATH.
+const defaultExecDirs = "/usr/local/sbin,/usr/local/bin,/usr/sbin,/usr/bin,/sbin,/bin"
+
+// keys lists what [DEFAULT] may hold, the peer's keys first.
+var keys = map[string]func(c *Config, e inifile.Entry) error{
+	"filters_path": func(c *Config, e inifile.Entry) (err error) {
+		c.filtersPathLine = e.Line
+		c.FiltersPath, err = directories(e.Value)
+		return err
+	},
+	"exec_dirs": func(c *Config, e inifile.Entry) (err error) {
+		c.execDirsLine = e.Line
+		c.ExecDirs, err = directories(e.Value)
+		return err
+	},
+	"use_syslog":          func(c *Config, e inifile.Entry) (err error) { return boolean(e, &c.UseSyslog) },
+	"syslog_log_facility": func(c *Config, e inifile.Entry) (err error) { return facility(e, &c.Facility) },
+	"syslog_log_level":    func(c *Config, e inifile.Entry) (err error) { return level(e, &c.Level) },
+	"daemon_timeout":      func(c *Config, e inifile.Entry) (err error) { return integer(e, &c.DaemonTimeout) },
+	"rlimit_nofile":       func(c *Config, e inifile.Entry) (err error) { return integer(e, &c.NoFile) },
+
+	"allow_users":    func(c *Config, e inifile.Entry) (err error) { c.AllowUsers, err = names(e.Value); return err },
+	"allow_groups":   func(c *Config, e inifile.Entry) (err error) { c.AllowGroups, err = names(e.Value); return err },
+	"env_keep":       func(c *Config, e inifile.Entry) (err error) { c.EnvKeep, err = kept(e.Value); return err },
+	"audit_required": func(c *Config, e inifile.Entry) (err error) { return boolean(e, &c.AuditRequired) },
+	"strict_paths":   func(c *Config, e inifile.Entry) (err error) { return boolean(e, &c.StrictPaths) },
+	"max_children":   func(c *Config, e inifile.Entry) (err error) { return integer(e, &c.MaxChildren) },
+	"max_output":     func(c *Config, e inifile.Entry) (err error) { return integer(e, &c.MaxOutput) },
+	"privsep_contexts": func(c *Config, e inifile.Entry) (err error) {
+		if c.NoPrivsep = e.Value == "none"; c.NoPrivsep {
+			return nil
+		}
+		c.PrivsepContexts, err = names(e.Value)
+		return err
+	},
+}
+
+func parseConfig(path string, file *inifile.File) (Config, []Note, error) {
+	c := Config{Facility: facilities["syslog"], Level: levels["ERROR"], DaemonTimeout: 600, NoFile: 1024}
+	var notes []Note
+	for _, e := range file.Defaults() {
+		set := keys[e.Key]
+		if set == nil {
+			notes = append(notes, Note{Path: path, Line: e.Line, Text: fmt.Sprintf("unknown key %q", e.Key)})
+			continue
+		}
+		if err := set(&c, e); err != nil {
+			return Config{}, nil, fmt.Errorf("%s:%d: %s: %w", filters.Untrusted(path), e.Line, e.Key, err)
+		}
+	}
+	for _, s := range file.Sections() {
+		if isSandbox(s.Name) {
+			return Config{}, nil, fmt.Errorf("%s:%d: section [%s]: sandbox sections are not supported by this version", filters.Untrusted(path), s.Line, filters.Untrusted(s.Name))
+		}
+		notes = append(notes, Note{Path: path, Line: s.Line, Text: fmt.Sprintf("unknown section [%s]", filters.Untrusted(s.Name))})
+	}
+	if c.FiltersPath == nil {
+		return Config{}, nil, fmt.Errorf("%s: section [DEFAULT] has no filters_path", filters.Untrusted(path))
+	}
+	if c.ExecDirs == nil {
+		c.ExecDirs, _ = directories(defaultExecDirs)
+	}
+	return c, notes, nil
+}
+
+// directories reads a list of absolute paths. The peer keeps blanks and takes
+// what is relative from the caller's working directory.
+func directories(value string) ([]string, error) {
+	list := filters.Fields(value)
+	for i, dir := range list {
+		if !strings.HasPrefix(dir, "/") {
+			return nil, fmt.Errorf("%q is not an absolute path", dir)
+		}
+		if strings.Contains(dir, ":") {
+			return nil, fmt.Errorf("%q cannot stand in PATH: it holds a colon", dir)
+		}
+		list[i] = strings.TrimRight(dir, "/")
+		if list[i] == "" {
+			list[i] = "/"
+		}
+	}
+	return list, nil
+}
+
+// names reads a list of names that hold no white space.
+func names(value string) ([]string, error) {
+	list := filters.Fields(value)
+	for _, name := range list {
+		if name == "" || strings.ContainsAny(name, " \t\n=") {
+			return nil, fmt.Errorf("%q is not a name", name)
+		}
+	}
+	return list, nil
+}
+
+// kept reads names of variables that are copied from the caller. What makes a
+// program load or run something is refused: with it the caller would be root.
+func kept(value string) ([]string, error) {
+	list, err := names(value)
+	for _, name := range list {
+		if strings.HasPrefix(name, "LD_") || slices.Contains(neverKept, name) {
+			return nil, fmt.Errorf("%s would let the caller run a program of their own as root", name)
+		}
+	}
+	return list, err
+}
+
+// neverKept: the variables that glibc clears for setuid programs (ld.so(8)), and
+// those that make common interpreters and libraries load or run a file.
+var neverKept = []string{
+	"PATH", "HOME", "USER", "LOGNAME", "SHELL", "IFS", "ENV", "BASH_ENV", "BASH_FUNC", "SHELLOPTS", "BASHOPTS", "PS4", "CDPATH",
+	"GCONV_PATH", "GETCONF_DIR", "GLIBC_TUNABLES", "HOSTALIASES", "LOCALDOMAIN", "LOCPATH", "MALLOC_TRACE", "NIS_PATH",
+	"NLSPATH", "RESOLV_HOST_CONF", "RES_OPTIONS", "TMPDIR", "TZDIR",
+	"PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "PYTHONINSPECT", "PYTHONUSERBASE", "PERL5LIB", "PERLLIB", "PERL5OPT", "PERL5DB",
+	"RUBYLIB", "RUBYOPT", "NODE_OPTIONS", "NODE_PATH", "JAVA_TOOL_OPTIONS", "IP_LIB_DIR", "TC_LIB_DIR", "LVM_SYSTEM_DIR",
+	"EDITOR", "VISUAL", "PAGER", "LESSOPEN", "LESSCLOSE", "OPENSSL_CONF", "OPENSSL_MODULES", "OPENSSL_ENGINES", "TERMINFO", "TERMPATH",
+}
+
+// boolean reads what RawConfigParser.getboolean reads.
+func boolean(e inifile.Entry, to *bool) error {
+	switch strings.ToLower(e.Value) {
+	case "1", "yes", "true", "on":
+		*to = true
+	case "0", "no", "false", "off":
+		*to = false
+	default:
+		return fmt.Errorf("%q is not yes or no", e.Value)
+	}
+	return nil
+}
+
+func integer(e inifile.Entry, to *int) error {
+	n, err := strconv.ParseInt(e.Value, 10, 32)
+	if err != nil {
+		return fmt.Errorf("%q is not a number", e.Value)
+	}
+	*to = int(n)
+	return nil
+}
+
+func facility(e inifile.Entry, to *int) error {
+	name := e.Value
+	if constant, ok := strings.CutPrefix(name, "LOG_"); ok {
+		name = strings.ToLower(constant)
+	}
+	n, ok := facilities[name]
+	if !ok {
+		return fmt.Errorf("%q is not a syslog facility", e.Value)
+	}
+	*to = n
+	return nil
+}
+
+func level(e inifile.Entry, to *int) error {
+	n, ok := levels[strings.ToUpper(e.Value)]
+	if !ok {
+		return fmt.Errorf("%q is not a log level", e.Value)
+	}
+	*to = n
+	return nil
+}
+
+// facilities are those of syslog(3) under Python's names.
+var facilities = map[string]int{
+	"kern": 0, "user": 1, "mail": 2, "daemon": 3, "auth": 4, "syslog": 5, "lpr": 6, "news": 7, "uucp": 8, "cron": 9,
+	"authpriv": 10, "ftp": 11, "ntp": 12, "security": 13, "console": 14, "solaris-cron": 15,
+	"local0": 16, "local1": 17, "local2": 18, "local3": 19, "local4": 20, "local5": 21, "local6": 22, "local7": 23,
+}
+
+// levels are Python's, as the severities of syslog(3).
+var levels = map[string]int{
+	"CRITICAL": 2, "FATAL": 2, "ERROR": 3, "WARN": 4, "WARNING": 4, "INFO": 6, "DEBUG": 7, "NOTSET": 7,
+}

@@ -1,0 +1,155 @@
+package policy
+
+import (
+	"strings"
+
+	"ironwrap/filters"
+)
+
+// Verdict is what Decide came to. The zero Verdict denies, and the values lie so
+// far apart that no few flipped bits turn one into another (CVE-2023-42465).
+type Verdict uint32
+
+const (
+	Denied        Verdict = 0
+	NotExecutable Verdict = 0x3C5A_A596
+	Allowed       Verdict = 0xC3A5_5A69
+)
+
+// Machine is what deciding needs of the machine.
+type Machine interface {
+	filters.Machine
+	// Find returns the path of the program that name stands for, as the user
+	// runAs may execute it: name itself where it is absolute, else the first in
+	// exec_dirs.
+	Find(name, runAs string) (string, error)
+}
+
+// Request is one command that somebody wants run.
+type Request struct {
+	Argv    []filters.Untrusted
+	Machine Machine
+	Trace   bool // fill Decision.Steps
+}
+
+// Decision is the answer to a Request. When Verdict is Allowed it holds all that
+// may be done, and nothing else may.
+type Decision struct {
+	Verdict Verdict
+	Policy  *Policy
+	Filter  *Entry // that matched; nil when Denied
+	Leaf    *Entry // that the nested command matched; nil without one
+	Why     string // of NotExecutable
+
+	RunAs  string
+	Argv   []filters.Untrusted // Argv[0] is the absolute path of the program
+	Env    []filters.Var       // besides the fixed environment
+	Signal *filters.Signal     // to send instead of executing Argv
+
+	Steps []Step // with Request.Trace: the filters in the order they were asked
+}
+
+// Step is one filter that was asked.
+type Step struct {
+	Entry   *Entry
+	Matched bool
+	Why     string // of a refusal
+}
+
+// Decide asks the filters in their order; the first that matches, with a program
+// that is there, decides.
+func (p *Policy) Decide(req Request) Decision {
+	d := Decision{Policy: p}
+	if len(req.Argv) == 0 {
+		return d
+	}
+	var absent *Entry
+	var absentWhy string
+	for i := range p.Filters {
+		f := &p.Filters[i]
+		allowed, match, why := p.ask(f, req)
+		if req.Trace {
+			d.Steps = append(d.Steps, Step{f, allowed.Verdict == Allowed, why})
+		}
+		if allowed.Verdict == Allowed {
+			allowed.Steps = d.Steps
+			return allowed
+		}
+		if match && absent == nil {
+			absent, absentWhy = f, why
+		}
+	}
+	if absent != nil {
+		d.Verdict, d.Filter, d.Why = NotExecutable, absent, absentWhy
+	}
+	return d
+}
+
+// ask puts a request before one filter. match tells that the filter matched,
+// whether or not its program could be found.
+func (p *Policy) ask(f *Entry, req Request) (d Decision, match bool, why string) {
+	m := f.Match(req.Argv, req.Machine)
+	if !m.Matched {
+		if !req.Trace {
+			return Decision{}, false, ""
+		}
+		return Decision{}, false, m.Why.String()
+	}
+	d = Decision{Policy: p, Filter: f, RunAs: f.RunAs(), Env: m.Env, Signal: m.Signal}
+	words := m.Args
+	if m.Nested > 0 {
+		leaf := p.nested(f, req.Argv[m.Nested:], req.Machine)
+		if leaf.Verdict != Allowed {
+			return Decision{}, false, "no other filter with run-as " + f.RunAs() + " allows the nested command " + filters.Line(req.Argv[m.Nested:])
+		}
+		words = append(append([]filters.Untrusted(nil), req.Argv[1:m.Nested]...), leaf.Argv...)
+		d.Leaf, d.Env, d.Signal = leaf.Filter, leaf.Env, leaf.Signal
+	}
+	if d.Signal != nil {
+		// ironwrap sends it itself, so that no program is needed, nor the
+		// prefix of a chain: signals know no network namespaces.
+		d.Verdict, d.Argv = Allowed, req.Argv
+		return d, true, ""
+	}
+	program, err := req.Machine.Find(f.Exec(), f.RunAs())
+	if err != nil {
+		return Decision{}, true, err.Error()
+	}
+	d.Verdict, d.Argv = Allowed, append([]filters.Untrusted{filters.Untrusted(program)}, words...)
+	return d, true, ""
+}
+
+// nested decides about the command that a chaining filter prefixes. It must match
+// a filter that does not chain and has the same run-as. The program is always the
+// one that this filter resolves to: the peer compares the base name, and then
+// executes what was typed.
+func (p *Policy) nested(chain *Entry, argv []filters.Untrusted, m Machine) Decision {
+	typed := string(argv[0])
+	words := append([]filters.Untrusted(nil), argv...)
+	words[0] = filters.Untrusted(typed[strings.LastIndexByte(typed, '/')+1:])
+	for i := range p.Filters {
+		f := &p.Filters[i]
+		if f.RunAs() != chain.RunAs() || filters.Chaining(f.Filter) {
+			continue
+		}
+		match := f.Match(words, m)
+		if !match.Matched {
+			continue
+		}
+		program := f.Exec()
+		if match.Signal == nil {
+			var err error
+			if program, err = m.Find(f.Exec(), f.RunAs()); err != nil {
+				continue
+			}
+		}
+		if strings.Contains(typed, "/") && typed != program && typed != f.Exec() {
+			continue
+		}
+		return Decision{
+			Verdict: Allowed, Filter: f, Env: match.Env, Signal: match.Signal,
+			Argv: append([]filters.Untrusted{filters.Untrusted(program)}, match.Args...),
+		}
+	}
+	return Decision{}
+}

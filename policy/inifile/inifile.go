@@ -1,0 +1,205 @@
+// Package inifile reads the INI dialect of CPython's configparser.RawConfigParser
+// (3.11, text opened as UTF-8 with universal newlines), in which rootwrap.conf and
+// the *.filters files have been written since 2012.
+//
+// For every document the result is exactly CPython's or a refusal with file and
+// line; never a third thing. To that end each document is read twice: by a line
+// scanner that follows Python's rules and knows the line numbers (scan.go), and
+// by gopkg.in/ini.v1 (check.go). Where the two differ nobody is believed, and
+// the document is refused.
+//
+// The dialect is described in the "Supported INI File Structure" chapter of
+// https://docs.python.org/3.11/library/configparser.html. Interpolation of
+// %(name)s is not part of it: RawConfigParser has none.
+package inifile
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Mode says what a repetition means.
+type Mode int
+
+const (
+	// Strict refuses a repeated section and a repeated key, as
+	// RawConfigParser() does: for rootwrap.conf.
+	Strict Mode = iota
+	// Lenient merges repeated sections, and gives a repeated key its first
+	// position and its last value, as RawConfigParser(strict=False) does:
+	// for *.filters.
+	Lenient
+)
+
+// Limits that no deployed file comes near. They bound the time and memory that
+// a file can cost, so that anything beyond them is refused, not cut.
+const (
+	maxSize  = 16 << 20 // bytes of a document
+	maxLines = 256      // lines of one value: ini.v1 is quadratic in them
+)
+
+// Entry is one key of a section.
+type Entry struct {
+	Key   string // in lower case
+	Value string // continuation lines stripped and joined with "\n"; may be empty
+	Line  int    // of the key, from 1; of a repeated key, where the winning value stands
+}
+
+// Section is the header of a section.
+type Section struct {
+	Name string // as written, blanks and case included
+	Line int    // of the first header of that name, from 1
+}
+
+// File is a document that could be read. The zero File is an empty document.
+type File struct {
+	defaults section
+	sections []*section // by first appearance, without [DEFAULT]
+	byName   map[string]*section
+}
+
+// section holds the keys that stand under one name, in order of first appearance.
+type section struct {
+	Section
+	entries []Entry
+	at      map[string]int // key -> its place in entries
+}
+
+// defaultName is the section whose keys every other one inherits.
+const defaultName = "DEFAULT"
+
+// Parse reads the document data. The path is used for messages only. Any error
+// is an *Error.
+func Parse(path string, data []byte, mode Mode) (*File, error) {
+	doc, err := decode(path, data)
+	if err != nil {
+		return nil, err
+	}
+	s := scanner{path: path, mode: mode, file: &File{}, check: check{path: path}}
+	if err := s.scan(doc); err != nil {
+		return nil, err
+	}
+	return s.file, nil
+}
+
+// Sections lists the sections in order of first appearance. [DEFAULT] is not
+// among them.
+func (f *File) Sections() []Section {
+	list := make([]Section, len(f.sections))
+	for i, s := range f.sections {
+		list[i] = s.Section
+	}
+	return list
+}
+
+// Defaults lists the keys of [DEFAULT].
+func (f *File) Defaults() []Entry {
+	return slices.Clone(f.defaults.entries)
+}
+
+// Own lists the keys that stand in the section itself, without those it
+// inherits. It is empty if there is no such section.
+func (f *File) Own(name string) []Entry {
+	if s := f.find(name); s != nil {
+		return slices.Clone(s.entries)
+	}
+	return nil
+}
+
+// Items lists the keys of a section as RawConfigParser.items does: those of
+// [DEFAULT] first, with the section's own value where it has one, then the
+// section's other keys. It is false if there is no such section; [DEFAULT]
+// always exists.
+func (f *File) Items(name string) ([]Entry, bool) {
+	s := f.find(name)
+	if s == nil {
+		return nil, false
+	}
+	items := slices.Clone(f.defaults.entries)
+	for _, e := range s.entries {
+		if i, inherited := f.defaults.at[e.Key]; inherited {
+			items[i] = e
+		} else {
+			items = append(items, e)
+		}
+	}
+	return items, true
+}
+
+func (f *File) find(name string) *section {
+	if name == defaultName {
+		return &f.defaults
+	}
+	return f.byName[name]
+}
+
+// Error says why a document was refused.
+type Error struct {
+	Path string
+	Line int    // from 1
+	Why  string // one line, what it quotes is escaped
+}
+
+// Error is one line, PATH:LINE: WHY.
+func (e *Error) Error() string {
+	path := e.Path
+	if strings.ContainsFunc(path, func(r rune) bool { return !unicode.IsPrint(r) || r == utf8.RuneError }) {
+		path = strconv.QuoteToASCII(path)
+	}
+	return fmt.Sprintf("%s:%d: %s", path, e.Line, e.Why)
+}
+
+// decode does what open(path, encoding="utf-8") does before configparser sees
+// a line: it insists on UTF-8 and turns \r\n and \r into \n. A NUL byte and a
+// byte order mark are refused here, for a better message: the latter is to
+// CPython a line before the first section.
+func decode(path string, data []byte) (string, error) {
+	refuse := func(line int, why string) (string, error) {
+		return "", &Error{Path: path, Line: line, Why: why}
+	}
+	if len(data) > maxSize {
+		return refuse(1, fmt.Sprintf("%d bytes are too many for a configuration file, %d are allowed", len(data), maxSize))
+	}
+	doc := string(data)
+	if strings.Contains(doc, "\r") {
+		doc = strings.ReplaceAll(doc, "\r\n", "\n")
+		doc = strings.ReplaceAll(doc, "\r", "\n")
+	}
+	lineAt := func(offset int) int { return 1 + strings.Count(doc[:offset], "\n") }
+
+	if i := strings.IndexByte(doc, 0); i >= 0 {
+		return refuse(lineAt(i), "nul byte: this is not a text file")
+	}
+	if !utf8.ValidString(doc) {
+		i := 0
+		for {
+			r, size := utf8.DecodeRuneInString(doc[i:])
+			if r == utf8.RuneError && size == 1 {
+				break
+			}
+			i += size
+		}
+		return refuse(lineAt(i), fmt.Sprintf("byte 0x%02x is not valid utf-8: write the file in utf-8", doc[i]))
+	}
+	if strings.HasPrefix(doc, "\ufeff") {
+		return refuse(1, "byte order mark before the first section: write the file in utf-8 without it")
+	}
+	return doc, nil
+}
+
+// quote makes text from a file fit for a message: escaped, and not long.
+func quote(text string) string {
+	const most = 60
+	if len(text) <= most {
+		return strconv.QuoteToASCII(text)
+	}
+	end := most
+	for !utf8.RuneStart(text[end]) {
+		end--
+	}
+	return strconv.QuoteToASCII(text[:end]) + "..."
+}

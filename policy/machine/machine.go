@@ -1,0 +1,146 @@
+// Package machine is what the decision engine knows of the machine it runs on:
+// programs, paths as a user follows them, processes. Everything is looked at
+// through descriptors that stay open while it matters.
+package machine
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+
+	"golang.org/x/sys/unix"
+
+	"ironwrap/filters"
+	"ironwrap/policy/trust"
+)
+
+// Machine implements policy.Machine.
+type Machine struct {
+	execDirs []string
+	level    trust.Level
+}
+
+// New returns the machine with the search path of a policy. level says how far up
+// a program's path must be root's.
+func New(execDirs []string, level trust.Level) *Machine {
+	return &Machine{execDirs, level}
+}
+
+var errNotFound = errors.New("not found in exec_dirs")
+
+// Find returns where the program lies that name stands for. A program that
+// somebody else than root, or than the user it runs as, could have written is an
+// error, also where a later directory has another of the name.
+func (m *Machine) Find(name, runAs string) (string, error) {
+	if name[0] == '/' {
+		return name, m.usable(name, runAs)
+	}
+	for _, dir := range m.execDirs {
+		path := dir + "/" + name
+		err := m.usable(path, runAs)
+		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
+			continue
+		}
+		return path, err
+	}
+	return "", errNotFound
+}
+
+func (m *Machine) usable(path, runAs string) error {
+	owners := []uint32{0}
+	if runAs != "root" {
+		if u, err := lookup(runAs); err == nil {
+			owners = append(owners, u.UID)
+		}
+	}
+	_, err := trust.Executable(path, m.level, owners...)
+	return err
+}
+
+// Programs lists where a program may lie, whether or not it may be executed.
+func (m *Machine) Programs(name string) []filters.Program {
+	var list []filters.Program
+	if name[0] == '/' {
+		return add(list, name)
+	}
+	for _, dir := range m.execDirs {
+		list = add(list, dir+"/"+name)
+	}
+	return list
+}
+
+func add(list []filters.Program, path string) []filters.Program {
+	p := filters.Program{Path: path}
+	dir := path[:len(path)-len(base(path))]
+	var st unix.Stat_t
+	if unix.Stat(dir, &st) != nil {
+		return list
+	}
+	p.DirDev = st.Dev
+	if unix.Stat(path, &st) == nil {
+		p.Exists, p.File = true, file(&st)
+	}
+	return append(list, p)
+}
+
+func base(path string) string {
+	for i := len(path) - 1; i >= 0; i-- {
+		if path[i] == '/' {
+			return path[i+1:]
+		}
+	}
+	return path
+}
+
+func file(st *unix.Stat_t) filters.File {
+	return filters.File{Dev: st.Dev, Ino: st.Ino, Links: uint64(st.Nlink), UID: st.Uid, Mode: st.Mode & 0o7777}
+}
+
+// Stable returns nil when nobody but root can decide what path leads to.
+func (*Machine) Stable(path string) error { return trust.Stable(path) }
+
+// Trusted returns nil when nobody but root can have written what is at path.
+func (*Machine) Trusted(path filters.Untrusted) error {
+	var st unix.Stat_t
+	if err := unix.Stat(path.Raw(), &st); err == nil && st.Mode&unix.S_IFMT == unix.S_IFDIR {
+		d, err := trust.Dir(path.Raw(), trust.Parent)
+		if err == nil {
+			d.Close()
+		}
+		return err
+	}
+	_, err := trust.File(path.Raw(), trust.Parent)
+	return err
+}
+
+// procfs opens /proc, and makes sure that it is what it should be: anything else
+// mounted there could tell lies (CVE-2019-19921, CVE-2023-27561).
+func procfs() (int, error) {
+	fd, err := unix.Open("/proc", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return -1, fmt.Errorf("cannot open /proc: %w", err)
+	}
+	var st unix.Statfs_t
+	if err := unix.Fstatfs(fd, &st); err != nil || st.Type != unix.PROC_SUPER_MAGIC {
+		unix.Close(fd)
+		return -1, errors.New("/proc is not a proc file system: mount it")
+	}
+	return fd, nil
+}
+
+// readlink reads the link at path below the directory fd, or fd itself for "".
+func readlink(fd int, path string) (string, error) {
+	buf := make([]byte, unix.PathMax)
+	n, err := unix.Readlinkat(fd, path, buf)
+	if err != nil {
+		return "", err
+	}
+	if n == len(buf) {
+		return "", unix.ENAMETOOLONG
+	}
+	return string(buf[:n]), nil
+}
+
+// privileged tells whether the process can act as another user at all.
+func privileged() bool { return os.Geteuid() == 0 }

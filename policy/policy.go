@@ -1,0 +1,213 @@
+// Package policy reads rootwrap.conf and its filter files, and decides about
+// commands. Load and Decide are the only reader and the only decision engine:
+// the executor, the daemon and ironwrapctl all call them.
+package policy
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"strings"
+
+	"ironwrap/filters"
+	"ironwrap/policy/inifile"
+	"ironwrap/policy/trust"
+)
+
+// Policy is one rootwrap.conf with all filters it leads to.
+type Policy struct {
+	Config
+	Path    string  // of rootwrap.conf
+	Filters []Entry // in the order in which they are asked
+	Notes   []Note  // what was tolerated
+}
+
+// Entry is one filter with where it stands.
+type Entry struct {
+	filters.Filter
+	Name, Class string
+	File        string // empty for the implicit filter
+	Line        int
+}
+
+// Note is something in the configuration that was passed over.
+type Note struct {
+	Path    string
+	Line    int // 0 for the whole file
+	Text    string
+	Warning bool // the peer warns of it too, for every command
+}
+
+func (n Note) String() string {
+	if n.Line == 0 {
+		return n.Path + ": " + n.Text
+	}
+	return fmt.Sprintf("%s:%d: %s", n.Path, n.Line, n.Text)
+}
+
+// Load reads rootwrap.conf at path (absolute) and the filters it names. Each
+// file and directory must be such that nobody but root can have written it; up
+// to the root directory for trust.Ancestors. The error is one line that begins
+// with the path of the file at fault.
+func Load(path string, level trust.Level) (*Policy, error) {
+	if !filepath.IsAbs(path) {
+		return nil, fmt.Errorf("%s: the path of the configuration must be absolute", filters.Untrusted(path))
+	}
+	p := &Policy{Path: path}
+	file, err := read(path, level, inifile.Strict)
+	if err != nil {
+		return nil, err
+	}
+	if p.Config, p.Notes, err = parseConfig(path, file); err != nil {
+		return nil, err
+	}
+	if p.StrictPaths && level < trust.Ancestors {
+		level = trust.Ancestors
+		if _, err := trust.File(path, level); err != nil {
+			return nil, at(path, err)
+		}
+	}
+	if err := p.checkExecDirs(level); err != nil {
+		return nil, err
+	}
+	if err := p.loadFilters(level); err != nil {
+		return nil, err
+	}
+	if !p.NoPrivsep {
+		p.addPrivsep()
+	}
+	return p, nil
+}
+
+// read opens one file, checks who can have written it, and parses it.
+func read(path string, level trust.Level, mode inifile.Mode) (*inifile.File, error) {
+	data, err := trust.File(path, level)
+	if err != nil {
+		return nil, at(path, err)
+	}
+	return inifile.Parse(path, data, mode)
+}
+
+// at puts the path before an error that does not begin with it.
+func at(path string, err error) error {
+	return fmt.Errorf("%s: %w", filters.Untrusted(path), err)
+}
+
+// checkExecDirs leaves in ExecDirs the directories that exist: one that does not
+// may be made by somebody else while the command searches its PATH.
+func (p *Policy) checkExecDirs(level trust.Level) error {
+	var present []string
+	for _, dir := range p.ExecDirs {
+		d, err := trust.Dir(dir, level)
+		if errors.Is(err, fs.ErrNotExist) {
+			p.note(p.Path, p.execDirsLine, "exec_dirs: %s does not exist", filters.Untrusted(dir))
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("%s:%d: exec_dirs: %w", filters.Untrusted(p.Path), p.execDirsLine, err)
+		}
+		d.Close()
+		present = append(present, dir)
+	}
+	p.ExecDirs = present
+	return nil
+}
+
+func (p *Policy) loadFilters(level trust.Level) error {
+	found := false
+	for _, dir := range p.FiltersPath {
+		d, err := trust.Dir(dir, level)
+		if errors.Is(err, fs.ErrNotExist) {
+			p.note(p.Path, p.filtersPathLine, "filters_path: %s does not exist", filters.Untrusted(dir))
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("%s:%d: filters_path: %w", filters.Untrusted(p.Path), p.filtersPathLine, err)
+		}
+		found = true
+		err = p.loadDir(d, dir, level)
+		d.Close()
+		if err != nil {
+			return err
+		}
+	}
+	if !found {
+		return fmt.Errorf("%s:%d: filters_path: no such directory: %s", filters.Untrusted(p.Path), p.filtersPathLine,
+			filters.Untrusted(strings.Join(p.FiltersPath, ", ")))
+	}
+	return nil
+}
+
+// loadDir reads the *.filters files of one directory, in the order of their names.
+func (p *Policy) loadDir(d *trust.Directory, dir string, level trust.Level) error {
+	names, err := d.Names()
+	if err != nil {
+		return at(dir, err)
+	}
+	for _, name := range names {
+		path := dir + "/" + name
+		if strings.HasPrefix(name, ".") {
+			continue
+		}
+		if !strings.HasSuffix(name, ".filters") {
+			p.note(path, 0, "not read: its name does not end in .filters")
+			continue
+		}
+		data, err := d.File(name)
+		if err != nil {
+			return at(path, err)
+		}
+		file, err := inifile.Parse(path, data, inifile.Lenient)
+		if err != nil {
+			return err
+		}
+		if err := p.addFile(path, file); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// addFile adds the filters of one file.
+func (p *Policy) addFile(path string, file *inifile.File) error {
+	for _, s := range file.Sections() {
+		if isSandbox(s.Name) {
+			return fmt.Errorf("%s:%d: section [%s]: sandbox sections are not supported by this version", filters.Untrusted(path), s.Line, filters.Untrusted(s.Name))
+		}
+	}
+	items, ok := file.Items("Filters")
+	if !ok {
+		p.note(path, 0, "no section [Filters]")
+		return nil
+	}
+	for _, item := range items {
+		f, err := filters.New(item.Value)
+		if err != nil {
+			p.Notes = append(p.Notes, Note{path, item.Line,
+				fmt.Sprintf("skipping filter %s: %v", filters.Untrusted(item.Key), err), true})
+			continue
+		}
+		class, _, _ := strings.Cut(item.Value, ",")
+		p.Filters = append(p.Filters, Entry{Filter: f, Name: item.Key, Class: strings.TrimSpace(class), File: path, Line: item.Line})
+	}
+	return nil
+}
+
+// isSandbox tells the sections that the peer ignores and ironwrap must not.
+func isSandbox(section string) bool {
+	return section == "Sandbox" || strings.HasPrefix(section, "Sandbox:") || strings.HasPrefix(section, "Profile:")
+}
+
+func (p *Policy) addPrivsep() {
+	config := filepath.Dir(p.Path)
+	if p.StrictPaths {
+		config = ""
+	}
+	known := append(append([]string(nil), privsepContexts...), p.PrivsepContexts...)
+	p.Filters = append(p.Filters, Entry{Filter: filters.Privsep(known, config), Name: "privsep-helper", Class: "CommandFilter"})
+}
+
+func (p *Policy) note(path string, line int, format string, args ...any) {
+	p.Notes = append(p.Notes, Note{Path: path, Line: line, Text: fmt.Sprintf(format, args...)})
+}

@@ -1,0 +1,169 @@
+package trust
+
+import (
+	"fmt"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// checkDir returns nil when only root can put anything in the directory that
+// the walk has reached. The sticky bit does not help: it protects what is there,
+// not the names that are free.
+func (w *walk) checkDir(holds bool) error {
+	if w.checked {
+		return nil
+	}
+	var st unix.Stat_t
+	if err := fstat(w.dir, &st); err != nil {
+		return w.cannot("open", w.at, err)
+	}
+	what := "directory " + show(w.at)
+	if holds {
+		what = "its " + what
+	}
+	if err := w.check(what, w.at, w.dir, &st, nil); err != nil {
+		return err
+	}
+	w.checked = true
+	return nil
+}
+
+// checkObject returns nil when only root, or one of owners, can have written
+// the object.
+func (w *walk) checkObject(owners []uint32) error {
+	return w.check(w.its(""), w.object, w.fd, &w.st, owners)
+}
+
+func (w *walk) check(what, where string, fd int, st *unix.Stat_t, owners []uint32) error {
+	if st.Uid != 0 && !slices.Contains(owners, st.Uid) {
+		return w.distrust("%s is owned by uid %d, not root%s: run \"chown root %s\"", what, st.Uid, orOneOf(owners), shell(where))
+	}
+	if by := writers[st.Mode&0o022]; by != "" {
+		todo := fmt.Sprintf("run \"chmod go-w %s\"", shell(where))
+		if isType(st, unix.S_IFDIR) && st.Mode&unix.S_ISVTX != 0 { // such as /tmp: it is meant to be so
+			todo = "use a directory that only root can write to"
+		}
+		return w.distrust("%s is writable by %s (mode %04o): %s", what, by, st.Mode&0o7777, todo)
+	}
+	return w.checkDevice(what, fd, st)
+}
+
+var writers = map[uint32]string{0o020: "group", 0o002: "others", 0o022: "group and others"}
+
+// checkDevice returns nil unless the object is on a file system whose owners
+// and modes say nothing about who wrote a file.
+func (w *walk) checkDevice(what string, fd int, st *unix.Stat_t) error {
+	dev := uint64(st.Dev)
+	if dev == w.dev {
+		return nil
+	}
+	var sfs unix.Statfs_t
+	if _, err := retry(func() (int, error) { return 0, unix.Fstatfs(fd, &sfs) }); err != nil {
+		return w.cannot("open", w.path, err)
+	}
+	switch sfs.Type {
+	case unix.PROC_SUPER_MAGIC:
+		// /proc/PID/environ of a root process is root's, its words are not; the links
+		// in /proc/PID lead to whatever that process holds.
+		return w.distrust("%s is in a proc file system, where other processes decide what is read: name a file on disk", what)
+	case unix.FUSE_SUPER_MAGIC:
+		// The program that serves a FUSE file system says who owns what in it, and any
+		// user may mount one over a directory of his own, a service over its /etc/NAME
+		// (fusermount3(1); root looks into it where user_allow_other is set). Not so
+		// over /, which is FUSE in rootless containers.
+		var root unix.Stat_t
+		if _, err := retry(func() (int, error) { return 0, unix.Lstat("/", &root) }); err != nil {
+			return w.cannot("open", "/", err)
+		}
+		if uint64(root.Dev) != dev {
+			return w.distrust("%s is in a FUSE file system, whose owner decides what is read: copy it to a file system of root's", what)
+		}
+	}
+	w.dev = dev
+	return nil
+}
+
+func isType(st *unix.Stat_t, format uint32) bool { return st.Mode&unix.S_IFMT == format }
+
+// kind names the type of an object that is not a regular file (inode(7)).
+func kind(st *unix.Stat_t) string {
+	switch st.Mode & unix.S_IFMT {
+	case unix.S_IFDIR:
+		return "a directory"
+	case unix.S_IFIFO:
+		return "a FIFO"
+	case unix.S_IFSOCK:
+		return "a socket"
+	case unix.S_IFCHR, unix.S_IFBLK:
+		return "a device"
+	}
+	return "no file"
+}
+
+// distrust is the error for an object that somebody besides root has in hand.
+func (w *walk) distrust(format string, args ...any) error {
+	return fmt.Errorf("cannot trust %s: %s", show(w.path), fmt.Sprintf(format, args...))
+}
+
+// cannot is the error for a system call on the object at where. It wraps err.
+func (w *walk) cannot(do, where string, err error) error {
+	hint := ""
+	if err == unix.EACCES && unix.Geteuid() != 0 {
+		hint = ": run this as root"
+	}
+	if where == path.Clean(w.path) {
+		return fmt.Errorf("cannot %s %s: %w%s", do, show(w.path), err, hint)
+	}
+	return fmt.Errorf("cannot %s %s: %s: %w%s", do, show(w.path), show(where), err, hint)
+}
+
+// its begins a clause about the object, and names it if symbolic links led there.
+func (w *walk) its(verb string) string {
+	subject := "it"
+	if w.object != path.Clean(w.path) {
+		subject = "it leads to " + show(w.object) + ", which"
+	}
+	return strings.TrimRight(subject+" "+verb, " ")
+}
+
+func orOneOf(owners []uint32) string {
+	var s strings.Builder
+	for _, uid := range owners {
+		if uid != 0 {
+			fmt.Fprintf(&s, " or uid %d", uid)
+		}
+	}
+	return s.String()
+}
+
+// show makes a path fit for a message: as it is if every character of it can be
+// printed, else quoted. A path that is too long for the kernel is cut.
+func show(p string) string {
+	end := ""
+	if len(p) >= unix.PathMax {
+		p, end = p[:64], "..."
+	}
+	if q := strconv.Quote(p); q[1:len(q)-1] != p {
+		return q + end
+	}
+	return p + end
+}
+
+// shell makes a path fit for a command line: as it is if no character of it
+// means anything to a shell, else quoted, with $'...' (bash, ksh, zsh) if need be.
+func shell(p string) string {
+	odd := func(r rune) bool {
+		return !strings.ContainsRune("/._-+@%:,=0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz", r)
+	}
+	if strings.IndexFunc(p, odd) < 0 {
+		return p
+	}
+	if q := strconv.Quote(p); q[1:len(q)-1] != p {
+		return "$'" + strings.ReplaceAll(q[1:len(q)-1], "'", `\'`) + "'"
+	}
+	return "'" + strings.ReplaceAll(p, "'", `'\''`) + "'"
+}

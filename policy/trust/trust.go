@@ -1,0 +1,260 @@
+// Package trust opens files and directories that only root can have written.
+//
+// Every check is made on an open descriptor, and what is read afterwards comes
+// from that descriptor: a name is never looked up twice. What counts is owner
+// and mode. A POSIX ACL needs no look of its own: while a file has one, the
+// group bits of its mode show the ACL's mask (acl(5)), so an entry that lets
+// anybody write makes the file look writable by group.
+//
+// What cannot be seen here: a descriptor that somebody opened for writing before
+// the file became root's, whose words root wrote down, and whether a disk or a
+// server that root mounted tells the truth.
+package trust
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// Level says how far up the path ownership is demanded. A Level that is neither
+// of the two counts as Ancestors.
+type Level int
+
+const (
+	// Parent demands it of the object, of the directory that really holds it,
+	// and of each directory that holds a symbolic link followed on the way. Who
+	// owns a directory further up can put another object in its place, but only
+	// one that root wrote: good enough where root names the path (sudo).
+	Parent Level = iota + 1
+
+	// Ancestors demands it of every directory passed, from / down: nobody but
+	// root decides what the path leads to (strict_paths, setuid).
+	Ancestors
+)
+
+// MaxSize is the size in bytes up to which File reads a file.
+const MaxSize = 16 << 20
+
+// File returns the contents of the regular file at path, which must be absolute.
+//
+// All errors of this package are one line that names the path and the object at
+// fault. They satisfy errors.Is with fs.ErrNotExist when the object or a
+// directory above it is missing, and with fs.ErrPermission when the kernel did
+// not let us look (EACCES); an object that is there but that somebody besides
+// root can have written satisfies neither.
+func File(path string, lvl Level) ([]byte, error) {
+	w, err := find(path, lvl, false)
+	if err != nil {
+		return nil, err
+	}
+	defer w.close()
+	return w.read()
+}
+
+// ID tells which file Executable found.
+type ID struct {
+	Path     string // absolute and without symbolic links, as it was while we looked
+	Dev, Ino uint64 // as in stat(2): which file it is, whatever path leads to it later
+	Mode     uint32 // permission, set-id and sticky bits: 07777 of st_mode
+}
+
+// Executable identifies the program at path (absolute) without opening it: a
+// regular file with an execute bit, owned by root or one of owners, not writable
+// by group or others. The directory that holds it must be root's whatever owners
+// says. A file that execve(2) would refuse, because it is not a regular file or
+// has no execute bit, gives an error that satisfies fs.ErrPermission.
+func Executable(path string, lvl Level, owners ...uint32) (ID, error) {
+	w, err := find(path, lvl, false)
+	if err != nil {
+		return ID{}, err
+	}
+	defer w.close()
+	return w.executable(owners)
+}
+
+// Stable returns nil when nobody but root decides what path (absolute) leads to:
+// every directory and symbolic link on the way is root's and writable by nobody
+// else. The object itself may be anybody's, and of any type, but must exist. A
+// path into a proc file system is never stable: the process decides.
+func Stable(path string) error {
+	w, err := find(path, Ancestors, false)
+	if err != nil {
+		return err
+	}
+	w.close()
+	return nil
+}
+
+// Directory is an open directory that only root can have written. Its entries
+// are looked up in this very directory, whatever its path leads to by then.
+type Directory struct {
+	fd   int    // O_PATH
+	path string // as the caller named it
+	real string // the same without symbolic links
+	lvl  Level
+	dev  uint64
+}
+
+// Dir opens the directory at path, which must be absolute. The caller closes it.
+func Dir(path string, lvl Level) (*Directory, error) {
+	w, err := find(path, lvl, true)
+	if err != nil {
+		return nil, err
+	}
+	defer w.close()
+	if err := w.checkObject(nil); err != nil {
+		return nil, err
+	}
+	d := &Directory{fd: w.fd, path: strings.TrimRight(path, "/"), real: w.object, lvl: lvl, dev: w.dev}
+	w.fd = -1
+	return d, nil
+}
+
+// Close releases the descriptor. The Directory cannot be used afterwards.
+func (d *Directory) Close() {
+	unix.Close(d.fd)
+	d.fd = -1
+}
+
+// Names returns the names of the entries, sorted byte by byte, without "." and
+// "..". They are bytes as the file system has them.
+func (d *Directory) Names() ([]string, error) {
+	fd, err := openat(d.fd, ".", unix.O_RDONLY|unix.O_DIRECTORY)
+	if err != nil {
+		return nil, fmt.Errorf("cannot list %s: %w", show(d.path), err)
+	}
+	defer unix.Close(fd)
+	var names []string
+	buf := make([]byte, 16<<10)
+	for {
+		n, err := retry(func() (int, error) { return unix.ReadDirent(fd, buf) })
+		if err != nil {
+			return nil, fmt.Errorf("cannot list %s: %w", show(d.path), err)
+		}
+		if n == 0 {
+			slices.Sort(names)
+			return names, nil
+		}
+		_, _, names = unix.ParseDirent(buf[:n], -1, names)
+	}
+}
+
+// File is like the function File for the entry of that name, with the level the
+// directory was opened with.
+func (d *Directory) File(name string) ([]byte, error) {
+	w, err := d.find(name)
+	if err != nil {
+		return nil, err
+	}
+	defer w.close()
+	return w.read()
+}
+
+// Executable is like the function Executable for the entry of that name, with
+// the level the directory was opened with.
+func (d *Directory) Executable(name string, owners ...uint32) (ID, error) {
+	w, err := d.find(name)
+	if err != nil {
+		return ID{}, err
+	}
+	defer w.close()
+	return w.executable(owners)
+}
+
+// read returns the contents of the object that the walk has found.
+func (w *walk) read() ([]byte, error) {
+	if !isType(&w.st, unix.S_IFREG) {
+		return nil, fmt.Errorf("cannot read %s: %s %s, not a regular file", show(w.path), w.its("is"), kind(&w.st))
+	}
+
+	// An O_PATH descriptor cannot be read, and there is no way from it to one that
+	// can without /proc. So the name is opened in the same directory, in a way
+	// that waits for nothing (a FIFO's writer, a lease), and must still be the same
+	// file.
+	fd, err := openat(w.dir, w.name, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_NOCTTY)
+	if err != nil {
+		return nil, w.cannot("open", w.object, err)
+	}
+	defer unix.Close(fd)
+	found := w.st
+	if err := fstat(fd, &w.st); err != nil {
+		return nil, w.cannot("open", w.object, err)
+	}
+	if w.st.Dev != found.Dev || w.st.Ino != found.Ino {
+		return nil, w.distrust("it was replaced by another file while it was being opened: try again")
+	}
+	if err := w.checkObject(nil); err != nil {
+		return nil, err
+	}
+
+	if w.st.Size > MaxSize {
+		return nil, w.tooBig()
+	}
+	data := make([]byte, 0, w.st.Size+1) // one more, to meet the end without growing
+	for {
+		n, err := retry(func() (int, error) { return unix.Read(fd, data[len(data):cap(data)]) })
+		if err != nil {
+			return nil, w.cannot("read", w.object, err)
+		}
+		if n == 0 {
+			return data, nil
+		}
+		if data = data[:len(data)+n]; len(data) > MaxSize {
+			return nil, w.tooBig()
+		}
+		data = slices.Grow(data, 1)
+	}
+}
+
+func (w *walk) tooBig() error {
+	return fmt.Errorf("cannot read %s: %s larger than %d MiB", show(w.path), w.its("is"), MaxSize>>20)
+}
+
+// executable identifies the object that the walk has found.
+func (w *walk) executable(owners []uint32) (ID, error) {
+	if !isType(&w.st, unix.S_IFREG) {
+		return ID{}, fmt.Errorf("cannot execute %s: %w: %s %s, not a regular file", show(w.path), unix.EACCES, w.its("is"), kind(&w.st))
+	}
+	if err := w.checkObject(owners); err != nil {
+		return ID{}, err
+	}
+	mode := w.st.Mode & 0o7777
+	if mode&0o111 == 0 {
+		return ID{}, fmt.Errorf("cannot execute %s: %w: %s not executable (mode %04o): run \"chmod a+x %s\"",
+			show(w.path), unix.EACCES, w.its("is"), mode, shell(w.object))
+	}
+	return ID{Path: w.object, Dev: uint64(w.st.Dev), Ino: w.st.Ino, Mode: mode}, nil
+}
+
+// find looks up one entry of the directory.
+func (d *Directory) find(name string) (*walk, error) {
+	path := d.path + "/" + name
+	if name == "" || name == "." || name == ".." || strings.ContainsAny(name, "/\x00") {
+		return nil, fmt.Errorf("cannot open %s: its last part is not the name of a directory entry", show(path))
+	}
+	w := &walk{path: path, lvl: d.lvl, start: d.fd, dir: d.fd, at: d.real, fd: -1, dev: d.dev}
+	return w.run([]string{name}, false)
+}
+
+// find walks to the object at path; with wantDir it must be a directory.
+func find(path string, lvl Level, wantDir bool) (*walk, error) {
+	switch {
+	case path == "":
+		return nil, errors.New("cannot open a file without a name: give its absolute path")
+	case strings.Contains(path, "\x00"):
+		return nil, fmt.Errorf("cannot open %s: a path cannot hold a NUL byte", show(path))
+	case path[0] != '/':
+		return nil, fmt.Errorf("cannot open %s: not an absolute path: begin it with /", show(path))
+	case len(path) >= unix.PathMax:
+		return nil, fmt.Errorf("cannot open %s: %w", show(path), unix.ENAMETOOLONG)
+	}
+	w := &walk{path: path, lvl: lvl, start: -1, dir: -1, fd: -1}
+	if err := w.fromRoot(); err != nil {
+		return nil, err
+	}
+	return w.run(components(path), wantDir)
+}
