@@ -1,0 +1,138 @@
+// Command ironwrap runs one command with the rights that oslo.rootwrap's
+// configuration gives it: it decides, drops to the run-as user, and becomes the
+// command.
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path"
+	"runtime/debug"
+
+	"ironwrap/exec"
+	"ironwrap/exec/audit"
+	"ironwrap/filters"
+	"ironwrap/policy"
+	"ironwrap/policy/machine"
+	"ironwrap/policy/trust"
+)
+
+// Exit statuses, the peer's. A command that ran has its own.
+const (
+	notExecutable = 96
+	badConfig     = 97
+	noCommand     = 98
+	unauthorized  = 99
+)
+
+const usage = `usage: ironwrap CONFIG COMMAND [ARGUMENT...]
+
+Runs COMMAND as the filters that CONFIG (a rootwrap.conf) leads to allow it.
+It must be run as root, in most cases through sudo.
+
+exit status: the command's own, or
+  96  a filter matched, but its program cannot be executed
+  97  the configuration cannot be used or trusted
+  98  no command was given
+  99  no filter matched
+`
+
+// version is set by the build.
+var version = "unknown"
+
+func main() {
+	// The process lives for a millisecond: collecting garbage would be most of
+	// its work.
+	debug.SetGCPercent(-1)
+	debug.SetMemoryLimit(256 << 20)
+	os.Exit(run(os.Args))
+}
+
+func run(argv []string) (status int) {
+	defer func() {
+		if bug := recover(); bug != nil {
+			status = fail("ironwrap", badConfig, "internal error, nothing was executed: %v", bug)
+		}
+	}()
+	if len(argv) == 0 {
+		argv = []string{"ironwrap"}
+	}
+	name := path.Base(argv[0])
+	if len(argv) == 2 && argv[1] == "--version" {
+		fmt.Println("ironwrap", version)
+		return 0
+	}
+	if len(argv) == 2 && argv[1] == "--help" {
+		fmt.Print(usage)
+		return 0
+	}
+
+	caller, err := exec.Take()
+	if err != nil {
+		return fail(name, badConfig, "%v", err)
+	}
+	if len(argv) < 3 {
+		return fail(name, noCommand, "No command specified")
+	}
+	config, words := argv[1], filters.Words(argv[2:])
+
+	level := trust.Parent
+	if caller.Setuid() {
+		level = trust.Ancestors
+		if err := exec.FixedConfig(config); err != nil {
+			return fail(name, badConfig, "Incorrect configuration file: %v", err)
+		}
+	}
+	p, err := policy.Load(config, level)
+	if err != nil {
+		return fail(name, badConfig, "Incorrect configuration file: %v", err)
+	}
+	log := audit.New(name, p, caller)
+	if err := caller.MayCall(p); err != nil {
+		log.Refused(words, err.Error())
+		return fail(name, unauthorized, "%v", err)
+	}
+	log.Warnings()
+
+	d := p.Decide(policy.Request{Argv: words, Machine: machine.New(p.ExecDirs, level)})
+	switch d.Verdict {
+	case policy.Allowed:
+	case policy.NotExecutable:
+		log.Refused(words, "Executable not found")
+		return fail(name, notExecutable, "Executable not found: %s (filter match = %s): %s",
+			filters.Untrusted(d.Filter.Exec()), filters.Untrusted(d.Filter.Name), d.Why)
+	default:
+		log.Refused(words, "Unauthorized command")
+		return fail(name, unauthorized, "Unauthorized command: %s (no filter matched); ironwrapctl explain tells why", filters.Line(words))
+	}
+
+	plan, err := exec.NewPlan(d, caller)
+	if err != nil {
+		log.Refused(words, err.Error())
+		return fail(name, badConfig, "%v", err)
+	}
+	if err := log.Executing(d); err != nil {
+		return fail(name, badConfig, "%v", err)
+	}
+
+	err = exec.Replace(plan)
+
+	var program *exec.ExecError
+	var signal *exec.SignalError
+	switch {
+	case errors.As(err, &program):
+		return fail(name, notExecutable, "Executable not found: %s (filter match = %s): %v",
+			program.Path, filters.Untrusted(d.Filter.Name), program.Err)
+	case errors.As(err, &signal):
+		return fail(name, 1, "%v", err)
+	default:
+		return fail(name, badConfig, "%v", err)
+	}
+}
+
+// fail prints one line and returns the exit status.
+func fail(name string, status int, format string, args ...any) int {
+	fmt.Fprintf(os.Stderr, "%s: %s\n", filters.Untrusted(name), filters.Prose(fmt.Sprintf(format, args...)))
+	return status
+}

@@ -1,0 +1,91 @@
+// Package audit writes one record per decision to the system log, in the words
+// of the peer's, with what they leave out: who really called, and which line of
+// which file allowed it.
+package audit
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"ironwrap/filters"
+)
+
+// Severities of syslog(3).
+const (
+	Error   = 3
+	Warning = 4
+	Info    = 6
+)
+
+// Socket is where records go: a datagram or stream socket, syslog(3).
+var Socket = "/dev/log"
+
+// maxRecord is the longest record in bytes. rsyslogd cuts at 8 kB by default, and
+// a datagram that is longer than the socket's buffer is lost whole.
+const maxRecord = 7 << 10
+
+// Send writes one record, with the priority of syslog(3) (facility and severity)
+// and the tag before it. It takes at most two seconds. The record holds no time:
+// the system log adds its own, in its own time zone.
+func Send(priority int, tag, text string) error {
+	if len(text) > maxRecord {
+		text = strings.ToValidUTF8(text[:maxRecord], "") + "..."
+	}
+	record := fmt.Sprintf("<%d>%s: %s", priority, tag, text)
+	err := send(unix.SOCK_DGRAM, record)
+	if err == unix.EPROTOTYPE {
+		err = send(unix.SOCK_STREAM, record+"\x00")
+	}
+	if err != nil {
+		return fmt.Errorf("cannot write to the system log at %s: %w", Socket, err)
+	}
+	return nil
+}
+
+func send(kind int, record string) error {
+	fd, err := unix.Socket(unix.AF_UNIX, kind|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	if err := unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_SNDTIMEO, &unix.Timeval{Sec: 2}); err != nil {
+		return err
+	}
+	if err := unix.Connect(fd, &unix.SockaddrUnix{Name: Socket}); err != nil {
+		return err
+	}
+	n, err := unix.SendmsgN(fd, []byte(record), nil, nil, unix.MSG_NOSIGNAL)
+	if err == nil && n != len(record) {
+		err = unix.EMSGSIZE
+	}
+	return err
+}
+
+// maxWords is the length in bytes from which on argv is cut in a record.
+const maxWords = 4 << 10
+
+// Words quotes argv for a record. What is too long is cut; then the number of the
+// words, their length in bytes and the SHA-256 of the whole (each word followed
+// by a NUL byte) stand behind it.
+func Words(argv []filters.Untrusted) string {
+	total := 0
+	for _, w := range argv {
+		total += len(w) + 1
+	}
+	if total <= maxWords {
+		return filters.QuoteLine(argv)
+	}
+	var b strings.Builder
+	sum := sha256.New()
+	for _, w := range argv {
+		sum.Write([]byte(w))
+		sum.Write([]byte{0})
+		if room := maxWords - b.Len(); room > 0 {
+			b.WriteString(w[:min(len(w), room)].Quote() + " ")
+		}
+	}
+	return fmt.Sprintf("%s... (cut: %d words, %d bytes, sha256 %x)", b.String(), len(argv), total, sum.Sum(nil))
+}

@@ -1,0 +1,96 @@
+package exec
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"ironwrap/filters"
+	"ironwrap/sandbox"
+)
+
+// Caller is who wants the command run, as far as the kernel and sudo say.
+type Caller struct {
+	UID     int                 // real user id
+	GID     int                 // real group id
+	Groups  []int               // supplementary groups
+	SudoUID int                 // SUDO_UID, believed only when the real user is root; -1 for none
+	LoginID int                 // /proc/self/loginuid (pam_loginuid(8)); -1 for none
+	Dir     filters.Untrusted   // working directory
+	Env     []filters.Untrusted // the environment that the caller gave
+}
+
+// Take learns who the caller is, and takes the process out of their hands. From
+// here on the environment is empty, so that nothing acts upon it by accident.
+func Take() (Caller, error) {
+	c := Caller{UID: unix.Getuid(), GID: unix.Getgid(), SudoUID: -1, Env: filters.Words(os.Environ())}
+	os.Clearenv()
+	if err := sandbox.Begin(); err != nil {
+		return c, err
+	}
+	if c.UID == 0 {
+		c.SudoUID = c.number("SUDO_UID")
+	}
+	c.LoginID = loginID()
+	groups, err := unix.Getgroups()
+	if err != nil {
+		return c, fmt.Errorf("cannot read the caller's groups: %w", err)
+	}
+	c.Groups = groups
+	if dir, err := unix.Getwd(); err == nil {
+		c.Dir = filters.Untrusted(dir)
+	}
+	return c, nil
+}
+
+// loginID reads the id that pam_loginuid(8) set; the kernel says 4294967295 where
+// nothing did.
+func loginID() int {
+	fd, err := unix.Open("/proc/self/loginuid", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return -1
+	}
+	defer unix.Close(fd)
+	var buf [16]byte
+	n, err := unix.Read(fd, buf[:])
+	if err != nil {
+		return -1
+	}
+	id, err := strconv.ParseUint(strings.TrimSpace(string(buf[:n])), 10, 32)
+	if err != nil || id == 1<<32-1 {
+		return -1
+	}
+	return int(id)
+}
+
+// Getenv returns the caller's value of a variable: the first, where an
+// environment names it twice.
+func (c Caller) Getenv(name string) (filters.Untrusted, bool) {
+	for _, v := range c.Env {
+		if value, ok := strings.CutPrefix(string(v), name+"="); ok {
+			return filters.Untrusted(value), true
+		}
+	}
+	return "", false
+}
+
+func (c Caller) number(name string) int {
+	v, _ := c.Getenv(name)
+	n, err := strconv.ParseUint(string(v), 10, 31)
+	if err != nil {
+		return -1
+	}
+	return int(n)
+}
+
+// Account is the user id that the request is accounted to: who called sudo, else
+// the real user.
+func (c Caller) Account() int {
+	if c.SudoUID >= 0 {
+		return c.SudoUID
+	}
+	return c.UID
+}

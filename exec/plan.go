@@ -1,0 +1,82 @@
+// Package exec carries a decision out: a Plan holds all that an allowed Decision
+// leads to, and Replace makes the process the command.
+package exec
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"ironwrap/filters"
+	"ironwrap/policy"
+	"ironwrap/policy/account"
+	"ironwrap/sandbox"
+)
+
+// Plan is everything that is needed to run a command, with nothing left to look
+// up or to decide.
+type Plan struct {
+	Argv   []filters.Untrusted // Argv[0] is the absolute path of the program
+	Env    []filters.Var
+	User   account.User
+	Spec   sandbox.Spec
+	Signal *filters.Signal // sent, as User, instead of executing Argv
+}
+
+var errNotAllowed = errors.New("the command is not allowed")
+
+// NewPlan resolves an allowed decision for a caller. It refuses any other. The
+// error says what cannot be had, the run-as user for one.
+func NewPlan(d policy.Decision, c Caller) (*Plan, error) {
+	if d.Verdict != policy.Allowed || d.Policy == nil || len(d.Argv) == 0 {
+		return nil, errNotAllowed
+	}
+	user, err := account.Lookup(d.RunAs)
+	if err != nil {
+		return nil, fmt.Errorf("cannot run as %s, which filter %s asks for: %w", filters.Untrusted(d.RunAs), filters.Untrusted(d.Filter.Name), err)
+	}
+	p := &Plan{
+		Argv: d.Argv,
+		Env:  environment(d, user, c),
+		User: user,
+		Spec: sandbox.Spec{
+			UID: user.UID, GID: user.GID, Groups: user.Groups,
+			Umask:  0o022,
+			NoFile: uint64(max(d.Policy.NoFile, 0)),
+		},
+		Signal: d.Signal,
+	}
+	return p, nil
+}
+
+// environment is built from nothing. A name that comes later in this list takes
+// the place of one before.
+func environment(d policy.Decision, user account.User, c Caller) []filters.Var {
+	env := []filters.Var{
+		{Name: "PATH", Value: filters.Untrusted(strings.Join(d.Policy.ExecDirs, ":"))},
+		{Name: "LANG", Value: "C.UTF-8"},
+		{Name: "HOME", Value: filters.Untrusted(user.Home)},
+		{Name: "USER", Value: filters.Untrusted(user.Name)},
+		{Name: "LOGNAME", Value: filters.Untrusted(user.Name)},
+		{Name: "SHELL", Value: filters.Untrusted(user.Shell)},
+	}
+	for _, name := range d.Policy.EnvKeep {
+		if value, ok := c.Getenv(name); ok {
+			env = set(env, filters.Var{Name: filters.Untrusted(name), Value: value})
+		}
+	}
+	for _, v := range d.Env {
+		env = set(env, v)
+	}
+	return env
+}
+
+func set(env []filters.Var, v filters.Var) []filters.Var {
+	for i := range env {
+		if env[i].Name == v.Name {
+			env[i] = v
+			return env
+		}
+	}
+	return append(env, v)
+}

@@ -1,0 +1,46 @@
+package exec
+
+import (
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"ironwrap/filters"
+	"ironwrap/policy"
+	"ironwrap/policy/account"
+)
+
+// ConfigDir is where the configuration must lie when the caller is not root but
+// the program is setuid: a packager fixes it with -ldflags -X.
+var ConfigDir = "/etc/ironwrap"
+
+// Setuid tells that an unprivileged user called, by way of the set-user-id bit,
+// and so chose all arguments.
+func (c Caller) Setuid() bool { return c.UID != 0 }
+
+// FixedConfig returns nil when path lies in ConfigDir.
+func FixedConfig(path string) error {
+	if filepath.Clean(path) != path || !strings.HasPrefix(path, ConfigDir+"/") {
+		return fmt.Errorf("%s: not in %s, where the configuration must lie when ironwrap is setuid", filters.Untrusted(path), ConfigDir)
+	}
+	return nil
+}
+
+// MayCall returns nil for root, and for those whom the policy names in
+// allow_users and allow_groups.
+func (c Caller) MayCall(p *policy.Policy) error {
+	if c.UID == 0 {
+		return nil
+	}
+	name := account.Name(uint32(c.UID))
+	if slices.Contains(p.AllowUsers, name) {
+		return nil
+	}
+	for _, g := range append(slices.Clone(c.Groups), c.GID) {
+		if slices.Contains(p.AllowGroups, account.GroupName(uint32(g))) {
+			return nil
+		}
+	}
+	return fmt.Errorf("user %s may not call ironwrap: neither allow_users nor allow_groups in %s names them", filters.Untrusted(name), filters.Untrusted(p.Path))
+}
