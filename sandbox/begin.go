@@ -3,7 +3,6 @@ package sandbox
 import (
 	"fmt"
 	"os"
-	"os/signal"
 	"runtime"
 	"syscall"
 
@@ -20,10 +19,13 @@ func Begin() error {
 	if os.Geteuid() != 0 {
 		return fmt.Errorf("not run as root but as uid %d: call it through sudo, or check that it is setuid root, not on a nosuid mount and not below no_new_privs", os.Geteuid())
 	}
-	// A caught signal, unlike an ignored one, is the command's default again
-	// after execve(2), so that there is no moment at which ^Z works.
-	signal.Notify(make(chan os.Signal, 1), unix.SIGTSTP, unix.SIGTTIN, unix.SIGTTOU)
-
+	// The terminal's signals come from the kernel, whoever we are: ^Z must not
+	// hold a check open. Enter puts this back as its last step.
+	for _, s := range []unix.Signal{unix.SIGTSTP, unix.SIGTTIN, unix.SIGTTOU} {
+		if err := setAction(uintptr(s), sigaction{handler: sigIgn}); err != nil {
+			return fmt.Errorf("cannot ignore %v: %w", s, err)
+		}
+	}
 	if err := allRoot(); err != nil {
 		return err
 	}

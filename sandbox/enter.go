@@ -27,7 +27,6 @@ var steps = [...]struct {
 	{"reset the resource limits", limits},
 	{"set the nice value", nice},
 	{"set the OOM score", oomScore},
-	{"reset the ignored signals", dispositions},
 	{"reset the signal mask", mask},
 
 	// A command of another user's must not type into a terminal of root's. The
@@ -48,6 +47,10 @@ var steps = [...]struct {
 	{"confirm the ids", confirmIDs},
 	{"confirm the groups", confirmGroups},
 	{"confirm the capabilities", confirmCapabilities},
+
+	// Until here ^Z did nothing. From here on it stops what has the rights of the
+	// command and no others, as it will stop the command.
+	{"reset the ignored signals", dispositions},
 }
 
 // Enter confines the calling thread as s says. It returns nil only if every step
@@ -153,25 +156,29 @@ type sigaction struct{ handler, flags, restorer, mask uintptr }
 
 const sigIgn = 1
 
-// dispositions undoes what is ignored. What is caught, by Begin or by the Go
-// runtime, execve(2) resets itself.
+// dispositions undoes what is ignored, by the caller or by Begin. What is caught,
+// by the Go runtime, execve(2) resets itself.
 func dispositions(*Spec) error {
 	for sig := uintptr(1); sig <= 64; sig++ {
 		if sig == uintptr(unix.SIGKILL) || sig == uintptr(unix.SIGSTOP) {
 			continue
 		}
-		var now, deflt sigaction
+		var now sigaction
 		if err := call(unix.SYS_RT_SIGACTION, sig, 0, uintptr(unsafe.Pointer(&now)), 8); err != nil {
 			return fmt.Errorf("signal %d: %w", sig, err)
 		}
 		if now.handler != sigIgn {
 			continue
 		}
-		if err := call(unix.SYS_RT_SIGACTION, sig, uintptr(unsafe.Pointer(&deflt)), 0, 8); err != nil {
+		if err := setAction(sig, sigaction{}); err != nil {
 			return fmt.Errorf("signal %d: %w", sig, err)
 		}
 	}
 	return nil
+}
+
+func setAction(sig uintptr, a sigaction) error {
+	return call(unix.SYS_RT_SIGACTION, sig, uintptr(unsafe.Pointer(&a)), 0, 8)
 }
 
 func mask(*Spec) error {

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"os"
 	"path"
-	"runtime/debug"
 
 	"ironwrap/exec"
 	"ironwrap/exec/audit"
@@ -41,13 +40,7 @@ exit status: the command's own, or
 // version is set by the build.
 var version = "unknown"
 
-func main() {
-	// The process lives for a millisecond: collecting garbage would be most of
-	// its work.
-	debug.SetGCPercent(-1)
-	debug.SetMemoryLimit(256 << 20)
-	os.Exit(run(os.Args))
-}
+func main() { os.Exit(run(os.Args)) }
 
 func run(argv []string) (status int) {
 	defer func() {
