@@ -86,7 +86,7 @@ func parseConfig(path string, file *inifile.File) (Config, []Note, error) {
 	}
 	for _, s := range file.Sections() {
 		if isSandbox(s.Name) {
-			return Config{}, nil, fmt.Errorf("%s:%d: section [%s]: sandbox sections are not supported by this version", filters.Untrusted(path), s.Line, filters.Untrusted(s.Name))
+			continue
 		}
 		notes = append(notes, Note{Path: path, Line: s.Line, Text: fmt.Sprintf("unknown section [%s]", filters.Untrusted(s.Name))})
 	}
@@ -134,14 +134,14 @@ func names(value string) ([]string, error) {
 func kept(value string) ([]string, error) {
 	list, err := names(value)
 	for _, name := range list {
-		if strings.HasPrefix(name, "LD_") || slices.Contains(neverKept, name) {
+		if strings.HasPrefix(name, "LD_") || strings.HasPrefix(name, "OS_") || slices.Contains(neverKept, name) {
 			return nil, fmt.Errorf("%s would let the caller run a program of their own as root", name)
 		}
 	}
 	return list, err
 }
 
-// neverKept: the variables that glibc clears for setuid programs (ld.so(8)), and
+// neverKept, besides LD_* and oslo.config's OS_*: the variables that glibc clears for setuid programs (ld.so(8)), and
 // those that make common interpreters and libraries load or run a file.
 var neverKept = []string{
 	"PATH", "HOME", "USER", "LOGNAME", "SHELL", "IFS", "ENV", "BASH_ENV", "BASH_FUNC", "SHELLOPTS", "BASHOPTS", "PS4", "CDPATH",

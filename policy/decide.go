@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"slices"
 	"strings"
 
 	"ironwrap/filters"
@@ -114,6 +115,9 @@ func (p *Policy) ask(f *Entry, req Request) (d Decision, match bool, why string)
 	program, err := req.Machine.Find(f.Exec(), f.RunAs())
 	if err != nil {
 		return Decision{}, true, err.Error()
+	}
+	if isPrivsep(program) {
+		d.Env = append(slices.Clip(d.Env), privsepEnv...)
 	}
 	d.Verdict, d.Argv = Allowed, append([]filters.Untrusted{filters.Untrusted(program)}, words...)
 	return d, true, ""

@@ -21,6 +21,8 @@ type Policy struct {
 	Path    string  // of rootwrap.conf
 	Filters []Entry // in the order in which they are asked
 	Notes   []Note  // what was tolerated
+
+	sandboxes sandboxes
 }
 
 // Entry is one filter with where it stands.
@@ -29,6 +31,7 @@ type Entry struct {
 	Name, Class string
 	File        string // empty for the implicit filter
 	Line        int
+	Sandbox     *Sandbox // nil for none
 }
 
 // Note is something in the configuration that was passed over.
@@ -62,6 +65,9 @@ func Load(path string, level trust.Level) (*Policy, error) {
 	if p.Config, p.Notes, err = parseConfig(path, file); err != nil {
 		return nil, err
 	}
+	if p.sandboxes, err = readSandboxes(path, file); err != nil {
+		return nil, err
+	}
 	if p.StrictPaths && level < trust.Ancestors {
 		level = trust.Ancestors
 		if _, err := trust.File(path, level); err != nil {
@@ -75,7 +81,9 @@ func Load(path string, level trust.Level) (*Policy, error) {
 		return nil, err
 	}
 	if !p.NoPrivsep {
-		p.addPrivsep()
+		if err := p.addPrivsep(); err != nil {
+			return nil, err
+		}
 	}
 	return p, nil
 }
@@ -171,16 +179,11 @@ func (p *Policy) loadDir(d *trust.Directory, dir string, level trust.Level) erro
 
 // addFile adds the filters of one file.
 func (p *Policy) addFile(path string, file *inifile.File) error {
-	for _, s := range file.Sections() {
-		if isSandbox(s.Name) {
-			return fmt.Errorf("%s:%d: section [%s]: sandbox sections are not supported by this version", filters.Untrusted(path), s.Line, filters.Untrusted(s.Name))
-		}
-	}
 	items, ok := file.Items("Filters")
 	if !ok {
 		p.note(path, 0, "no section [Filters]")
-		return nil
 	}
+	var entries []Entry
 	for _, item := range items {
 		f, err := filters.New(item.Value)
 		if err != nil {
@@ -189,23 +192,29 @@ func (p *Policy) addFile(path string, file *inifile.File) error {
 			continue
 		}
 		class, _, _ := strings.Cut(item.Value, ",")
-		p.Filters = append(p.Filters, Entry{Filter: f, Name: item.Key, Class: strings.TrimSpace(class), File: path, Line: item.Line})
+		entries = append(entries, Entry{Filter: f, Name: item.Key, Class: strings.TrimSpace(class), File: path, Line: item.Line})
 	}
+	if err := p.addSandboxes(path, file, entries); err != nil {
+		return err
+	}
+	p.Filters = append(p.Filters, entries...)
 	return nil
 }
 
-// isSandbox tells the sections that the peer ignores and ironwrap must not.
-func isSandbox(section string) bool {
-	return section == "Sandbox" || strings.HasPrefix(section, "Sandbox:") || strings.HasPrefix(section, "Profile:")
-}
-
-func (p *Policy) addPrivsep() {
+// addPrivsep adds the implicit filter. It has the defaults of [Sandbox], as every
+// filter.
+func (p *Policy) addPrivsep() error {
 	config := filepath.Dir(p.Path)
 	if p.StrictPaths {
 		config = ""
 	}
 	known := append(append([]string(nil), privsepContexts...), p.PrivsepContexts...)
-	p.Filters = append(p.Filters, Entry{Filter: filters.Privsep(known, config), Name: "privsep-helper", Class: "CommandFilter"})
+	sandbox, err := p.sandboxes.of(p.Path, nil)
+	if err != nil {
+		return err
+	}
+	p.Filters = append(p.Filters, Entry{Filter: filters.Privsep(known, config), Name: "privsep-helper", Class: "CommandFilter", Sandbox: sandbox})
+	return nil
 }
 
 func (p *Policy) note(path string, line int, format string, args ...any) {

@@ -70,7 +70,7 @@ func run(argv []string) (status int) {
 	}
 	config, words := argv[1], filters.Words(argv[2:])
 
-	level := trust.Parent
+	level := trust.Object
 	if caller.Setuid() {
 		level = trust.Ancestors
 		if err := exec.FixedConfig(config); err != nil {

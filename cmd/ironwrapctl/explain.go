@@ -137,11 +137,11 @@ func explain(config string, argv []filters.Untrusted, user string) explanation {
 	if err != nil {
 		return bad(err)
 	}
-	p, err := policy.Load(path, trust.Parent)
+	p, err := policy.Load(path, trust.Object)
 	if err != nil {
 		return bad(err)
 	}
-	d := p.Decide(policy.Request{Argv: argv, Machine: machine.New(p.ExecDirs, trust.Parent), Trace: true})
+	d := p.Decide(policy.Request{Argv: argv, Machine: machine.New(p.ExecDirs, trust.Object), Trace: true})
 
 	e := explanation{Verdict: "deny", Exit: 99, Steps: []stepJSON{}}
 	for _, s := range d.Steps {

@@ -115,6 +115,7 @@ var documents = []struct {
 	{name: "quoted keys", doc: "[F]\n\"a b\": c\n`d`: e\n\"\"\"f: g\n", want: "F@1{\"a b\"@2=\"c\" `d`@3=\"e\" \"\"\"f@4=\"g\"}"},
 	{name: "dash key", doc: "[F]\n-: a\nb: c\n-: d\n", want: `F@1{-@4="d" b@3="c"}`, wantInStrict: `refused 4: key "-" again, it is on line 2 already`},
 	{name: "no interpolation", doc: "[F]\na: %(b)s %(a)s %(nope)s %% %\nb: c\n", want: `F@1{a@2="%(b)s %(a)s %(nope)s %% %" b@3="c"}`},
+	{name: "no interpolation of ini.v1's names either", doc: "[F]\na: %(3.b)s\nb: c\n", want: `F@1{a@2="%(3.b)s" b@3="c"}`},
 	{name: "dollar", doc: "[F]\na: ^x$ ${b} $$\n", want: `F@1{a@2="^x$ ${b} $$"}`},
 	{name: "children are strangers", doc: "[F]\na: b\n[F.g]\nc: d\n", want: `F@1{a@2="b"}F.g@3{c@4="d"}`},
 
@@ -126,10 +127,10 @@ var documents = []struct {
 	{name: "last bracket counts", doc: "[F]]\na: b\n[G]h]\n[I] # [x]\n", want: `F]@1{a@2="b"}G]h@3{}I] # [x@4{}`},
 	{name: "bracket in brackets", doc: "[[F]]\n[]]\n", want: `[F]@1{}]@2{}`},
 	{name: "indented section", doc: "  [F]\na: b\n", want: `F@1{a@2="b"}`},
-	{name: "empty section name", doc: "[F]\n[]\n", want: `refused 2: no "=" or ":" after "[]"`},
+	{name: "empty section name", doc: "[F]\n[]\n", want: `refused 2: "[]" is no section: it needs a name and a closing bracket`},
 	{name: "brackets as key", doc: "[F]\n[]: a\n[b: c\n[d]: e\n", want: `F@1{[]@2="a" [b@3="c"}d@4{}`},
-	{name: "unclosed section", doc: "[F\na: b\n", want: `refused 1: "[F" stands before the first [section]`},
-	{name: "unclosed second section", doc: "[F]\n[G\n", want: `refused 2: no "=" or ":" after "[G"`},
+	{name: "unclosed section", doc: "[F\na: b\n", want: `refused 1: "[F" is no section`},
+	{name: "unclosed second section", doc: "[F]\n[G\n", want: `refused 2: "[G" is no section`},
 	{name: "sandbox sections", doc: "[Filters]\na: b\n[Sandbox:a]\nseccomp = x\n[Profile:p]\n", want: `Filters@1{a@2="b"}Sandbox:a@3{seccomp@4="x"}Profile:p@5{}`},
 	{name: "defaults", doc: "[DEFAULT]\na: b\n[F]\nc: d\n", want: `DEFAULT{a@2="b"}F@3{c@4="d"}`},
 	{name: "defaults again", doc: "[DEFAULT]\na: b\n[F]\nc: d\n[DEFAULT]\ne: f\n", want: `DEFAULT{a@2="b" e@6="f"}F@3{c@4="d"}`},
@@ -285,7 +286,7 @@ func TestLimits(t *testing.T) {
 		t.Errorf("%d lines: %v", maxLines, err)
 	}
 	_, err := Parse("f", value(maxLines+1), Strict)
-	if want := `f:3: the value of "a" goes on for more than 256 lines`; err == nil || err.Error() != want {
+	if want := `f:3: the value of "a" goes on for more than 256 lines: check the indentation`; err == nil || err.Error() != want {
 		t.Errorf("%d lines: %v", maxLines+1, err)
 	}
 	if _, err := Parse("f", []byte("[F]\na: b\n"+strings.Repeat("\n", 10*maxLines)+"c: d\n"), Strict); err != nil {
@@ -388,6 +389,8 @@ func TestCheckRefuses(t *testing.T) {
 		"lost line":       func(s, k, m *line) { m.value = "`e`" },
 		"quotes":          func(s, k, m *line) { m.value = "e\n\nf" },
 		"no delimiter":    func(s, k, m *line) { k.text = "key b" },
+		"two for one":     func(s, k, m *line) { m.lines[2] += "\n9.x: y" },
+		"one for two":     func(s, k, m *line) { *m = *k },
 	} {
 		s, k, m := section, key, more
 		k.lines, m.lines = slices.Clone(k.lines), slices.Clone(m.lines)

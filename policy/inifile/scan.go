@@ -103,11 +103,13 @@ func (s *scanner) startSection(line int, name, text string) error {
 }
 
 func (s *scanner) startEntry(line int, text string) error {
-	if s.section == nil {
-		return s.refuse(line, "%s stands before the first [section]", quote(text))
-	}
 	delimiter := strings.IndexAny(text, "=:")
-	if delimiter < 0 {
+	switch {
+	case text[0] == '[' && delimiter < 0:
+		return s.refuse(line, "%s is no section: it needs a name and a closing bracket", quote(text))
+	case s.section == nil:
+		return s.refuse(line, "%s stands before the first [section]", quote(text))
+	case delimiter < 0:
 		return s.refuse(line, `no "=" or ":" after %s: a key needs one, and a line that continues a value must be indented deeper than its key`, quote(text))
 	}
 	name := strings.TrimRightFunc(text[:delimiter], isSpace)
@@ -133,7 +135,7 @@ func (s *scanner) startEntry(line int, text string) error {
 func (s *scanner) continueValue(text string) error {
 	e := &s.entry
 	if len(e.lines)+e.blanks >= maxLines {
-		return s.refuse(e.line, "the value of %s goes on for more than %d lines", quote(e.key), maxLines)
+		return s.refuse(e.line, "the value of %s goes on for more than %d lines: check the indentation", quote(e.key), maxLines)
 	}
 	for ; e.blanks > 0; e.blanks-- {
 		e.lines = append(e.lines, "")

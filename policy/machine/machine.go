@@ -22,9 +22,9 @@ type Machine struct {
 }
 
 // New returns the machine with the search path of a policy. level says how far up
-// a program's path must be root's.
+// a program's path must be root's: at least its directory.
 func New(execDirs []string, level trust.Level) *Machine {
-	return &Machine{execDirs, level}
+	return &Machine{execDirs, max(level, trust.Parent)}
 }
 
 var errNotFound = errors.New("not found in exec_dirs")

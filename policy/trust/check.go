@@ -42,12 +42,12 @@ func (w *walk) check(what, where string, fd int, st *unix.Stat_t, owners []uint3
 	if st.Uid != 0 && !slices.Contains(owners, st.Uid) {
 		return w.distrust("%s is owned by uid %d, not root%s: run \"chown root %s\"", what, st.Uid, orOneOf(owners), shell(where))
 	}
-	if by := writers[st.Mode&0o022]; by != "" {
+	if bits := st.Mode & 0o022; bits != 0 {
 		todo := fmt.Sprintf("run \"chmod go-w %s\"", shell(where))
 		if isType(st, unix.S_IFDIR) && st.Mode&unix.S_ISVTX != 0 { // such as /tmp: it is meant to be so
 			todo = "use a directory that only root can write to"
 		}
-		return w.distrust("%s is writable by %s (mode %04o): %s", what, by, st.Mode&0o7777, todo)
+		return w.distrust("%s is writable by %s (mode %04o): %s", what, writers[bits], st.Mode&0o7777, todo)
 	}
 	return w.checkDevice(what, fd, st)
 }

@@ -20,16 +20,22 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Level says how far up the path ownership is demanded. A Level that is neither
-// of the two counts as Ancestors.
+// Level says how far up the path ownership is demanded. A Level that is none of
+// these counts as Ancestors.
 type Level int
 
 const (
-	// Parent demands it of the object, of the directory that really holds it,
-	// and of each directory that holds a symbolic link followed on the way. Who
-	// owns a directory further up can put another object in its place, but only
-	// one that root wrote: good enough where root names the path (sudo).
-	Parent Level = iota + 1
+	// Object demands it of the object alone, and of each directory that holds a
+	// symbolic link followed on the way. Who owns the directory can put another
+	// object in its place, but only one that root wrote: good enough where root
+	// names the path (sudo) and the directory is a service's, as Debian makes
+	// /etc/neutron. It is weaker than it looks where that owner has files of root's
+	// with words of their own in them: they can be moved there.
+	Object Level = iota + 1
+
+	// Parent demands it of the directory that really holds the object as well:
+	// nobody else can put anything in its place.
+	Parent
 
 	// Ancestors demands it of every directory passed, from / down: nobody but
 	// root decides what the path leads to (strict_paths, setuid).
@@ -171,6 +177,14 @@ func (w *walk) read() ([]byte, error) {
 		return nil, fmt.Errorf("cannot read %s: %s %s, not a regular file", show(w.path), w.its("is"), kind(&w.st))
 	}
 
+	// A file with another name may have been linked here by the directory's owner
+	// (fs.protected_hardlinks keeps others from it, where it is set).
+	if w.lvl == Object && w.st.Nlink > 1 {
+		if err := w.checkDir(true); err != nil {
+			return nil, err
+		}
+	}
+
 	// An O_PATH descriptor cannot be read, and there is no way from it to one that
 	// can without /proc. So the name is opened in the same directory, in a way
 	// that waits for nothing (a FIFO's writer, a lease), and must still be the same
@@ -191,27 +205,31 @@ func (w *walk) read() ([]byte, error) {
 		return nil, err
 	}
 
-	if w.st.Size > MaxSize {
-		return nil, w.tooBig()
+	data, err := readAll(fd, w.st.Size)
+	if err != nil {
+		return nil, w.cannot("read", w.object, err)
 	}
-	data := make([]byte, 0, w.st.Size+1) // one more, to meet the end without growing
-	for {
-		n, err := retry(func() (int, error) { return unix.Read(fd, data[len(data):cap(data)]) })
-		if err != nil {
-			return nil, w.cannot("read", w.object, err)
-		}
-		if n == 0 {
-			return data, nil
-		}
-		if data = data[:len(data)+n]; len(data) > MaxSize {
-			return nil, w.tooBig()
-		}
-		data = slices.Grow(data, 1)
+	if len(data) > MaxSize {
+		return nil, fmt.Errorf("cannot read %s: %s larger than %d MiB", show(w.path), w.its("is"), MaxSize>>20)
 	}
+	return data, nil
 }
 
-func (w *walk) tooBig() error {
-	return fmt.Errorf("cannot read %s: %s larger than %d MiB", show(w.path), w.its("is"), MaxSize>>20)
+// readAll reads to the end, or until it has more than MaxSize bytes. It expects
+// size of them, but a file can grow, and some of sysfs never tell.
+func readAll(fd int, size int64) ([]byte, error) {
+	data := make([]byte, 0, min(size, MaxSize)+1) // one more, to meet the end without growing
+	for len(data) <= MaxSize {
+		n, err := retry(func() (int, error) { return unix.Read(fd, data[len(data):cap(data)]) })
+		if err != nil {
+			return nil, err
+		}
+		if n == 0 {
+			break
+		}
+		data = slices.Grow(data[:len(data)+n], 1)
+	}
+	return data, nil
 }
 
 // executable identifies the object that the walk has found.

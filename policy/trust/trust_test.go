@@ -31,7 +31,7 @@ func needRoot(t testing.TB) {
 func tree(t testing.TB) string {
 	t.Helper()
 	needRoot(t)
-	base, err := os.MkdirTemp("/var/lib", "ironwrap-test-")
+	base, err := os.MkdirTemp("/var/lib", "ironwrap-trust-test-")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -224,7 +224,8 @@ var fileTests = []struct {
 }
 
 func TestFile(t *testing.T) {
-	within(t, 20*time.Second)
+	needRoot(t)
+	within(t, 60*time.Second)
 	for _, tt := range fileTests {
 		t.Run(tt.name, func(t *testing.T) {
 			base := tree(t)
@@ -259,7 +260,7 @@ func checkNoLeak(t *testing.T) {
 	}
 	for _, fd := range fds {
 		to, _ := os.Readlink("/proc/self/fd/" + fd.Name())
-		if to == "/" || strings.HasPrefix(to, "/var/lib/ironwrap-test-") {
+		if to == "/" || strings.HasPrefix(to, "/var/lib/ironwrap-trust-test-") {
 			t.Errorf("descriptor %s of %s is left open", fd.Name(), to)
 		}
 	}
@@ -402,6 +403,33 @@ func TestSize(t *testing.T) {
 	}
 }
 
+// A file that grows is read to its end, and not past the limit.
+func TestReadAll(t *testing.T) {
+	within(t, 30*time.Second)
+	f, err := os.Create(filepath.Join(t.TempDir(), "f"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	for size, hints := range map[int64][]int64{
+		0: {0, 4096}, 1: {0, 1, 4096}, 5000: {0, 1, 4096, 4999, 5000, 1 << 40},
+		MaxSize: {1}, MaxSize + 1: {1}, 1 << 40: {1},
+	} {
+		for _, told := range hints {
+			if err := f.Truncate(size); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := f.Seek(0, 0); err != nil {
+				t.Fatal(err)
+			}
+			data, err := readAll(int(f.Fd()), told)
+			if err != nil || size <= MaxSize && int64(len(data)) != size || size > MaxSize && len(data) <= MaxSize {
+				t.Errorf("%d bytes told as %d: read %d, %v", size, told, len(data), err)
+			}
+		}
+	}
+}
+
 // Some files have another size than stat(2) says, or none.
 func TestSizeNotTold(t *testing.T) {
 	const path = "/sys/kernel/notes" // sysfs
@@ -489,7 +517,7 @@ func TestACL(t *testing.T) {
 
 // A lease makes open(2) wait for its holder; we do not wait.
 func TestLease(t *testing.T) {
-	within(t, 10*time.Second)
+	within(t, 60*time.Second)
 	base := tree(t)
 	plant(t, base, "file f 644 0")
 	f, err := os.OpenFile(base+"/f", os.O_RDWR, 0)
@@ -509,7 +537,8 @@ func TestLease(t *testing.T) {
 }
 
 func TestDir(t *testing.T) {
-	within(t, 20*time.Second)
+	needRoot(t)
+	within(t, 60*time.Second)
 	for _, tt := range []struct {
 		name              string
 		objects           []string
@@ -577,7 +606,7 @@ func TestDir(t *testing.T) {
 }
 
 func TestDirectory(t *testing.T) {
-	within(t, 10*time.Second)
+	within(t, 60*time.Second)
 	base := tree(t)
 	plant(t, base, "dir d 755 0", "dir e 755 0", "dir u 755 65534",
 		"file d/b.filters 644 0", "file d/a.filters 644 0", "file d/\xffodd\x01 644 0", "file d/.hidden 644 0",
@@ -670,7 +699,8 @@ func TestDirectory(t *testing.T) {
 }
 
 func TestExecutable(t *testing.T) {
-	within(t, 10*time.Second)
+	needRoot(t)
+	within(t, 60*time.Second)
 	for _, tt := range []struct {
 		name    string
 		objects []string
@@ -727,7 +757,7 @@ func TestExecutable(t *testing.T) {
 }
 
 func TestStable(t *testing.T) {
-	within(t, 10*time.Second)
+	within(t, 60*time.Second)
 	base := tree(t)
 	plant(t, base, "dir d 755 0", "dir u 755 65534", "dir w 775 0", "dir u/d 755 0",
 		"file d/theirs 666 65534", "file d/f 644 0", "fifo d/p 666 65534", "file u/f 644 0", "file w/f 644 0", "file u/d/f 644 0",

@@ -54,7 +54,7 @@ func (w *walk) run(todo []string, wantDir bool) (*walk, error) {
 // step looks up one component. It goes down into a directory, returns the
 // target of a symbolic link, or is done when last is the object.
 func (w *walk) step(name string, last, wantDir bool) (done bool, target string, err error) {
-	if last || w.lvl != Parent {
+	if w.lvl != Object && w.lvl != Parent || w.lvl == Parent && last {
 		if err := w.checkDir(last); err != nil {
 			return false, "", err
 		}
@@ -101,6 +101,9 @@ func (w *walk) step(name string, last, wantDir bool) (done bool, target string, 
 			return false, "", w.cannot("open", path.Dir(here), err)
 		}
 		w.enter(up, path.Dir(here))
+		if w.lvl == Object {
+			return true, "", nil
+		}
 		if err := w.checkDir(true); err != nil {
 			return false, "", err
 		}

@@ -1,0 +1,89 @@
+package filters
+
+import (
+	"slices"
+	"testing"
+)
+
+func TestPath(t *testing.T) {
+	m := &fakeMachine{
+		links:  map[string]string{"/images/out": "/etc/shadow", "/images/in": "/images/file", "/link": "/images", "/link/file": "/images/file"},
+		hidden: map[string]bool{"nobody /images/closed/file": true},
+	}
+	for _, c := range []struct {
+		definition string
+		rows       []row
+	}{
+		{"PathFilter, /bin/chown, root, nova, /images", []row{
+			{"chown nova /images/file", ""},
+			{"/bin/chown nova /images/file", ""},
+			{"chown nova /images/a/../b", ""},
+			{"chown nova /images//a/.", ""},
+			{"chown nova /images/new/below", ""},
+			{"chown nova /images", ""},
+			{"chown nova /images/", ""},
+			{"chown nova /images/in", ""},
+			{"chown nova /images/out", "does not lie below /images"},
+			{"chown nova /images/../etc/shadow", "does not lie below"},
+			{"chown nova /images-evil/file", "does not lie below"},
+			{"chown nova /images-evil", "does not lie below"},
+			{"chown nova /image", "does not lie below"},
+			{"chown nova /", "does not lie below"},
+			{"chown nova images/file", "is not an absolute path"},
+			{"chown nova file", "is not an absolute path"},
+			{"chown nova ", " is not an absolute path"},
+			{"chown nova .", "is not an absolute path"},
+			{"chown nova ./images/file", "is not an absolute path"},
+			{"chown root /images/file", `root is not "nova"`},
+			{"chown  /images/file", `is not "nova"`},
+			{"chown nova", "1 arguments, not 2"},
+			{"chown nova /images/file /images/file", "3 arguments, not 2"},
+			{"chown", "0 arguments, not 2"},
+			{"chmod nova /images/file", "the command is not /bin/chown"},
+			{"./chown nova /images/file", "the command is not"},
+		}},
+		{"PathFilter, cat, root, /images/", []row{
+			{"cat /images/file", ""},
+			{"cat /images/a/..", "does not lie below"}, // below, not the directory itself
+			{"cat /images", "does not lie below"},
+			{"cat /images-evil/x", "does not lie below"},
+		}},
+		{"PathFilter, cat, root, /link", []row{{"cat /link/file", ""}, {"cat /images/file", ""}, {"cat /link", ""}, {"cat /linkx", "does not lie below"}}},
+		{"PathFilter, cat, root, /", []row{{"cat /etc/shadow", ""}, {"cat x", "is not an absolute path"}}},
+		{"PathFilter, cat, nobody, /images", []row{{"cat /images/file", ""}, {"cat /images/closed/file", "cannot resolve"}}},
+		{"PathFilter, cp, root, pass, /images", []row{
+			{"cp anything /images/x", ""},
+			{"cp --target-directory=/etc /images/x", ""}, // "pass" is any word: check says so
+			{"cp  /images/x", ""},
+			{"cp /images/x /etc/x", "does not lie below"},
+		}},
+		{"PathFilter, mv, root, /images, /images/sub", []row{
+			{"mv /images/a /images/sub/a", ""},
+			{"mv /images/sub/a /images/a", "/images/a does not lie below /images/sub"},
+			{"mv /etc/a /images/sub/a", "/etc/a does not lie below /images"},
+		}},
+		{"PathFilter, ls, root", []row{{"ls", "0 arguments"}, {"ls x", "1 arguments"}}},
+		{"PathFilter, ls, root, ", []row{{"ls ", ""}, {"ls x", `is not ""`}}},
+	} {
+		for line, match := range check(t, newFilter(t, c.definition), m, c.rows) {
+			if line == "chown nova /images/a/../b" && (!slices.Equal(match.Args, argv("nova /images/b")) || !slices.Equal(match.Paths, []Pinned{{1}})) {
+				t.Errorf("%q: the match is %+v", line, match)
+			}
+			if line == "cat /link/file" && !slices.Equal(match.Args, argv("/images/file")) {
+				t.Errorf("%q: the match is %+v", line, match)
+			}
+		}
+	}
+}
+
+// Paths cost system calls as the run-as user: they are looked at only when all
+// else matches.
+func TestPathComesLast(t *testing.T) {
+	f := newFilter(t, "PathFilter, mv, root, /images, fixed, /images")
+	for _, line := range []string{"cp /images/a fixed /images/b", "mv /images/a other /images/b", "mv /images/a fixed", "mv a fixed /images/b"} {
+		m := &fakeMachine{}
+		if f.Match(argv(line), m).Matched || len(m.asked) != 0 {
+			t.Errorf("%q: resolved %q", line, m.asked)
+		}
+	}
+}

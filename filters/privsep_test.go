@@ -1,0 +1,65 @@
+package filters
+
+import "testing"
+
+func TestPrivsep(t *testing.T) {
+	m := &fakeMachine{
+		links:   map[string]string{"/etc/nova/out.conf": "/tmp/evil.conf"},
+		trusted: map[string]bool{"/usr/share/nova/dist.conf": true, "/usr/share/nova": true, "relative.conf": true, "": true},
+	}
+	const tail = " --privsep_context a.b.c --privsep_sock_path /tmp/x/privsep.sock"
+	rows := []row{
+		{"privsep-helper" + tail, ""},
+		{"privsep-helper --config-file /etc/nova/nova.conf" + tail, ""},
+		{"privsep-helper --config-file /etc/nova/a/b.conf --config-file /usr/share/nova/dist.conf --config-dir /usr/share/nova" + tail, ""},
+		{"privsep-helper --config-dir /etc/nova/nova.conf.d" + tail, ""},
+		{"privsep-helper --privsep_sock_path /x --privsep_context d.e", ""},
+		{"privsep-helper --privsep_sock_path /x --config-file /etc/nova/nova.conf --privsep_context d.e", ""},
+		{"privsep-helper --config-file /etc/nova" + tail, "--config-file cannot trust /etc/nova"},
+		{"privsep-helper --config-file /etc/nova-evil/nova.conf" + tail, "cannot trust"},
+		{"privsep-helper --config-file /etc/nova/../../tmp/evil.conf" + tail, "cannot trust"},
+		{"privsep-helper --config-file /etc/nova/out.conf" + tail, "cannot trust"},
+		{"privsep-helper --config-file /tmp/evil.conf" + tail, "cannot trust"},
+		{"privsep-helper --config-file relative.conf" + tail, "is not an absolute path"},
+		{"privsep-helper --config-file " + tail, "is not an absolute path"},
+		{"privsep-helper --config-dir /tmp" + tail, "cannot trust"},
+		{"privsep-helper --privsep_context os.path --privsep_sock_path /x", "os.path is not a known privsep context"},
+		{"privsep-helper --privsep_context a.b.cx --privsep_sock_path /x", "is not a known"},
+		{"privsep-helper --privsep_context a.b.c<n> --privsep_sock_path /x", "is not a known"},
+		{"privsep-helper --privsep_context  --privsep_sock_path /x", "is not a known"},
+		{"privsep-helper --privsep_context a.b.c --privsep_sock_path x.sock", "socket path x.sock is not absolute"},
+		{"privsep-helper --privsep_context a.b.c --privsep_sock_path ", "is not absolute"},
+		{"privsep-helper", "needs one --privsep_context and one --privsep_sock_path"},
+		{"privsep-helper --privsep_context a.b.c", "needs one"},
+		{"privsep-helper --privsep_sock_path /x", "needs one"},
+		{"privsep-helper --privsep_context d.e" + tail, "needs one"},
+		{"privsep-helper --privsep_sock_path /y" + tail, "needs one"},
+		{"privsep-helper --log-config-append /tmp/log.ini" + tail, "option --log-config-append of privsep-helper is not allowed"},
+		{"privsep-helper --log-file /etc/evil" + tail, "is not allowed"},
+		{"privsep-helper" + tail + " --log-dir /etc", "is not allowed"},
+		{"privsep-helper --config-fil /tmp/evil.conf" + tail, "is not allowed"}, // argparse takes abbreviations
+		{"privsep-helper --conf /tmp/evil.conf" + tail, "is not allowed"},
+		{"privsep-helper --config-file=/tmp/evil.conf" + tail, "not: privsep-helper ["},
+		{"privsep-helper --config-file=/tmp/evil.conf x" + tail, "is not allowed"},
+		{"privsep-helper --debug" + tail, "not: privsep-helper ["},
+		{"privsep-helper" + tail + " x", "not: privsep-helper ["},
+		{"privsep-helper -- --config-file" + tail, "is not allowed"},
+		{"privsep-helper  x" + tail, "is not allowed"},
+		{"/usr/bin/privsep-helper" + tail, "the command is not privsep-helper"},
+		{"privsep-helper<n>" + tail, "the command is not"},
+		{"", "the command is not"},
+	}
+	f := Privsep([]string{"a.b.c", "d.e"}, "/etc/nova")
+	if f.Exec() != "privsep-helper" || f.RunAs() != "root" {
+		t.Errorf("it executes %s as %s", f.Exec(), f.RunAs())
+	}
+	check(t, f, m, rows)
+	// Without a directory only what root alone can have written.
+	check(t, Privsep([]string{"a.b.c"}, ""), m, []row{
+		{"privsep-helper --config-file /usr/share/nova/dist.conf" + tail, ""},
+		{"privsep-helper --config-file /etc/nova/nova.conf" + tail, "cannot trust"},
+		{"privsep-helper --config-file relative.conf" + tail, "is not an absolute path"},
+		{"privsep-helper --config-file " + tail, "is not an absolute path"},
+	})
+	check(t, Privsep(nil, ""), m, []row{{"privsep-helper" + tail, "is not a known"}, {"privsep-helper --privsep_context  --privsep_sock_path /x", "is not a known"}})
+}

@@ -1,0 +1,67 @@
+package trust_test
+
+import (
+	"os"
+	"testing"
+
+	"ironwrap/policy/trust"
+)
+
+// A directory of a service's with files of root's in it, as Debian makes
+// /etc/neutron: the object counts, and no link in such a directory does.
+func TestObject(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("not root: files of another user's were not checked")
+	}
+	dir, err := os.MkdirTemp("/var/lib", "ironwrap-test-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	service := dir + "/service"
+	for _, err := range []error{
+		os.Mkdir(service, 0o750),
+		os.Mkdir(service+"/filters.d", 0o755),
+		os.WriteFile(service+"/roots", []byte("text"), 0o640),
+		os.WriteFile(service+"/theirs", []byte("text"), 0o644),
+		os.Chown(service+"/theirs", 65534, 65534),
+		os.Symlink("roots", service+"/link"),
+		os.WriteFile(service+"/linked", []byte("text"), 0o644),
+		os.Link(service+"/linked", dir+"/its other name"),
+		os.Chown(service, 65534, 65534),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, c := range []struct {
+		name  string
+		level trust.Level
+		ok    bool
+	}{
+		{"roots", trust.Object, true},
+		{"roots", trust.Parent, false},
+		{"roots", trust.Ancestors, false},
+		{"theirs", trust.Object, false},
+		{"link", trust.Object, false}, // whoever owns the directory made it, or moved it there
+		{"linked", trust.Object, false},
+		{"filters.d/../roots", trust.Object, true},
+	} {
+		data, err := trust.File(service+"/"+c.name, c.level)
+		if (err == nil) != c.ok || c.ok && string(data) != "text" {
+			t.Errorf("File(%s, level %d) = %q, %v; want success: %v", c.name, c.level, data, err, c.ok)
+		}
+	}
+	for level, ok := range map[trust.Level]bool{trust.Object: true, trust.Parent: false, trust.Ancestors: false} {
+		d, err := trust.Dir(service+"/filters.d", level)
+		if (err == nil) != ok {
+			t.Errorf("Dir(filters.d, level %d) = %v; want success: %v", level, err, ok)
+		}
+		if err == nil {
+			d.Close()
+		}
+		if _, err := trust.Dir(service, level); err == nil {
+			t.Errorf("Dir of another user's at level %d succeeded", level)
+		}
+	}
+}
