@@ -36,8 +36,9 @@ func TestRegExp(t *testing.T) {
 			{"sleep １０", "does not match"},
 			{"sleep ", "does not match"},
 		}},
+		// Two patterns, as to the peer: a comma ends one.
+		{`RegExpFilter, x, root, x, [a-z]{1,3}`, []row{{"x ab", "2 words, not 3"}, {"x a{1 3}", ""}}},
 		// A pattern that cannot be used refuses, when it comes to it, and says so.
-		{`RegExpFilter, x, root, x, [a-z]{1,3}`, []row{{"x ab", "2 words, not 3"}, {"x a{1 3}", `pattern "[a-z]{1" `}}},
 		{`RegExpFilter, x, root, x, (`, []row{{"x (", `pattern "(" cannot be used: `}, {"y (", `does not match pattern "x"`}, {"x", "1 words"}}},
 		{`RegExpFilter, x, root`, []row{{"x", "1 words, not 0"}, {"", "1 words, not 0"}}},
 		{`RegExpFilter, x, root, `, []row{{"", ""}, {"x", "does not match"}}},

@@ -64,6 +64,7 @@ type parser struct {
 	lookBehind int    // look-behinds that we are in
 	refs       []reference
 	boundary   bool // \b was seen
+	open       bool // | was seen outside of all groups
 }
 
 type reference struct{ group, offset int }
@@ -71,26 +72,32 @@ type reference struct{ group, offset int }
 // flags are those in force at one place of the pattern.
 type flags struct{ ascii, fold, lines, dotAll, verbose bool }
 
-// parse returns the pattern as a tree, and tells whether it has a \b and
-// whether it refers back to a group.
-func parse(src string) (n node, boundary, refers bool, err error) {
+// parsed is a whole pattern.
+type parsed struct {
+	node
+	open     bool // it is an alternation, with no group around
+	boundary bool // it has a \b
+	refers   bool // it refers back to a group
+}
+
+func parse(src string) (parsed, error) {
 	p := &parser{src: src, closed: make([]bool, 1)}
 	if run := len(src) - len(strings.TrimRight(src, `\`)); run%2 != 0 {
-		return n, false, false, p.invalid(len(src)-1, "backslash at the end")
+		return parsed{}, p.invalid(len(src)-1, "backslash at the end")
 	}
-	var f flags
-	if n, err = p.alternation(&f, true); err != nil {
-		return n, false, false, err
+	n, err := p.alternation(&flags{}, true)
+	if err != nil {
+		return parsed{}, err
 	}
 	if p.pos < len(src) {
-		return n, false, false, p.invalid(p.pos, `")" without "("`)
+		return parsed{}, p.invalid(p.pos, `")" without "("`)
 	}
 	for _, r := range p.refs {
 		if !always(&n, r.group) {
-			return n, false, false, p.unsupported(r.offset, "back-reference to a group that may take no part")
+			return parsed{}, p.unsupported(r.offset, "back-reference to a group that may take no part")
 		}
 	}
-	return n, p.boundary, len(p.refs) > 0, nil
+	return parsed{n, p.open, p.boundary, len(p.refs) > 0}, nil
 }
 
 // always reports whether every match of n goes through the group, once. What
@@ -198,6 +205,7 @@ func (p *parser) alternation(f *flags, whole bool) (node, error) {
 	if err != nil || !p.accept('|') {
 		return n, err
 	}
+	p.open = p.open || whole
 	alt := node{op: opAlternate, subs: []node{n}}
 	for {
 		if n, err = p.concatenation(f, false); err != nil {
@@ -221,7 +229,7 @@ const (
 )
 
 func (p *parser) concatenation(f *flags, whole bool) (node, error) {
-	var subs []node
+	subs := make([]node, 0, min(8, len(p.src)-p.pos))
 	last := none
 	for p.pos < len(p.src) && p.src[p.pos] != '|' && p.src[p.pos] != ')' {
 		start := p.pos

@@ -1,8 +1,9 @@
 package pyre
 
 import (
+	"slices"
 	"strconv"
-	"unicode"
+	"unicode/utf8"
 )
 
 // endless is the width of what has no limit, and of what is wider than any
@@ -180,6 +181,8 @@ func (w *printer) set(s set) {
 	switch {
 	case !w.net && !s.uniform():
 		w.foreign = true
+	case !w.net && slices.Equal(s, notNewline):
+		w.text(".")
 	case len(s) == 0 && w.net:
 		w.text("(?!)")
 	case len(s) == 0:
@@ -197,18 +200,30 @@ func (w *printer) set(s set) {
 	}
 }
 
+// plain are the characters that mean nothing but themselves to either engine,
+// in a class or outside of one. Any other could be escaped instead; these only
+// are quicker to read.
+var plain = func() (plain [utf8.RuneSelf]bool) {
+	for _, c := range "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz/:=,@% " {
+		plain[c] = true
+	}
+	return plain
+}()
+
 // char writes one character, for a class or outside of one.
 func (w *printer) char(r rune) {
 	switch {
-	case r < unicode.MaxASCII && asciiWord.has(r):
+	case r < utf8.RuneSelf && plain[r]:
 		w.out = append(w.out, byte(r))
+	case !w.net && r > ' ' && r < 0x7f: // punctuation
+		w.out = append(w.out, '\\', byte(r))
 	case !w.net:
 		w.text(`\x{`)
 		w.out = strconv.AppendInt(w.out, int64(r), 16)
 		w.text("}")
 	case r > 0xffff: // regexp2 has no escape for it
 		w.out = append(w.out, string(r)...)
-	default:
+	default: // never \-, which regexp2 does not take for the end of a range
 		w.text(`\u`)
 		for shift := 12; shift >= 0; shift -= 4 {
 			w.out = append(w.out, "0123456789abcdef"[r>>shift&15])

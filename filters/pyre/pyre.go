@@ -56,10 +56,12 @@ const (
 )
 
 const (
-	// The clock that regexp2 looks at moves in steps, and a deadline is one
-	// step late: together a tenth of a second.
-	boundedTime = 90 * time.Millisecond
-	clockStep   = 10 * time.Millisecond
+	// regexp2 takes the time by a clock on the wall which moves in steps, and is
+	// up to three steps late. What is unlucky enough to be stopped by a busy
+	// machine for all of a try, gets another one.
+	boundedTries = 3
+	boundedTime  = 25 * time.Millisecond
+	clockStep    = 5 * time.Millisecond
 
 	// No longer argument can be given to a program: MAX_ARG_STRLEN, execve(2).
 	boundedLength = 128 << 10
@@ -95,33 +97,46 @@ func Compile(pattern string) (*Pattern, error) {
 		return nil, errors.New("a pattern that is not UTF-8 is not supported")
 	}
 	p := &Pattern{source: pattern}
-	if !strings.ContainsAny(pattern, `.\[{()*+?^$|`) {
-		p.engine, p.literal = Literal, pattern
+	if text, ok := plainText(pattern); ok {
+		p.engine, p.literal = Literal, text
 		return p, nil
 	}
-	n, boundary, refers, err := parse(pattern)
+	tree, err := parse(pattern)
 	if err != nil {
 		return nil, err
 	}
-	p.ascii, p.open = boundary, n.op == opAlternate
-	p.min, p.max = width(&n)
-	pieces := flat(&n, nil)
-	switch {
-	case p.compileLiteral(pieces):
-	case !refers && p.compileLinear(pieces):
-	default:
-		w := printer{net: true, refers: refers}
-		w.text(`\A`)
-		w.print(&n, false)
-		w.text(`\z`)
-		re, err := regexp2.Compile(string(w.out), regexp2.None)
-		if err != nil {
-			return nil, errors.New("a pattern that is too large is not supported")
-		}
-		re.MatchTimeout = boundedTime
-		p.engine, p.backs = Bounded, re
+	p.open, p.ascii = tree.open, tree.boundary
+	p.min, p.max = width(&tree.node)
+	pieces := flat(&tree.node, nil)
+	if p.compileLiteral(pieces) || !tree.refers && p.compileLinear(pieces) {
+		return p, nil
+	}
+	if err := p.compileBounded(tree); err != nil {
+		return nil, err
 	}
 	return p, nil
+}
+
+// plainText is the text of a pattern that is nothing else, but perhaps escaped
+// punctuation. It only saves the time to parse it.
+func plainText(pattern string) (string, bool) {
+	special := strings.IndexAny(pattern, `.\[{()*+?^$|`)
+	if special < 0 {
+		return pattern, true
+	}
+	text := append(make([]byte, 0, len(pattern)), pattern[:special]...)
+	for i := special; i < len(pattern); i++ {
+		switch c := pattern[i]; {
+		case c == '\\' && i+1 < len(pattern) && strings.IndexByte(`.\[]{}()*+?^$|/-`, pattern[i+1]) >= 0:
+			i++
+			text = append(text, pattern[i])
+		case strings.IndexByte(`.\[{()*+?^$|`, c) >= 0:
+			return "", false
+		default:
+			text = append(text, c)
+		}
+	}
+	return string(text), true
 }
 
 func (p *Pattern) compileLiteral(pieces []*node) bool {
@@ -175,6 +190,20 @@ func (p *Pattern) compileLinear(pieces []*node) bool {
 	return true
 }
 
+func (p *Pattern) compileBounded(tree parsed) error {
+	w := printer{net: true, refers: tree.refers}
+	w.text(`\A`)
+	w.print(&tree.node, false)
+	w.text(`\z`)
+	re, err := regexp2.Compile(string(w.out), regexp2.None)
+	if err != nil {
+		return errors.New("a pattern this large is not supported")
+	}
+	re.MatchTimeout = boundedTime
+	p.engine, p.backs = Bounded, re
+	return nil
+}
+
 // Match reports whether the whole of arg, bytes as they came, is matched.
 func (p *Pattern) Match(arg string) bool {
 	ok, _ := p.match(arg)
@@ -205,8 +234,13 @@ func (p *Pattern) match(arg string) (ok, gaveUp bool) {
 		if len(arg) > boundedLength {
 			return false, true
 		}
-		ok, err := p.backs.MatchRunes(decode(arg))
-		return ok && err == nil, err != nil
+		runes := decode(arg)
+		for range boundedTries {
+			if ok, err := p.backs.MatchRunes(runes); err == nil {
+				return ok, false
+			}
+		}
+		return false, true
 	}
 	return false, false
 }

@@ -1,0 +1,291 @@
+package policy
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"ironwrap/filters"
+	"ironwrap/policy/inifile"
+)
+
+// Sandbox is what the sections [Sandbox], [Profile:NAME] and [Sandbox:NAME] say
+// for one filter. A nil pointer, or an absent list, leaves a thing as it is
+// without any section.
+type Sandbox struct {
+	Seccomp      string   // name or absolute path of a profile; "" or "none" for none
+	Capabilities []string // lower case, with "cap_"; nil for all, empty for none
+
+	NoNewPrivs      bool
+	DenyWriteExec   bool // memory_deny_write_execute
+	PrivateKeyring  bool
+	PrivateTmp      bool
+	PrivateNetwork  bool
+	PrivateMounts   bool
+	PinPaths        bool
+	BestEffort      bool // Landlock, on a kernel without
+	ReadOnly        []string
+	LandlockRO      []string // nil for no rule, empty to allow none
+	LandlockRW      []string
+	LandlockBind    []uint16
+	LandlockConnect []uint16
+
+	Limits    []Limit
+	Umask     *uint32
+	Nice      *int
+	OOMScore  *int
+	inherited string
+}
+
+// Limit is one resource limit, soft and hard.
+type Limit struct {
+	Name  string // "nofile", as in RLIMIT_NOFILE
+	Value uint64 // ^0 for unlimited
+}
+
+// sandboxKeys lists what a sandbox section may hold.
+var sandboxKeys = map[string]func(s *Sandbox, e inifile.Entry) error{
+	"seccomp": func(s *Sandbox, e inifile.Entry) error {
+		if e.Value == "" {
+			return fmt.Errorf("it is empty: name a profile, or none")
+		}
+		s.Seccomp = e.Value
+		return nil
+	},
+	"capabilities": func(s *Sandbox, e inifile.Entry) (err error) {
+		s.Capabilities, err = capabilities(e.Value)
+		return err
+	},
+	"no_new_privs":              func(s *Sandbox, e inifile.Entry) error { return boolean(e, &s.NoNewPrivs) },
+	"memory_deny_write_execute": func(s *Sandbox, e inifile.Entry) error { return boolean(e, &s.DenyWriteExec) },
+	"private_keyring":           func(s *Sandbox, e inifile.Entry) error { return boolean(e, &s.PrivateKeyring) },
+	"private_tmp":               func(s *Sandbox, e inifile.Entry) error { return boolean(e, &s.PrivateTmp) },
+	"private_network":           func(s *Sandbox, e inifile.Entry) error { return boolean(e, &s.PrivateNetwork) },
+	"private_mounts":            func(s *Sandbox, e inifile.Entry) error { return boolean(e, &s.PrivateMounts) },
+	"pin_paths":                 func(s *Sandbox, e inifile.Entry) error { return boolean(e, &s.PinPaths) },
+	"read_only":                 func(s *Sandbox, e inifile.Entry) error { return paths(e, &s.ReadOnly) },
+	"landlock_ro":               func(s *Sandbox, e inifile.Entry) error { return paths(e, &s.LandlockRO) },
+	"landlock_rw":               func(s *Sandbox, e inifile.Entry) error { return paths(e, &s.LandlockRW) },
+	"landlock_tcp_bind":         func(s *Sandbox, e inifile.Entry) error { return ports(e, &s.LandlockBind) },
+	"landlock_tcp_connect":      func(s *Sandbox, e inifile.Entry) error { return ports(e, &s.LandlockConnect) },
+	"landlock": func(s *Sandbox, e inifile.Entry) error {
+		if e.Value != "best-effort" && e.Value != "required" {
+			return fmt.Errorf("%q is neither best-effort nor required", e.Value)
+		}
+		s.BestEffort = e.Value == "best-effort"
+		return nil
+	},
+	"umask": func(s *Sandbox, e inifile.Entry) error {
+		n, err := strconv.ParseUint(e.Value, 8, 32)
+		if err != nil || n > 0o777 {
+			return fmt.Errorf("%q is not an octal number up to 777", e.Value)
+		}
+		mask := uint32(n)
+		s.Umask = &mask
+		return nil
+	},
+	"nice":          func(s *Sandbox, e inifile.Entry) error { return within(e, &s.Nice, -20, 19) },
+	"oom_score_adj": func(s *Sandbox, e inifile.Entry) error { return within(e, &s.OOMScore, -1000, 1000) },
+	"inherit": func(s *Sandbox, e inifile.Entry) error {
+		s.inherited = e.Value
+		return nil
+	},
+}
+
+// limitNames are those of getrlimit(2).
+var limitNames = []string{"as", "core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue", "nice",
+	"nofile", "nproc", "rss", "rtprio", "rttime", "sigpending", "stack"}
+
+// apply sets what entries say, on top of what s has.
+func (s *Sandbox) apply(path string, entries []inifile.Entry) error {
+	for _, e := range entries {
+		if err := s.set(e); err != nil {
+			return fmt.Errorf("%s:%d: %s: %w", filters.Untrusted(path), e.Line, filters.Untrusted(e.Key), err)
+		}
+	}
+	return nil
+}
+
+func (s *Sandbox) set(e inifile.Entry) error {
+	if name, ok := strings.CutPrefix(e.Key, "rlimit_"); ok && slices.Contains(limitNames, name) {
+		l := Limit{name, ^uint64(0)}
+		if e.Value != "unlimited" {
+			n, err := strconv.ParseUint(e.Value, 10, 63)
+			if err != nil {
+				return fmt.Errorf("%q is neither a number nor unlimited", e.Value)
+			}
+			l.Value = n
+		}
+		s.Limits = slices.DeleteFunc(slices.Clone(s.Limits), func(o Limit) bool { return o.Name == name })
+		s.Limits = append(s.Limits, l)
+		return nil
+	}
+	set := sandboxKeys[e.Key]
+	if set == nil {
+		return fmt.Errorf("unknown key of a sandbox section")
+	}
+	return set(s, e)
+}
+
+// sandboxes are the sections of rootwrap.conf.
+type sandboxes struct {
+	path     string
+	defaults []inifile.Entry // of [Sandbox]; nil when there is none
+	profiles map[string][]inifile.Entry
+}
+
+// readSandboxes takes the sections of rootwrap.conf, and checks even those that
+// no filter uses.
+func readSandboxes(path string, file *inifile.File) (sandboxes, error) {
+	sb := sandboxes{path: path, profiles: map[string][]inifile.Entry{}}
+	for _, s := range file.Sections() {
+		entries := file.Own(s.Name)
+		switch name, isProfile := strings.CutPrefix(s.Name, "Profile:"); {
+		case s.Name == "Sandbox":
+			sb.defaults = entries
+			if sb.defaults == nil {
+				sb.defaults = []inifile.Entry{}
+			}
+		case isProfile:
+			sb.profiles[name] = entries
+			for _, e := range entries {
+				if e.Key == "inherit" {
+					return sb, fmt.Errorf("%s:%d: inherit: a profile cannot inherit", filters.Untrusted(path), e.Line)
+				}
+			}
+			if err := new(Sandbox).apply(path, entries); err != nil {
+				return sb, err
+			}
+		case isSandbox(s.Name):
+			return sb, fmt.Errorf("%s:%d: section [%s] belongs into a filters file, beside its filter", filters.Untrusted(path), s.Line, filters.Untrusted(s.Name))
+		}
+	}
+	if sb.defaults != nil {
+		if _, err := sb.of(sb.path, nil); err != nil {
+			return sb, err
+		}
+	}
+	return sb, nil
+}
+
+// of returns the sandbox of a filter: [Sandbox], then the profile that is
+// inherited, then own, key by key. It is nil where nothing is said.
+func (sb *sandboxes) of(path string, own []inifile.Entry) (*Sandbox, error) {
+	if sb.defaults == nil && own == nil {
+		return nil, nil
+	}
+	var s Sandbox
+	for _, layer := range []struct {
+		path    string
+		entries []inifile.Entry
+	}{{sb.path, sb.defaults}, {path, own}} {
+		for _, e := range layer.entries {
+			if e.Key != "inherit" {
+				continue
+			}
+			profile, ok := sb.profiles[e.Value]
+			if !ok {
+				return nil, fmt.Errorf("%s:%d: inherit: %s has no section [Profile:%s]", filters.Untrusted(layer.path), e.Line,
+					filters.Untrusted(sb.path), filters.Untrusted(e.Value))
+			}
+			if err := s.apply(sb.path, profile); err != nil {
+				return nil, err
+			}
+		}
+		if err := s.apply(layer.path, layer.entries); err != nil {
+			return nil, err
+		}
+	}
+	return &s, nil
+}
+
+// isSandbox tells the sections that the peer ignores and ironwrap must not.
+func isSandbox(section string) bool {
+	return section == "Sandbox" || strings.HasPrefix(section, "Sandbox:") || strings.HasPrefix(section, "Profile:")
+}
+
+// addSandboxes gives each filter of one file its sandbox. A section without a
+// filter is an error: it was meant to confine something.
+func (p *Policy) addSandboxes(path string, file *inifile.File, entries []Entry) error {
+	own := map[string][]inifile.Entry{}
+	for _, s := range file.Sections() {
+		name, ok := strings.CutPrefix(s.Name, "Sandbox:")
+		if !ok && isSandbox(s.Name) {
+			return fmt.Errorf("%s:%d: section [%s] belongs into rootwrap.conf", filters.Untrusted(path), s.Line, filters.Untrusted(s.Name))
+		}
+		if !ok {
+			continue
+		}
+		// Filter names are lower case, as the INI dialect makes every key.
+		name = strings.ToLower(name)
+		if !slices.ContainsFunc(entries, func(e Entry) bool { return e.Name == name }) {
+			return fmt.Errorf("%s:%d: section [%s]: this file has no filter of that name", filters.Untrusted(path), s.Line, filters.Untrusted(s.Name))
+		}
+		if _, twice := own[name]; twice {
+			return fmt.Errorf("%s:%d: section [%s]: the filter has another sandbox section", filters.Untrusted(path), s.Line, filters.Untrusted(s.Name))
+		}
+		own[name] = slices.Concat([]inifile.Entry{}, file.Own(s.Name))
+	}
+	for i := range entries {
+		var err error
+		if entries[i].Sandbox, err = p.sandboxes.of(path, own[entries[i].Name]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// capabilities reads "CAP_NET_ADMIN, CAP_SYS_ADMIN", "none" or "all".
+func capabilities(value string) ([]string, error) {
+	switch value {
+	case "all":
+		return nil, nil
+	case "none":
+		return []string{}, nil
+	}
+	list, err := names(value)
+	for i, name := range list {
+		list[i] = strings.ToLower(name)
+		if !strings.HasPrefix(list[i], "cap_") {
+			return nil, fmt.Errorf("%q is not a capability: they are called CAP_NET_ADMIN and so on (capabilities(7))", name)
+		}
+	}
+	return list, err
+}
+
+func paths(e inifile.Entry, to *[]string) (err error) {
+	if *to = []string{}; e.Value == "none" {
+		return nil
+	}
+	*to = filters.Fields(e.Value)
+	for _, path := range *to {
+		if !strings.HasPrefix(path, "/") {
+			return fmt.Errorf("%q is not an absolute path", path)
+		}
+	}
+	return nil
+}
+
+func ports(e inifile.Entry, to *[]uint16) error {
+	if *to = []uint16{}; e.Value == "none" {
+		return nil
+	}
+	for _, port := range filters.Fields(e.Value) {
+		n, err := strconv.ParseUint(port, 10, 16)
+		if err != nil {
+			return fmt.Errorf("%q is not a port number", port)
+		}
+		*to = append(*to, uint16(n))
+	}
+	return nil
+}
+
+func within(e inifile.Entry, to **int, low, high int) error {
+	n, err := strconv.Atoi(e.Value)
+	if err != nil || n < low || n > high {
+		return fmt.Errorf("%q is not a number from %d to %d", e.Value, low, high)
+	}
+	*to = &n
+	return nil
+}
