@@ -392,16 +392,13 @@ func TestAgainstPython(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	g := generator{rand.New(rand.NewPCG(seed, 0))}
 	var c tally
-	for deadline := time.Now().Add(4 * time.Second); time.Now().Before(deadline); {
+	for c.verdicts < 10_000 || c.matches < 500 {
 		p := g.pattern()
 		if c.compare(t, o, p, g.args(p, 12)); t.Failed() {
 			t.Fatalf("seed %d", seed)
 		}
 	}
 	c.log(t)
-	if c.verdicts < 2000 || c.matches < 100 {
-		t.Errorf("too few verdicts to mean anything")
-	}
 }
 
 // All characters but the great mass of CJK and what is rare, for every way to

@@ -19,12 +19,13 @@
 //     does not know is in none of them. A pattern with a \b matches no argument
 //     that has anything outside of ASCII.
 //   - The Bounded engine gave up: see Engine.
-//   - Compile refused the pattern, saying "is not supported": possessive and
-//     atomic groups (new in 3.11), conditional groups, \N{name}, \B, the flag t,
-//     non-ASCII group names; back-references to a group that may take no part,
-//     under (?i) or in a look-behind; what is outside of ASCII, in a negation
-//     under (?i); a backslash at the very end (Python would escape its own $);
-//     a pattern that is not UTF-8; repeats above 65535; nesting above 100.
+//   - Compile refused the pattern, saying "is not supported": possessive repeats
+//     and atomic groups (new in 3.11), conditional groups, \N{name}, \B, the
+//     flag t, group names outside of ASCII; back-references to a group that may
+//     take no part, under (?i) or in a look-behind; what is outside of ASCII, in
+//     a negation under (?i); a pattern that is not UTF-8; repeats above 65535,
+//     nesting above 100, what is too large for regexp2. A backslash at the very
+//     end is refused as well: Python would escape its own $ with it.
 //
 // Patterns are read by our own parser, for the grammar of CPython 3.11, and
 // printed anew for the engine; no engine ever reads a pattern's own text. What
@@ -63,7 +64,8 @@ const (
 	boundedTime  = 25 * time.Millisecond
 	clockStep    = 5 * time.Millisecond
 
-	// No longer argument can be given to a program: MAX_ARG_STRLEN, execve(2).
+	// No longer argument can be given to a program: MAX_ARG_STRLEN in
+	// execve(2), with pages of 4 KiB.
 	boundedLength = 128 << 10
 )
 
