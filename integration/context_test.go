@@ -13,9 +13,9 @@ import (
 	"unsafe"
 )
 
-// tell prints what a process is, from within. The shell is what ironwrap became;
-// at its end it becomes cat, whose status is the one that ironwrap left behind:
-// the shell's own, while it waits for a child, has signals blocked.
+// tell prints what a process is, from within: the shell is what ironwrap became.
+// A second command, cat, prints its own status: the shell's may be of its own
+// making, which clears the signal mask when it starts.
 const tell = `
 echo "Pid of the shell: $$"
 echo "Program: $(readlink /proc/$$/exe)"
@@ -25,8 +25,10 @@ cat /proc/$$/stat
 cat /proc/$$/environ
 echo
 sleep 0.3
-exec cat /proc/self/status /proc/self/limits /proc/self/oom_score_adj
+exit 0
 `
+
+var status = []string{"cat", "/proc/self/status", "/proc/self/limits", "/proc/self/oom_score_adj"}
 
 // told reads what tell has printed.
 func told(t *testing.T, out string) map[string]string {
@@ -69,8 +71,10 @@ os.nice(10)
 open('/proc/self/oom_score_adj', 'w').write('500')
 def soft(name, value):
     resource.setrlimit(name, (value, resource.getrlimit(name)[1]))
+secret = os.open(b'/proc/self/status', os.O_RDONLY)
 for fd in range(3, 51):
-    os.dup2(os.open(b'/etc/passwd', os.O_RDONLY), fd)
+    os.dup2(secret, fd)
+    os.set_inheritable(fd, True)
 soft(resource.RLIMIT_FSIZE, 0)
 soft(resource.RLIMIT_CPU, 50)
 soft(resource.RLIMIT_DATA, 1 << 30)
@@ -171,33 +175,36 @@ func TestContext(t *testing.T) {
 
 	for _, user := range []string{"root", "nobody", member(t)} {
 		who := lookUp(t, user)
-		filters := "[Filters]\nsh: CommandFilter, sh, " + user + "\n"
-		write(t, p.filters, filters)
+		write(t, p.filters, "[Filters]\nsh: CommandFilter, sh, "+user+"\ncat: CommandFilter, cat, "+user+"\n")
 		for _, from := range []string{"root", "hostile root", "hostile user, setuid", "user, sudo"} {
 			dir := open
-			words := []string{p.conf, "sh", "-c", tell}
-			var c *exec.Cmd
-			switch from {
-			case "root":
-				c = exec.Command(ours, words...)
-				dir = closed
-			case "hostile root":
-				c = without(t, hostile, append([]string{ours}, words...)...)
-				c.SysProcAttr, dir = hostileRoot, closed
-			case "hostile user, setuid":
-				c = without(t, hostile, append([]string{program}, words...)...)
-				c.SysProcAttr = hostileUser
-			case "user, sudo":
-				c = exec.Command("/usr/bin/sudo", append([]string{"-n", ours}, words...)...)
-				c.SysProcAttr = hostileUser
-			}
-			c.Dir = dir
-			t.Run(user+" from "+from, func(t *testing.T) {
-				r := runCmd(t, c)
-				if r.status != 0 || r.err != "" {
-					t.Fatalf("%v", r)
+			command := func(words ...string) *exec.Cmd {
+				words = append([]string{p.conf}, words...)
+				var c *exec.Cmd
+				switch from {
+				case "root":
+					c = exec.Command(ours, words...)
+					dir = closed
+				case "hostile root":
+					c = without(t, hostile, append([]string{ours}, words...)...)
+					c.SysProcAttr, dir = hostileRoot, closed
+				case "hostile user, setuid":
+					c = without(t, hostile, append([]string{program}, words...)...)
+					c.SysProcAttr = hostileUser
+				case "user, sudo":
+					c = exec.Command("/usr/bin/sudo", append([]string{"-n", ours}, words...)...)
+					c.SysProcAttr = hostileUser
 				}
-				have := told(t, r.out)
+				c.Dir = dir
+				return c
+			}
+			t.Run(user+" from "+from, func(t *testing.T) {
+				c := command("sh", "-c", tell)
+				r, s := runCmd(t, c), runCmd(t, command(status...))
+				if r.status != 0 || r.err != "" || s.status != 0 || s.err != "" {
+					t.Fatalf("%v; %v", r, s)
+				}
+				have := told(t, r.out+s.out)
 				want := map[string]string{
 					"Uid": strings.Repeat(who.uid+" ", 3) + who.uid, "Gid": strings.Repeat(who.gid+" ", 3) + who.gid, "Groups": who.groups,
 					"CapInh": noCaps, "CapAmb": noCaps, "CapBnd": bounding, "NoNewPrivs": "0", "Umask": "0022",

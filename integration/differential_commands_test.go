@@ -208,8 +208,8 @@ func (m *maker) allowed(i, mutants int, argv ...string) {
 	}
 }
 
-// hostile are words that mean more, or other things, than they should.
-var hostile = []string{
+// hostileWords are words that mean more, or other things, than they should.
+var hostileWords = []string{
 	"", " ", "-", "--", "-x", "--help", "/", "/etc/shadow", "../x", ".", "..", "*", "a b", "x=y", "=", "$(id)", "`id`", ";id",
 	"\n", "a\nb", "\r", "\t", "\x1b[31m", "\x7f", "\u00a0", "\u0085", "\u2028", "\u202e", "\ufeff", "é", "日本", "\xff", "\xed\xb3\xbf", "\xc3",
 	"0", "1", "-1", "٣", "３", "¹", "1_0", "env", "ip", "netns", "exec", "root", "%s", "\\",
@@ -235,9 +235,9 @@ func (m *maker) mutate(argv []string) []string {
 	case 6:
 		return slices.Insert(out, i, word)
 	case 7:
-		return slices.Insert(out, i, hostile[m.rnd.IntN(len(hostile))])
+		return slices.Insert(out, i, hostileWords[m.rnd.IntN(len(hostileWords))])
 	case 8:
-		return append(out, hostile[m.rnd.IntN(len(hostile))])
+		return append(out, hostileWords[m.rnd.IntN(len(hostileWords))])
 	case 9:
 		j := m.rnd.IntN(len(out))
 		out[i], out[j] = out[j], out[i]
@@ -259,7 +259,7 @@ func (m *maker) mutate(argv []string) []string {
 			return r
 		}, word)
 	case 16:
-		out[i] = hostile[m.rnd.IntN(len(hostile))]
+		out[i] = hostileWords[m.rnd.IntN(len(hostileWords))]
 	case 17:
 		out[i] = word + " "
 	case 18:
@@ -296,7 +296,7 @@ func (m *maker) command(i int, f peerFilter) {
 		m.add(name, "--version")
 		if n < 2 {
 			m.allowed(i, 4, name)
-			m.allowed(i, 6, name, hostile[m.rnd.IntN(len(hostile))], hostile[m.rnd.IntN(len(hostile))])
+			m.allowed(i, 6, name, hostileWords[m.rnd.IntN(len(hostileWords))], hostileWords[m.rnd.IntN(len(hostileWords))])
 		}
 	}
 }
@@ -320,10 +320,13 @@ func (m *maker) regExp(i int, f peerFilter) {
 		m.add(append([]string{name}, m.good[i][0][1:]...)...)
 	}
 	for j := range words {
-		for _, w := range append([]string{words[j][0] + "\n", words[j][0] + " --evil", "/etc/../tmp/x", "/etc/..", "/dev/../etc/shadow"}, hostile...) {
-			argv := slices.Clone(m.good[i][0])
-			argv[j] = w
-			m.add(argv...)
+		argv := slices.Clone(m.good[i][0])
+		for _, argv[j] = range []string{words[j][0] + "\n", words[j][0] + " --evil", "/etc/../tmp/x", "/etc/..", "/dev/../etc/shadow"} {
+			m.add(slices.Clone(argv)...)
+		}
+		for range 12 {
+			argv[j] = hostileWords[m.rnd.IntN(len(hostileWords))]
+			m.add(slices.Clone(argv)...)
 		}
 	}
 }
@@ -337,7 +340,7 @@ func (m *maker) path(i int, f peerFilter) {
 			words[j] = candidates(strings.TrimRight(constraint, "/"))
 			paths = max(paths, len(words[j]))
 		case constraint == "pass":
-			words[j] = hostile
+			words[j] = hostileWords
 		default:
 			words[j] = []string{constraint}
 		}
@@ -626,7 +629,7 @@ func (m *maker) chain(prefix []string) {
 			if n > 0 {
 				continue
 			}
-			for _, name := range m.names(f.Exec)[1:8] {
+			for _, name := range m.names(f.Exec)[1:6] {
 				m.add(slices.Concat(prefix, []string{name}, argv[1:])...)
 			}
 			m.add(slices.Concat(prefix, []string{"env"}, argv)...)

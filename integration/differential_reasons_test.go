@@ -276,8 +276,8 @@ func (r refusal) link() string {
 func (r refusal) builtByPrivsep() bool {
 	words := r.words[1:]
 	for len(words) >= 2 && (words[0] == "--config-file" || words[0] == "--config-dir") {
-		_, err := os.Stat(words[1])
-		if file := filepath.Clean(words[1]); !strings.HasPrefix(file, r.workshop.dir+"/") || errors.Is(err, syscall.ENAMETOOLONG) {
+		file := words[1]
+		if _, err := os.Stat(file); filepath.Clean(file) != file || !strings.HasPrefix(file, r.workshop.dir+"/") || errors.Is(err, syscall.ENAMETOOLONG) {
 			return false
 		}
 		words = words[2:]
