@@ -111,7 +111,7 @@ func (w Why) String() string {
 	if w.format == "" {
 		return "not matched"
 	}
-	return fmt.Sprintf(w.format, w.args[:strings.Count(w.format, "%")]...)
+	return Prose(fmt.Sprintf(w.format, w.args[:strings.Count(w.format, "%")]...))
 }
 
 // no is a refusal for a fixed reason.

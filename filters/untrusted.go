@@ -51,7 +51,8 @@ func escape(s string, backslash bool) string {
 }
 
 // Quote returns u as one unmistakable word: as it is where it holds nothing but
-// characters that need no quoting, else in double quotes with Go's escapes.
+// characters that need no quoting, else in double quotes with Go's escapes. A word
+// with an equals sign is quoted, so that none passes for a field of a record.
 func (u Untrusted) Quote() string {
 	s := string(u)
 	if s == "" {
@@ -59,7 +60,7 @@ func (u Untrusted) Quote() string {
 	}
 	for i := 0; i < len(s); i++ {
 		c := s[i]
-		if c <= ' ' || c >= 0x7f || strings.IndexByte(`"'\$&|;<>()*?[]{}!#~`+"`", c) >= 0 {
+		if c <= ' ' || c >= 0x7f || strings.IndexByte(`"'\$&|;<>()*?[]{}!#~=`+"`", c) >= 0 {
 			return strconv.Quote(s)
 		}
 	}

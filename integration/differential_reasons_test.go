@@ -19,8 +19,9 @@ const (
 	rewritten                 // both allow, and run other words
 )
 
-// difference is one that is meant, as docs and comments in filters explain. The
-// numbers are those of the project's list of bypasses in the peer.
+// difference is one that is meant. The ids that begin with A are those of the
+// list of the peer's bypasses that the developers keep; what must be known of
+// each stands here and in the comments of package filters.
 type difference struct {
 	id, reason string
 	kind       kind
@@ -177,9 +178,6 @@ var differences = []difference{
 	{"ip empty word", "an empty word begins every name, and so means the first", narrower, func(r refusal) bool {
 		c := ipParse(r.words)
 		return r.class == "IpFilter" && slices.Contains(append(c.rest, c.object), "") && strings.Contains(r.why, "empty word")
-	}},
-	{"ip program", "a path whose last part is ip, but not the filter's", narrower, func(r refusal) bool {
-		return r.class == "IpFilter" && r.words[0] != "ip" && r.words[0] != r.exec
 	}},
 	{"ip files", "what makes ip load a library or a BPF program, or open a file", narrower, func(r refusal) bool {
 		c := ipParse(r.words)

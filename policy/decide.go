@@ -1,7 +1,6 @@
 package policy
 
 import (
-	"slices"
 	"strings"
 
 	"ironwrap/filters"
@@ -116,8 +115,8 @@ func (p *Policy) ask(f *Entry, req Request) (d Decision, match bool, why string)
 	if err != nil {
 		return Decision{}, true, err.Error()
 	}
-	if isPrivsep(program) {
-		d.Env = append(slices.Clip(d.Env), privsepEnv...)
+	if m.Nested == 0 {
+		d.Env = quieted(program, d.Env)
 	}
 	d.Verdict, d.Argv = Allowed, append([]filters.Untrusted{filters.Untrusted(program)}, words...)
 	return d, true, ""
@@ -151,7 +150,7 @@ func (p *Policy) nested(chain *Entry, argv []filters.Untrusted, m Machine) Decis
 			continue
 		}
 		return Decision{
-			Verdict: Allowed, Filter: f, Env: match.Env, Signal: match.Signal,
+			Verdict: Allowed, Filter: f, Env: quieted(program, match.Env), Signal: match.Signal,
 			Argv: append([]filters.Untrusted{filters.Untrusted(program)}, match.Args...),
 		}
 	}

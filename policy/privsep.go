@@ -2,6 +2,7 @@ package policy
 
 import (
 	"path"
+	"slices"
 
 	"ironwrap/filters"
 )
@@ -50,6 +51,11 @@ var privsepEnv = []filters.Var{
 	{Name: "OS_DEFAULT__LOG_DIR"},
 }
 
-// isPrivsep tells whether a program is oslo.privsep's helper, whichever filter
+// quieted adds these to the variables of oslo.privsep's helper, whichever filter
 // allows it.
-func isPrivsep(program string) bool { return path.Base(program) == "privsep-helper" }
+func quieted(program string, env []filters.Var) []filters.Var {
+	if path.Base(program) != "privsep-helper" {
+		return env
+	}
+	return append(slices.Clip(env), privsepEnv...)
+}

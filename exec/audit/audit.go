@@ -71,21 +71,32 @@ const maxWords = 4 << 10
 // words, their length in bytes and the SHA-256 of the whole (each word followed
 // by a NUL byte) stand behind it.
 func Words(argv []filters.Untrusted) string {
-	total := 0
+	var b strings.Builder
+	for i, w := range argv {
+		// Quoting makes a word four times as long at the most, and never shorter.
+		room := maxWords - b.Len()
+		quoted := w[:min(len(w), room)].Quote()
+		if len(w) > room || len(quoted) >= room {
+			return b.String() + blank(i) + w[:min(len(w), room/4)].Quote() + "... " + digest(argv)
+		}
+		b.WriteString(blank(i) + quoted)
+	}
+	return b.String()
+}
+
+func blank(i int) string {
+	if i == 0 {
+		return ""
+	}
+	return " "
+}
+
+func digest(argv []filters.Untrusted) string {
+	total, sum := 0, sha256.New()
 	for _, w := range argv {
 		total += len(w) + 1
-	}
-	if total <= maxWords {
-		return filters.QuoteLine(argv)
-	}
-	var b strings.Builder
-	sum := sha256.New()
-	for _, w := range argv {
 		sum.Write([]byte(w))
 		sum.Write([]byte{0})
-		if room := maxWords - b.Len(); room > 0 {
-			b.WriteString(w[:min(len(w), room)].Quote() + " ")
-		}
 	}
-	return fmt.Sprintf("%s... (cut: %d words, %d bytes, sha256 %x)", b.String(), len(argv), total, sum.Sum(nil))
+	return fmt.Sprintf("(cut: %d words, %d bytes, sha256 %x)", len(argv), total, sum.Sum(nil))
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"strconv"
+	"strings"
 
 	"ironwrap/exec"
 	"ironwrap/filters"
@@ -58,11 +59,23 @@ func (l *Log) write(severity int, text string) error {
 	if !required && (!l.p.UseSyslog || severity > l.p.Level) {
 		return nil
 	}
-	err := Send(l.p.Facility<<3|severity, fmt.Sprintf("%s[%d]", filters.Untrusted(l.name), os.Getpid()), filters.Prose(text))
+	err := Send(l.p.Facility<<3|severity, fmt.Sprintf("%s[%d]", tag(l.name), os.Getpid()), filters.Prose(text))
 	if err != nil && !required {
 		l.complain(err.Error())
 	}
 	return err
+}
+
+// tag makes of the name that the caller chose one that can be no other program's
+// with a message of its own.
+func tag(name string) string {
+	plain := func(r rune) rune {
+		if r >= '0' && r <= '9' || r >= 'A' && r <= 'Z' || r >= 'a' && r <= 'z' || r == '.' || r == '_' || r == '-' {
+			return r
+		}
+		return '_'
+	}
+	return strings.Map(plain, name[:min(len(name), 64)])
 }
 
 func (l *Log) complain(text string) {

@@ -36,8 +36,11 @@ func Lookup(name string) (User, error) {
 		return User{}, fmt.Errorf("%w %q", ErrUnknown, name)
 	}
 	u, err := find(func(f [][]byte) bool { return string(f[0]) == name })
-	if err != nil {
+	if errors.Is(err, ErrUnknown) {
 		return User{}, fmt.Errorf("%w %q in %s", err, name, PasswdFile)
+	}
+	if err != nil {
+		return User{}, err
 	}
 	if u.Groups, err = groups(u); err != nil {
 		return User{}, err
@@ -62,7 +65,7 @@ func find(want func([][]byte) bool) (User, error) {
 		return User{}, fmt.Errorf("cannot read the user database: %w", err)
 	}
 	for line := range bytes.Lines(data) {
-		f := bytes.Split(bytes.TrimSuffix(line, []byte("\n")), []byte(":"))
+		f := fields(line)
 		if len(f) != 7 || !want(f) {
 			continue
 		}
@@ -88,7 +91,7 @@ func groups(u User) ([]uint32, error) {
 	list := []uint32{u.GID}
 lines:
 	for line := range bytes.Lines(data) {
-		f := bytes.Split(bytes.TrimSuffix(line, []byte("\n")), []byte(":"))
+		f := fields(line)
 		if len(f) != 4 || !member(f[3], u.Name) {
 			continue
 		}
@@ -114,7 +117,7 @@ func GroupName(gid uint32) string {
 		return want
 	}
 	for line := range bytes.Lines(data) {
-		f := bytes.Split(bytes.TrimSuffix(line, []byte("\n")), []byte(":"))
+		f := fields(line)
 		if len(f) == 4 && string(f[2]) == want {
 			return string(f[0])
 		}
@@ -122,9 +125,19 @@ func GroupName(gid uint32) string {
 	return want
 }
 
+// fields splits one line of a database; a comment has none.
+func fields(line []byte) [][]byte {
+	if line[0] == '#' {
+		return nil
+	}
+	return bytes.Split(bytes.TrimSuffix(line, []byte("\n")), []byte(":"))
+}
+
+// member looks for a name in a list. Blanks before a name do not count, as in the
+// C library.
 func member(members []byte, name string) bool {
 	for m := range bytes.SplitSeq(members, []byte(",")) {
-		if string(m) == name {
+		if string(bytes.TrimLeft(m, " \t")) == name {
 			return true
 		}
 	}
