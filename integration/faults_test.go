@@ -229,7 +229,7 @@ func (s *scene) inject(t *testing.T, in stretch, p place, when int, how string) 
 			} else {
 				before++
 			}
-			if strings.HasSuffix(line, "(INJECTED)") {
+			if strings.Contains(line, " (INJECTED") {
 				if hit = n; !inside {
 					hit = -1
 				}
@@ -506,6 +506,43 @@ func TestFaultsThatLookLikeSuccess(t *testing.T) {
 	}
 }
 
+// Each id, each set of capabilities and the groups are compared by themselves:
+// what the kernel answers is changed, one answer at a time.
+func TestFaultsInWhatIsConfirmed(t *testing.T) {
+	super, nobody, _, _ := scenes(t)
+	const one, zero = "01000000", "00000000"
+	for _, c := range []struct {
+		scene *scene
+		call  string
+		n     int // in the section
+		poke  string
+		want  string
+	}{
+		{nobody, "getresuid", 1, "@arg1=" + zero, "cannot confirm the ids: the kernel says uids 0, 65534, 65534, not 65534"},
+		{nobody, "getresuid", 1, "@arg2=" + zero, "cannot confirm the ids: the kernel says uids 65534, 0, 65534, not 65534"},
+		{nobody, "getresuid", 1, "@arg3=" + zero, "cannot confirm the ids: the kernel says uids 65534, 65534, 0, not 65534"},
+		{nobody, "getresgid", 1, "@arg1=" + zero, "cannot confirm the ids: the kernel says gids 0, 65534, 65534, not 65534"},
+		{nobody, "getresgid", 1, "@arg2=" + zero, "cannot confirm the ids: the kernel says gids 65534, 0, 65534, not 65534"},
+		{nobody, "getresgid", 1, "@arg3=" + zero, "cannot confirm the ids: the kernel says gids 65534, 65534, 0, not 65534"},
+		{nobody, "getgroups", 2, "@arg2=" + zero, "cannot confirm the groups: the kernel says [0], not [65534]"},
+		{super, "getgroups", 2, "@arg2=" + one, "cannot confirm the groups: the kernel says [1], not [0]"},
+		{super, "getresuid", 1, "@arg2=" + one, "cannot confirm the ids: the kernel says uids 0, 1, 0, not 0"},
+		// struct __user_cap_data_struct, twice: effective, permitted, inheritable.
+		{nobody, "capget", 2, "@arg2=" + one, "cannot confirm the capabilities: the kernel says "},
+		{nobody, "capget", 2, "@arg2=" + zero + one, "cannot confirm the capabilities: the kernel says permitted 0000000000000001, not none"},
+		{nobody, "capget", 2, "@arg2=" + zero + zero + one, "cannot confirm the capabilities: the kernel says inheritable 0000000000000001, not none"},
+		{nobody, "capget", 2, "@arg2=" + zero + zero + zero + one, "cannot confirm the capabilities: the kernel says "},
+		{nobody, "capget", 2, "@arg2=" + zero + zero + zero + zero + one, "cannot confirm the capabilities: the kernel says permitted 0000000100000000, not none"},
+		{super, "capget", 2, "@arg2=" + zero + zero + zero + zero + zero + one, "cannot confirm the capabilities: the kernel says inheritable 0000000100000000, not none"},
+	} {
+		t.Run(fmt.Sprintf("%s/%s/%s", c.scene.name, c.call, c.poke), func(t *testing.T) {
+			t.Parallel()
+			o := c.scene.inject(t, section, place{call: c.call, n: c.n}, c.n, "poke_exit="+c.poke)
+			refusedWith(t, o, 97, c.want, "")
+		})
+	}
+}
+
 // Kernels from before these calls: nothing runs, and the line says what failed.
 func TestFaultsOfOldKernels(t *testing.T) {
 	super, nobody, signal, path := scenes(t)
@@ -573,6 +610,10 @@ func TestFaultsOnTheRoad(t *testing.T) {
 					// signal, whatever SA_RESTART says (signal(7)).
 					if errno == "EINTR" && (p.call == "connect" || strings.HasPrefix(p.call, "send")) && (!o.ran || o.err != "") {
 						t.Errorf("the record is lost: %s: %v", p.line, o.result)
+					}
+					// audit_required: no record, no command.
+					if s == path && o.ran && (p.call == "socket" || p.call == "setsockopt" || p.call == "connect" || strings.HasPrefix(p.call, "send")) && errno != "EINTR" {
+						t.Errorf("it ran without a record: %s: %v", p.line, o.result)
 					}
 					if o.ran {
 						sameAs(t, s, o)

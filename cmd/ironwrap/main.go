@@ -48,10 +48,13 @@ func run(argv []string) (status int) {
 			status = fail("ironwrap", badConfig, "internal error, nothing was executed: %v", bug)
 		}
 	}()
-	if len(argv) == 0 {
-		argv = []string{"ironwrap"}
+	// Whoever calls execve(2) chooses argv, and may leave it empty (CVE-2021-4034).
+	name := "ironwrap"
+	if len(argv) > 0 {
+		if _, base := path.Split(argv[0]); base != "" {
+			name = base
+		}
 	}
-	name := path.Base(argv[0])
 	if len(argv) == 2 && argv[1] == "--version" {
 		fmt.Println("ironwrap", version)
 		return 0

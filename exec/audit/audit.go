@@ -54,14 +54,25 @@ func send(kind int, record string) error {
 	if err := unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_SNDTIMEO, &unix.Timeval{Sec: 2}); err != nil {
 		return err
 	}
-	if err := unix.Connect(fd, &unix.SockaddrUnix{Name: Socket}); err != nil {
+	if err := again(func() error { return unix.Connect(fd, &unix.SockaddrUnix{Name: Socket}) }); err != nil {
 		return err
 	}
-	n, err := unix.SendmsgN(fd, []byte(record), nil, nil, unix.MSG_NOSIGNAL)
-	if err == nil && n != len(record) {
-		err = unix.EMSGSIZE
+	return again(func() error {
+		n, err := unix.SendmsgN(fd, []byte(record), nil, nil, unix.MSG_NOSIGNAL)
+		if err == nil && n != len(record) {
+			err = unix.EMSGSIZE
+		}
+		return err
+	})
+}
+
+// again repeats a call that a signal interrupted; SO_SNDTIMEO ends it with EAGAIN.
+func again(call func() error) error {
+	for {
+		if err := call(); err != unix.EINTR {
+			return err
+		}
 	}
-	return err
 }
 
 // maxWords is the length in bytes from which on argv is cut in a record.

@@ -160,7 +160,10 @@ func getgroups() ([]uint32, error) {
 	}
 	list := make([]uint32, n)
 	n, _, errno = unix.RawSyscall(unix.SYS_GETGROUPS, n, uintptr(unsafe.Pointer(&list[0])), 0)
-	return list[:n], errnoOrNil(errno)
+	if errno != 0 {
+		return nil, errno
+	}
+	return list[:n], nil
 }
 
 func errnoOrNil(errno unix.Errno) error {
