@@ -10,8 +10,6 @@ import (
 // linked is everything beside the standard library that the privileged program
 // links. A new line here needs its reason in docs/architecture.md.
 var linked = []string{
-	"github.com/dlclark/regexp2",
-	"github.com/dlclark/regexp2/syntax",
 	"golang.org/x/sys/unix",
 	"gopkg.in/ini.v1",
 	"ironwrap/cmd/ironwrap",
@@ -25,6 +23,7 @@ var linked = []string{
 	"ironwrap/policy/machine",
 	"ironwrap/policy/trust",
 	"ironwrap/sandbox",
+	"ironwrap/sandbox/seccomp",
 }
 
 func list(t *testing.T, args ...string) []string {

@@ -206,16 +206,7 @@ func (c *tally) compare(t testing.TB, o *oracle, pattern string, args []string) 
 	// The bounded engine has to say the same of what it is not needed for.
 	var bounded *Pattern
 	if p != nil {
-		tree, err := parse(pattern)
-		if err == nil {
-			bounded = &Pattern{ascii: p.ascii}
-			bounded.min, bounded.max = width(&tree.node)
-			err = bounded.compileBounded(tree)
-		}
-		if err != nil {
-			t.Errorf("%q: for the bounded engine: %v", pattern, err)
-			return
-		}
+		bounded = forced(t, pattern)
 	}
 	for i, arg := range args {
 		reason, fault := judge(p, arg, vs[i])
@@ -366,7 +357,7 @@ func (g generator) sample(n *node, size int) string {
 			s += g.sample(&n.subs[0], size+len(s))
 		}
 		return s
-	case opConcat, opGroup:
+	case opConcat:
 		s := ""
 		for i := range n.subs {
 			if size+len(s) < 100 {
@@ -399,6 +390,52 @@ func TestAgainstPython(t *testing.T) {
 		}
 	}
 	c.log(t)
+}
+
+// Look-arounds in one another and in repeats, with all short arguments of two
+// characters.
+func TestLookAroundsAgainstPython(t *testing.T) {
+	o := newOracle(t)
+	args := []string{""}
+	for i := 0; len(args[i]) < 5; i++ {
+		args = append(args, args[i]+"a", args[i]+"b")
+	}
+	seed := uint64(time.Now().UnixNano())
+	g := generator{rand.New(rand.NewPCG(seed, 0))}
+	var c tally
+	for c.verdicts < 20_000 || c.engines[Bounded] < 200 {
+		if c.compare(t, o, g.around(3, false), args); t.Failed() {
+			t.Fatalf("seed %d", seed)
+		}
+	}
+	c.log(t)
+}
+
+// around is a pattern made of a, b and look-arounds; fixed is for one of a
+// fixed width, for a look-behind.
+func (g generator) around(depth int, fixed bool) string {
+	s := ""
+	for range 1 + g.IntN(3) {
+		switch n := g.IntN(14); {
+		case n < 4 && !fixed:
+			s += g.pick(".*", ".*", "[^a]*", "a+", ".?", "b*")
+		case depth == 0 || n < 5:
+			s += g.pick("a", "b", ".", ".")
+		case n < 7:
+			s += g.pick("(?=", "(?!", "(?!") + g.around(depth-1, false) + ")"
+		case n < 9:
+			s += g.pick("(?<=", "(?<!", "(?<!") + g.around(depth-1, true) + ")"
+		case n == 9:
+			s += g.pick("^", "$", `\Z`, `\b`)
+		case fixed:
+			s += "(?:" + g.around(depth-1, true) + ")" + g.pick("", "{2}", "{1}")
+		case n < 13:
+			s += "(?:" + g.around(depth-1, false) + ")" + g.pick("*", "*", "+", "?", "{2}", "{1,2}", "{2,}", "{,2}")
+		default:
+			s += "(?:" + g.around(depth-1, false) + "|" + g.around(depth-1, false) + ")"
+		}
+	}
+	return s
 }
 
 // All characters but the great mass of CJK and what is rare, for every way to

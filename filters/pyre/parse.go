@@ -15,8 +15,6 @@ const (
 	opConcat              // subs in a row
 	opAlternate           // one of subs
 	opRepeat              // subs[0], lo to hi times (hi < 0: no limit)
-	opGroup               // subs[0], numbered group
-	opRef                 // the text of the group numbered group once more
 	opLook                // subs[0] is ahead of here (behind: before here; negate: is not)
 	opBegin               // \A, and ^ without (?m)
 	opEnd                 // \Z
@@ -33,7 +31,6 @@ type node struct {
 	negate, behind bool
 	r              rune
 	lo, hi         int
-	group          int
 	set            set
 	subs           []node
 }
@@ -59,15 +56,11 @@ type parser struct {
 
 	ascii, unicode bool // (?a) or (?u) was said for the whole pattern
 
-	names      map[string]int
-	closed     []bool // by group number: its parenthesis is closed; [0] is unused
-	lookBehind int    // look-behinds that we are in
-	refs       []reference
-	boundary   bool // \b was seen
-	open       bool // | was seen outside of all groups
+	names    map[string]int
+	closed   []bool // by group number: its parenthesis is closed; [0] is unused
+	boundary bool   // \b was seen
+	open     bool   // | was seen outside of all groups
 }
-
-type reference struct{ group, offset int }
 
 // flags are those in force at one place of the pattern.
 type flags struct{ ascii, fold, lines, dotAll, verbose bool }
@@ -77,7 +70,6 @@ type parsed struct {
 	node
 	open     bool // it is an alternation, with no group around
 	boundary bool // it has a \b
-	refers   bool // it refers back to a group
 }
 
 func parse(src string) (parsed, error) {
@@ -92,28 +84,7 @@ func parse(src string) (parsed, error) {
 	if p.pos < len(src) {
 		return parsed{}, p.invalid(p.pos, `")" without "("`)
 	}
-	for _, r := range p.refs {
-		if !always(&n, r.group) {
-			return parsed{}, p.unsupported(r.offset, "back-reference to a group that may take no part")
-		}
-	}
-	return parsed{n, p.open, p.boundary, len(p.refs) > 0}, nil
-}
-
-// always reports whether every match of n goes through the group, once. What
-// other groups remember is odd in CPython, and different between its versions.
-func always(n *node, group int) bool {
-	switch n.op {
-	case opGroup:
-		return n.group == group || always(&n.subs[0], group)
-	case opConcat:
-		for i := range n.subs {
-			if always(&n.subs[i], group) {
-				return true
-			}
-		}
-	}
-	return false
+	return parsed{n, p.open, p.boundary}, nil
 }
 
 // invalid is for what Python refuses too.
@@ -401,8 +372,7 @@ func (p *parser) group(start int, f *flags, whole bool) (n node, matches bool, e
 			if err != nil {
 				return n, false, err
 			}
-			n, err = p.reference(p.names[name], start, f)
-			return n, true, err
+			return n, false, p.reference(p.names[name], start)
 		}
 	case '(':
 		return n, false, p.unsupported(start, "conditional group")
@@ -428,17 +398,13 @@ func (p *parser) numbered(start int, f *flags) (node, bool, error) {
 	p.closed = append(p.closed, false)
 	n, err := p.body(start, *f)
 	p.closed[number] = true
-	return node{op: opGroup, group: number, subs: []node{n}}, true, err
+	return n, true, err
 }
 
 func (p *parser) look(start int, f *flags, behind, negate bool) (node, bool, error) {
 	if negate {
 		p.negated = !p.negated
 		defer func() { p.negated = !p.negated }()
-	}
-	if behind {
-		p.lookBehind++
-		defer func() { p.lookBehind-- }()
 	}
 	n, err := p.body(start, *f)
 	if err != nil {
@@ -528,19 +494,16 @@ func (f *flags) put(c rune, on bool) {
 	}
 }
 
-func (p *parser) reference(group, start int, f *flags) (node, error) {
+// reference refuses a back-reference: what it matches depends on more than
+// where it stands, and could not be found in linear time.
+func (p *parser) reference(group, start int) error {
 	switch {
 	case group == 0 || group >= len(p.closed):
-		return node{}, p.invalid(start, "reference to an unknown group")
+		return p.invalid(start, "reference to an unknown group")
 	case !p.closed[group]:
-		return node{}, p.invalid(start, "reference to a group from inside of it")
-	case f.fold:
-		return node{}, p.unsupported(start, "back-reference under (?i)")
-	case p.lookBehind > 0:
-		return node{}, p.unsupported(start, "back-reference in a look-behind")
+		return p.invalid(start, "reference to a group from inside of it")
 	}
-	p.refs = append(p.refs, reference{group, start})
-	return node{op: opRef, group: group}, nil
+	return p.unsupported(start, "back-reference")
 }
 
 // escape is \r outside of a class.
@@ -570,7 +533,7 @@ func (p *parser) escape(r rune, start int, f *flags) (node, error) {
 		}
 		p.pos = from
 		group, _ := p.digits(2, 10)
-		return p.reference(int(group), start, f)
+		return node{}, p.reference(int(group), start)
 	}
 	c, err := p.escapedChar(r, start)
 	if err != nil {

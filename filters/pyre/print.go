@@ -35,35 +35,26 @@ func width(n *node) (lo, hi int64) {
 		case hi > 0:
 			hi = endless
 		}
-	case opGroup:
-		return width(&n.subs[0])
-	case opRef:
-		return 0, endless
 	}
 	return lo, hi
 }
 
 // flat lists the pieces of n that follow one another.
 func flat(n *node, pieces []*node) []*node {
-	switch n.op {
-	case opConcat:
-		for i := range n.subs {
-			pieces = flat(&n.subs[i], pieces)
-		}
-		return pieces
-	case opGroup:
-		return flat(&n.subs[0], pieces)
+	if n.op != opConcat {
+		return append(pieces, n)
 	}
-	return append(pieces, n)
+	for i := range n.subs {
+		pieces = flat(&n.subs[i], pieces)
+	}
+	return pieces
 }
 
-// printer writes a tree in the syntax of Go's regexp, or else in that of
-// regexp2, which is .NET's. Every character that could mean something is
-// escaped, so nothing of the pattern's own text is ever read by an engine.
+// printer writes a tree in the syntax of Go's regexp. Every character that
+// could mean something is escaped, so nothing of the pattern's own text is ever
+// read by it.
 type printer struct {
 	out     []byte
-	net     bool
-	refers  bool // number the groups: the pattern refers back
 	foreign bool // something was met that Go's regexp has no words for
 }
 
@@ -72,7 +63,7 @@ type printer struct {
 func (w *printer) print(n *node, last bool) {
 	switch n.op {
 	case opChar:
-		if s := (set{n.r, n.r}); !w.net && !s.uniform() {
+		if s := (set{n.r, n.r}); !s.uniform() {
 			w.foreign = true
 			return
 		}
@@ -94,7 +85,7 @@ func (w *printer) print(n *node, last bool) {
 		w.text(")")
 	case opRepeat:
 		switch n.subs[0].op {
-		case opChar, opSet, opAlternate, opGroup:
+		case opChar, opSet, opAlternate:
 			w.print(&n.subs[0], false)
 		default:
 			w.text("(?:")
@@ -102,47 +93,15 @@ func (w *printer) print(n *node, last bool) {
 			w.text(")")
 		}
 		w.count(n.lo, n.hi)
-	case opGroup:
-		if w.text("(?"); w.refers {
-			w.text("<g")
-			w.out = strconv.AppendInt(w.out, int64(n.group), 10)
-			w.text(">")
-		} else {
-			w.text(":")
-		}
-		w.print(&n.subs[0], last)
-		w.text(")")
-	case opRef:
-		w.foreign = true
-		w.text(`\k<g`)
-		w.out = strconv.AppendInt(w.out, int64(n.group), 10)
-		w.text(">")
 	case opLook:
 		w.foreign = true
-		w.text("(?")
-		if n.behind {
-			w.text("<")
-		}
-		if n.negate {
-			w.text("!")
-		} else {
-			w.text("=")
-		}
-		w.print(&n.subs[0], false)
-		w.text(")")
 	case opBegin:
 		w.text(`\A`)
 	case opEnd:
 		w.text(`\z`)
 	case opEndOrLF:
-		switch {
-		case w.net:
-			w.text(`(?=\n?\z)`)
-		case last:
-			w.text(`\n?\z`)
-		default:
-			w.foreign = true
-		}
+		w.text(`\n?\z`)
+		w.foreign = w.foreign || !last
 	case opLineBegin:
 		w.text("(?m:^)")
 	case opLineEnd:
@@ -179,12 +138,10 @@ func (w *printer) count(lo, hi int) {
 
 func (w *printer) set(s set) {
 	switch {
-	case !w.net && !s.uniform():
+	case !s.uniform():
 		w.foreign = true
-	case !w.net && slices.Equal(s, notNewline):
+	case slices.Equal(s, notNewline):
 		w.text(".")
-	case len(s) == 0 && w.net:
-		w.text("(?!)")
 	case len(s) == 0:
 		w.text(`[^\x{0}-\x{10FFFF}]`)
 	default:
@@ -200,9 +157,8 @@ func (w *printer) set(s set) {
 	}
 }
 
-// plain are the characters that mean nothing but themselves to either engine,
-// in a class or outside of one. Any other could be escaped instead; these only
-// are quicker to read.
+// plain are the characters that mean nothing but themselves, in a class or
+// outside of one. They could be escaped as well; bare they are quicker to read.
 var plain = func() (plain [utf8.RuneSelf]bool) {
 	for _, c := range "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz/:=,@% " {
 		plain[c] = true
@@ -215,18 +171,11 @@ func (w *printer) char(r rune) {
 	switch {
 	case r < utf8.RuneSelf && plain[r]:
 		w.out = append(w.out, byte(r))
-	case !w.net && r > ' ' && r < 0x7f: // punctuation
+	case r > ' ' && r < 0x7f: // punctuation
 		w.out = append(w.out, '\\', byte(r))
-	case !w.net:
+	default:
 		w.text(`\x{`)
 		w.out = strconv.AppendInt(w.out, int64(r), 16)
 		w.text("}")
-	case r > 0xffff: // regexp2 has no escape for it
-		w.out = append(w.out, string(r)...)
-	default: // never \-, which regexp2 does not take for the end of a range
-		w.text(`\u`)
-		for shift := 12; shift >= 0; shift -= 4 {
-			w.out = append(w.out, "0123456789abcdef"[r>>shift&15])
-		}
 	}
 }

@@ -19,27 +19,24 @@
 //     does not know is in none of them. A pattern with a \b matches no argument
 //     that has anything outside of ASCII.
 //   - The Bounded engine gave up: see Engine.
-//   - Compile refused the pattern, saying "is not supported": possessive repeats
-//     and atomic groups (new in 3.11), conditional groups, \N{name}, \B, the
-//     flag t, group names outside of ASCII; back-references to a group that may
-//     take no part, under (?i) or in a look-behind; what is outside of ASCII, in
-//     a negation under (?i); a pattern that is not UTF-8; repeats above 65535,
-//     nesting above 100, what is too large for regexp2. A backslash at the very
-//     end is refused as well: Python would escape its own $ with it.
+//   - Compile refused the pattern, saying "is not supported": back-references;
+//     possessive repeats and atomic groups (new in 3.11), conditional groups,
+//     \N{name}, \B, the flag t, group names outside of ASCII; what is outside of
+//     ASCII, in a negation under (?i); a pattern that is not UTF-8; repeats above
+//     65535, nesting above 100, what is too large with its counts written out. A
+//     backslash at the very end is refused as well: Python would escape its own
+//     $ with it.
 //
-// Patterns are read by our own parser, for the grammar of CPython 3.11, and
-// printed anew for the engine; no engine ever reads a pattern's own text. What
-// Python refuses to compile is refused.
+// Patterns are read by our own parser, for the grammar of CPython 3.11; no
+// engine ever reads a pattern's own text. What Python refuses to compile is
+// refused.
 package pyre
 
 import (
 	"errors"
 	"regexp"
 	"strings"
-	"time"
 	"unicode/utf8"
-
-	"github.com/dlclark/regexp2"
 )
 
 // Engine is how a pattern is evaluated.
@@ -50,26 +47,12 @@ const (
 	Literal Engine = "literal"
 	// Linear takes time linear in the argument's length, with Go's regexp.
 	Linear Engine = "linear"
-	// Bounded backtracks, for what Go's regexp cannot say: a look-around in the
-	// middle, a back-reference, a large count. It gives up, and does not match,
-	// after a tenth of a second or for an argument longer than 128 KiB.
+	// Bounded is our own, for what Go's regexp cannot say: a look-around in the
+	// middle, a count above 1000, a byte that is not UTF-8. It takes time linear
+	// in the argument's length as well, but more of it, and gives up, and does
+	// not match, after maxSteps.
 	Bounded Engine = "bounded"
 )
-
-const (
-	// regexp2 takes the time by a clock on the wall which moves in steps, and is
-	// up to three steps late. What is unlucky enough to be stopped by a busy
-	// machine for all of a try, gets another one.
-	boundedTries = 3
-	boundedTime  = 25 * time.Millisecond
-	clockStep    = 5 * time.Millisecond
-
-	// No longer argument can be given to a program: MAX_ARG_STRLEN in
-	// execve(2), with pages of 4 KiB.
-	boundedLength = 128 << 10
-)
-
-func init() { regexp2.SetTimeoutCheckPeriod(clockStep) }
 
 // Pattern is a compiled pattern. It is safe for concurrent use. The zero
 // Pattern matches nothing.
@@ -79,7 +62,7 @@ type Pattern struct {
 	literal  string
 	whole    *regexp.Regexp
 	aheads   []ahead
-	backs    *regexp2.Regexp
+	bounded  *bounded
 	min, max int64 // width in characters
 	ascii    bool  // only arguments in ASCII are matched
 	open     bool  // see OpenAlternation
@@ -110,12 +93,13 @@ func Compile(pattern string) (*Pattern, error) {
 	p.open, p.ascii = tree.open, tree.boundary
 	p.min, p.max = width(&tree.node)
 	pieces := flat(&tree.node, nil)
-	if p.compileLiteral(pieces) || !tree.refers && p.compileLinear(pieces) {
+	if p.compileLiteral(pieces) || p.compileLinear(pieces) {
 		return p, nil
 	}
-	if err := p.compileBounded(tree); err != nil {
-		return nil, err
+	if p.bounded = newBounded(&tree.node); p.bounded == nil {
+		return nil, errors.New("a pattern this large, with its counts written out, is not supported: write it with smaller counts")
 	}
+	p.engine = Bounded
 	return p, nil
 }
 
@@ -192,20 +176,6 @@ func (p *Pattern) compileLinear(pieces []*node) bool {
 	return true
 }
 
-func (p *Pattern) compileBounded(tree parsed) error {
-	w := printer{net: true, refers: tree.refers}
-	w.text(`\A`)
-	w.print(&tree.node, false)
-	w.text(`\z`)
-	re, err := regexp2.Compile(string(w.out), regexp2.None)
-	if err != nil {
-		return errors.New("a pattern this large is not supported")
-	}
-	re.MatchTimeout = boundedTime
-	p.engine, p.backs = Bounded, re
-	return nil
-}
-
 // Match reports whether the whole of arg, bytes as they came, is matched.
 func (p *Pattern) Match(arg string) bool {
 	ok, _ := p.match(arg)
@@ -233,16 +203,8 @@ func (p *Pattern) match(arg string) (ok, gaveUp bool) {
 		}
 		return true, false
 	case Bounded:
-		if len(arg) > boundedLength {
-			return false, true
-		}
-		runes := decode(arg)
-		for range boundedTries {
-			if ok, err := p.backs.MatchRunes(runes); err == nil {
-				return ok, false
-			}
-		}
-		return false, true
+		ok, steps := p.bounded.match(decode(arg))
+		return ok, steps > maxSteps
 	}
 	return false, false
 }

@@ -143,7 +143,18 @@ func (s set) complement() set {
 }
 
 func (s set) has(r rune) bool {
-	return s.hasAll(r, r)
+	first, end := 0, len(s)/2 // the pairs that r could be in
+	for first < end {
+		switch pair := (first + end) / 2; {
+		case r < s[2*pair]:
+			end = pair
+		case r > s[2*pair+1]:
+			first = pair + 1
+		default:
+			return true
+		}
+	}
+	return false
 }
 
 // hasAll reports whether all of lo to hi is in s; being apart, the pairs of s
