@@ -5,11 +5,13 @@ package exec
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"ironwrap/filters"
 	"ironwrap/policy"
 	"ironwrap/policy/account"
+	"ironwrap/policy/trust"
 	"ironwrap/sandbox"
 )
 
@@ -36,7 +38,7 @@ func NewPlan(d policy.Decision, c Caller) (*Plan, error) {
 		return nil, fmt.Errorf("cannot run as %s, which filter %s asks for: %w", filters.Untrusted(d.RunAs), filters.Untrusted(d.Filter.Name), err)
 	}
 	p := &Plan{
-		Argv: d.Argv,
+		Argv: slices.Clone(d.Argv),
 		Env:  environment(d, user, c),
 		User: user,
 		Spec: sandbox.Spec{
@@ -45,6 +47,14 @@ func NewPlan(d policy.Decision, c Caller) (*Plan, error) {
 			NoFile: uint64(max(d.Policy.NoFile, 0)),
 		},
 		Signal: d.Signal,
+	}
+	// What a profile holds is as good as what the configuration says.
+	level := trust.Parent
+	if d.Policy.StrictPaths || c.Setuid() {
+		level = trust.Ancestors
+	}
+	if err := confine(p, d, level); err != nil {
+		return nil, err
 	}
 	return p, nil
 }

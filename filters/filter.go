@@ -34,18 +34,13 @@ type Match struct {
 	// before Args.
 	Args   []Untrusted
 	Env    []Var
-	Nested int      // index in argv of a command that must match a filter of its own; 0 for none
-	Signal *Signal  // sent instead of executing anything; nil for none
-	Paths  []Pinned // the words of Args that were resolved to a file
+	Nested int     // index in argv of a command that must match a filter of its own; 0 for none
+	Signal *Signal // sent instead of executing anything; nil for none
+	Paths  []int   // the words of Args that were resolved to a file
 }
 
 // Var is one variable for the environment of the command.
 type Var struct{ Name, Value Untrusted }
-
-// Pinned is a word of Args that names a file which was checked.
-type Pinned struct {
-	Arg int // index in Args
-}
 
 // Signal is what a KillFilter allows: one signal to one process.
 type Signal struct {

@@ -135,10 +135,10 @@ func wellFormed(t testing.TB, f Filter, words []Untrusted, m Match) {
 	}
 	pinned := make(map[int]bool)
 	for _, p := range m.Paths {
-		if p.Arg < 0 || p.Arg >= len(m.Args) || pinned[p.Arg] {
-			t.Fatalf("%q: argument %d of %d is pinned", words, p.Arg, len(m.Args))
+		if p < 0 || p >= len(m.Args) || pinned[p] {
+			t.Fatalf("%q: argument %d of %d is pinned", words, p, len(m.Args))
 		}
-		pinned[p.Arg] = true
+		pinned[p] = true
 	}
 	// The arguments are the last words, but for paths that were resolved.
 	skipped := len(words) - len(m.Args)

@@ -47,7 +47,7 @@ func (p *pathFilter) Match(argv []Untrusted, m Machine) Match {
 			return nof("%v", err)
 		}
 		out.Args[i] = resolved
-		out.Paths = append(out.Paths, Pinned{Arg: i})
+		out.Paths = append(out.Paths, i)
 	}
 	return out
 }

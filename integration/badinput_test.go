@@ -677,3 +677,45 @@ func TestBadRunAs(t *testing.T) {
 		}
 	})
 }
+
+// A directory of a service's above a file of root's is tolerated, since packages
+// have it so; strict_paths tolerates it nowhere.
+func TestStrictPaths(t *testing.T) {
+	b := newBad(t)
+	service := b.dir + "/service"
+	for _, dir := range []string{"bin", "filters.d", "etc"} {
+		if err := os.MkdirAll(service+"/"+dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Chown(service, int(caller.uid), int(caller.gid)); err != nil {
+		t.Fatal(err)
+	}
+	tool := service + "/bin/tool"
+	if err := os.WriteFile(tool, []byte("#!/bin/sh\n: > \""+b.marker+"\"\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	plain := "filters_path=" + b.dir + "/filters.d\nexec_dirs=/usr/bin\n"
+	write(t, b.filters, "[Filters]\ntool: CommandFilter, "+tool+", root\ntouch: CommandFilter, touch, root\n")
+	write(t, service+"/filters.d/x.filters", "[Filters]\ntouch: CommandFilter, touch, root\n")
+
+	for name, c := range map[string]struct {
+		conf, text, command string
+		status              int
+	}{
+		"program":       {b.conf, plain, "tool", 96},
+		"exec_dirs":     {b.conf, "filters_path=" + b.dir + "/filters.d\nexec_dirs=" + service + "/bin,/usr/bin\n", "touch", 97},
+		"filters_path":  {b.conf, "filters_path=" + service + "/filters.d\nexec_dirs=/usr/bin\n", "touch", 97},
+		"rootwrap.conf": {service + "/etc/rootwrap.conf", plain, "touch", 97},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ask := func(extra string) result {
+				write(t, c.conf, "[DEFAULT]\n"+c.text+extra)
+				return run(t, ours, c.conf, c.command, b.marker)
+			}
+			b.allowed(t, ask(""))
+			b.refused(t, ask("strict_paths=yes\n"), c.status, "ironwrap: ", service)
+			b.allowed(t, ask("strict_paths=no\n"))
+		})
+	}
+}

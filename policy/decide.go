@@ -45,6 +45,7 @@ type Decision struct {
 	Argv   []filters.Untrusted // Argv[0] is the absolute path of the program
 	Env    []filters.Var       // besides the fixed environment
 	Signal *filters.Signal     // to send instead of executing Argv
+	Paths  []int               // the words of Argv that lead to files which were checked
 
 	Steps []Step // with Request.Trace: the filters in the order they were asked
 }
@@ -97,6 +98,7 @@ func (p *Policy) ask(f *Entry, req Request) (d Decision, match bool, why string)
 	}
 	d = Decision{Policy: p, Filter: f, RunAs: f.RunAs(), Env: m.Env, Signal: m.Signal}
 	words := m.Args
+	d.Paths = shift(m.Paths, 1)
 	if m.Nested > 0 {
 		leaf := p.nested(f, req.Argv[m.Nested:], req.Machine)
 		if leaf.Verdict != Allowed {
@@ -104,6 +106,7 @@ func (p *Policy) ask(f *Entry, req Request) (d Decision, match bool, why string)
 		}
 		words = append(append([]filters.Untrusted(nil), req.Argv[1:m.Nested]...), leaf.Argv...)
 		d.Leaf, d.Env, d.Signal = leaf.Filter, leaf.Env, leaf.Signal
+		d.Paths = shift(leaf.Paths, m.Nested)
 	}
 	if d.Signal != nil {
 		// ironwrap sends it itself, so that no program is needed, nor the
@@ -151,8 +154,18 @@ func (p *Policy) nested(chain *Entry, argv []filters.Untrusted, m Machine) Decis
 		}
 		return Decision{
 			Verdict: Allowed, Filter: f, Env: quieted(program, match.Env), Signal: match.Signal,
-			Argv: append([]filters.Untrusted{filters.Untrusted(program)}, match.Args...),
+			Argv:  append([]filters.Untrusted{filters.Untrusted(program)}, match.Args...),
+			Paths: shift(match.Paths, 1),
 		}
 	}
 	return Decision{}
+}
+
+// shift moves indices of words up by what is put before the words.
+func shift(indices []int, by int) []int {
+	moved := make([]int, len(indices))
+	for i, n := range indices {
+		moved[i] = n + by
+	}
+	return moved
 }

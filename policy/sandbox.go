@@ -159,6 +159,8 @@ func readSandboxes(path string, file *inifile.File) (sandboxes, error) {
 			}
 		case isSandbox(s.Name):
 			return sb, fmt.Errorf("%s:%d: section [%s] belongs into a filters file, beside its filter", filters.Untrusted(path), s.Line, filters.Untrusted(s.Name))
+		case misspelt(s.Name):
+			return sb, fmt.Errorf("%s:%d: section [%s] is written [Sandbox] or [Profile:NAME]", filters.Untrusted(path), s.Line, filters.Untrusted(s.Name))
 		}
 	}
 	if sb.defaults != nil {
@@ -205,6 +207,13 @@ func isSandbox(section string) bool {
 	return section == "Sandbox" || strings.HasPrefix(section, "Sandbox:") || strings.HasPrefix(section, "Profile:")
 }
 
+// misspelt tells a section that was meant to be one of those, and must not go
+// for a foreign one, which is ignored: "sandbox:dd", "Sandbox dd".
+func misspelt(section string) bool {
+	word := strings.ToLower(strings.TrimSpace(section))
+	return !isSandbox(section) && (strings.HasPrefix(word, "sandbox") || strings.HasPrefix(word, "profile:"))
+}
+
 // addSandboxes gives each filter of one file its sandbox. A section without a
 // filter is an error: it was meant to confine something.
 func (p *Policy) addSandboxes(path string, file *inifile.File, entries []Entry) error {
@@ -213,6 +222,9 @@ func (p *Policy) addSandboxes(path string, file *inifile.File, entries []Entry) 
 		name, ok := strings.CutPrefix(s.Name, "Sandbox:")
 		if !ok && isSandbox(s.Name) {
 			return fmt.Errorf("%s:%d: section [%s] belongs into rootwrap.conf", filters.Untrusted(path), s.Line, filters.Untrusted(s.Name))
+		}
+		if misspelt(s.Name) {
+			return fmt.Errorf("%s:%d: section [%s] is written [Sandbox:NAME]", filters.Untrusted(path), s.Line, filters.Untrusted(s.Name))
 		}
 		if !ok {
 			continue
@@ -225,7 +237,7 @@ func (p *Policy) addSandboxes(path string, file *inifile.File, entries []Entry) 
 		if _, twice := own[name]; twice {
 			return fmt.Errorf("%s:%d: section [%s]: the filter has another sandbox section", filters.Untrusted(path), s.Line, filters.Untrusted(s.Name))
 		}
-		own[name] = slices.Concat([]inifile.Entry{}, file.Own(s.Name))
+		own[name] = append([]inifile.Entry{}, file.Own(s.Name)...) // an empty one is not nil
 	}
 	for i := range entries {
 		var err error

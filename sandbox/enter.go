@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"unsafe"
@@ -17,8 +18,9 @@ var steps = [...]struct {
 	what string
 	do   func(*Spec) error
 }{
-	// Nothing that was open before reaches the command, but 0, 1 and 2, which
-	// must be there, or the first file it opens becomes its standard output.
+	// Nothing that was open before reaches the command, but what the Spec keeps
+	// and 0, 1 and 2, which must be there, or the first file that it opens becomes
+	// its standard output.
 	{"mark descriptors close-on-exec", closeOnExec},
 	{"find descriptors 0 to 2 open", standardOpen},
 
@@ -29,28 +31,46 @@ var steps = [...]struct {
 	{"set the OOM score", oomScore},
 	{"reset the signal mask", mask},
 
+	// Namespaces, while root may make them.
+	{"leave the machine's namespaces (unshare)", unshare},
+	{"mount what is the command's own", mounts},
+	{"bring up the loopback interface", loopback},
+
 	// A command of another user's must not type into a terminal of root's. The
 	// filter must be in place before the ids change: without no_new_privs only
-	// root may set one.
+	// root may set one. It refuses nothing that comes after it here.
 	{"forbid typing into terminals (seccomp)", noTyping},
 
 	// Groups while root, then gid, then uid: after the uid there is no right
-	// left to change the others.
-	{"drop kept capabilities on the change of ids", noKeepCaps},
+	// left to change the others, nor to drop from the bounding set.
+	{"drop capabilities from the bounding set", dropBounding},
+	{"say what becomes of capabilities on the change of ids", keepCapabilities},
 	{"set the supplementary groups", setgroups},
 	{"set the group id", setresgid},
 	{"set the user id", setresuid},
-	{"clear the ambient capabilities", clearAmbient},
-	{"clear the inheritable capabilities", clearInheritable},
+	{"set the capabilities", setCapabilities},
+	{"join a new session keyring", keyring},
+
+	// Confinement that a process can always take upon itself, once it has
+	// promised not to gain rights; before, it takes CAP_SYS_ADMIN.
+	{"set no_new_privs", noNewPrivs},
+	{"deny memory that is both writable and executable", denyWriteExec},
+	{"enter the Landlock ruleset", landlock},
 
 	// What counts is what the kernel says, whatever the calls returned.
 	{"confirm the ids", confirmIDs},
 	{"confirm the groups", confirmGroups},
 	{"confirm the capabilities", confirmCapabilities},
+	{"confirm no_new_privs", confirmNoNewPrivs},
+	{"confirm that memory is not both writable and executable", confirmDenyWriteExec},
 
 	// Until here ^Z did nothing. From here on it stops what has the rights of the
 	// command and no others, as it will stop the command.
 	{"reset the ignored signals", dispositions},
+
+	// Last, since a profile may refuse what the steps above need. It allows
+	// execve(2), or it would not have been compiled.
+	{"install the seccomp profile", profile},
 }
 
 // Enter confines the calling thread as s says. It returns nil only if every step
@@ -79,8 +99,16 @@ func call(number uintptr, args ...uintptr) error {
 }
 
 // closeOnExec needs Linux 5.11, see close_range(2).
-func closeOnExec(*Spec) error {
-	return call(unix.SYS_CLOSE_RANGE, 3, ^uintptr(0)>>32, unix.CLOSE_RANGE_CLOEXEC)
+func closeOnExec(s *Spec) error {
+	if err := call(unix.SYS_CLOSE_RANGE, 3, ^uintptr(0)>>32, unix.CLOSE_RANGE_CLOEXEC); err != nil {
+		return err
+	}
+	for _, fd := range s.Keep {
+		if err := call(unix.SYS_FCNTL, uintptr(fd), unix.F_SETFD, 0); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func standardOpen(*Spec) error {
@@ -125,6 +153,11 @@ func limits(s *Spec) error {
 			return fmt.Errorf("%s, which has the hard limit %d: %w", l.name, now.Max, err)
 		}
 	}
+	for _, l := range s.Limits {
+		if err := prlimit(l.Resource, &unix.Rlimit{Cur: l.Value, Max: l.Value}, nil); err != nil {
+			return fmt.Errorf("limit %d to %d: %w", l.Resource, l.Value, err)
+		}
+	}
 	return nil
 }
 
@@ -134,9 +167,10 @@ func prlimit(resource int, set, get *unix.Rlimit) error {
 
 func nice(s *Spec) error { return call(unix.SYS_SETPRIORITY, unix.PRIO_PROCESS, 0, uintptr(s.Nice)) }
 
-// oomScore leaves alone a score that it may not lower: the kernel refuses that
-// only below a value that somebody with CAP_SYS_RESOURCE has set, which no
-// unprivileged caller can be (proc_pid_oom_score_adj(5)).
+// oomScore leaves alone a score that it may not lower to 0: the kernel refuses
+// that only below a value that somebody with CAP_SYS_RESOURCE has set, which no
+// unprivileged caller can be (proc_pid_oom_score_adj(5)). Less than 0 is what a
+// section asks for, and an error where it cannot be had.
 func oomScore(s *Spec) error {
 	fd, err := unix.Open("/proc/self/oom_score_adj", unix.O_WRONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -144,7 +178,7 @@ func oomScore(s *Spec) error {
 	}
 	defer unix.Close(fd)
 	_, err = unix.Write(fd, fmt.Appendf(nil, "%d", s.OOMScore))
-	if err == unix.EACCES {
+	if err == unix.EACCES && s.OOMScore >= 0 {
 		return nil
 	}
 	return err
@@ -186,8 +220,6 @@ func mask(*Spec) error {
 	return call(unix.SYS_RT_SIGPROCMASK, unix.SIG_SETMASK, uintptr(unsafe.Pointer(&none)), 0, 8)
 }
 
-func noKeepCaps(*Spec) error { return call(unix.SYS_PRCTL, unix.PR_SET_KEEPCAPS, 0) }
-
 func setgroups(s *Spec) error {
 	if len(s.Groups) == 0 {
 		return call(unix.SYS_SETGROUPS, 0, 0)
@@ -205,26 +237,67 @@ func setresuid(s *Spec) error {
 	return call(unix.SYS_SETRESUID, u, u, u)
 }
 
-func clearAmbient(*Spec) error {
-	return call(unix.SYS_PRCTL, unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_CLEAR_ALL)
-}
-
-// clearInheritable: a non-empty set lets file capabilities add to the command's
-// (CVE-2022-29162).
-func clearInheritable(*Spec) error {
-	c, err := capget()
-	if err != nil {
-		return err
+// keyring leaves the caller's session keyring, whose keys the command could use
+// unknowingly (session-keyring(7)).
+func keyring(s *Spec) error {
+	if !s.PrivateKeyring {
+		return nil
 	}
-	c[0].Inheritable, c[1].Inheritable = 0, 0
-	h := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
-	return call(unix.SYS_CAPSET, uintptr(unsafe.Pointer(&h)), uintptr(unsafe.Pointer(&c)))
+	return call(unix.SYS_KEYCTL, unix.KEYCTL_JOIN_SESSION_KEYRING, 0)
 }
 
-func capget() (c [2]unix.CapUserData, err error) {
-	h := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
-	err = call(unix.SYS_CAPGET, uintptr(unsafe.Pointer(&h)), uintptr(unsafe.Pointer(&c)))
-	return c, err
+func noNewPrivs(s *Spec) error {
+	if !s.NoNewPrivs {
+		return nil
+	}
+	return call(unix.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, 1)
+}
+
+func confirmNoNewPrivs(s *Spec) error {
+	if !s.NoNewPrivs {
+		return nil
+	}
+	set, _, err := ask(unix.PR_GET_NO_NEW_PRIVS)
+	if err == nil && !set {
+		err = errors.New("the kernel says that it is not set")
+	}
+	return err
+}
+
+// denyWriteExec needs Linux 6.3, see PR_SET_MDWE(2const).
+func denyWriteExec(s *Spec) error {
+	if !s.DenyWriteExec {
+		return nil
+	}
+	return call(unix.SYS_PRCTL, unix.PR_SET_MDWE, unix.PR_MDWE_REFUSE_EXEC_GAIN)
+}
+
+func confirmDenyWriteExec(s *Spec) error {
+	if !s.DenyWriteExec {
+		return nil
+	}
+	set, _, err := ask(unix.PR_GET_MDWE)
+	if err == nil && !set {
+		err = errors.New("the kernel says that it may be")
+	}
+	return err
+}
+
+// profile installs on this thread alone, and as it is: a library would set
+// no_new_privs and take the other threads along (SECCOMP_FILTER_FLAG_TSYNC), who
+// would die of it before the command runs.
+func profile(s *Spec) error {
+	for _, program := range s.Seccomp {
+		if err := install(program.Filter(), program.Flags()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func install(program []unix.SockFilter, flags uint32) error {
+	fprog := unix.SockFprog{Len: uint16(len(program)), Filter: &program[0]}
+	return call(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, uintptr(flags), uintptr(unsafe.Pointer(&fprog)))
 }
 
 func confirmIDs(s *Spec) error {
@@ -261,22 +334,6 @@ func confirmGroups(s *Spec) error {
 	slices.Sort(want)
 	if !slices.Equal(have, want) {
 		return fmt.Errorf("the kernel says %v, not %v", have, want)
-	}
-	return nil
-}
-
-// confirmCapabilities: of another user than root the command has none, and of
-// root none to inherit.
-func confirmCapabilities(s *Spec) error {
-	c, err := capget()
-	if err != nil {
-		return err
-	}
-	if c[0].Inheritable|c[1].Inheritable != 0 {
-		return fmt.Errorf("the kernel says inheritable %08x%08x, not none", c[1].Inheritable, c[0].Inheritable)
-	}
-	if s.UID != 0 && c[0].Permitted|c[1].Permitted|c[0].Effective|c[1].Effective != 0 {
-		return fmt.Errorf("the kernel says permitted %08x%08x, not none", c[1].Permitted, c[0].Permitted)
 	}
 	return nil
 }

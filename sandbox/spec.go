@@ -3,14 +3,47 @@
 // place that gives up rights.
 package sandbox
 
+import "ironwrap/sandbox/seccomp"
+
 // Spec describes the process that the command will be. The zero value of each
-// field is written as such: a Spec is complete.
+// field is written as such: a Spec is complete. All that needs looking up or
+// opening has been done before.
 type Spec struct {
 	UID, GID uint32
 	Groups   []uint32 // the supplementary groups, all of them
 
 	Umask    uint32
 	NoFile   uint64 // soft RLIMIT_NOFILE; 0 for the hard limit
-	Nice     int    // -20 to 19
-	OOMScore int    // -1000 to 1000
+	Limits   []Limit
+	Nice     int // -20 to 19
+	OOMScore int // -1000 to 1000
+
+	Capabilities   Capabilities
+	NoNewPrivs     bool
+	DenyWriteExec  bool // PR_SET_MDWE, inherited by what the command executes
+	PrivateKeyring bool
+
+	PrivateNetwork bool // a network of its own, with nothing but lo
+	PrivateMounts  bool // mounts that the command makes stay its own
+	PrivateTmp     bool // empty /tmp and /var/tmp; implies PrivateMounts
+	ReadOnly       []string
+
+	Landlock []int              // rulesets (NewRuleset), each of which the process enters
+	Seccomp  []*seccomp.Program // all of which must allow a call
+	Keep     []int              // descriptors above 2 that the command gets
 }
+
+// Limit is a resource limit, soft and hard.
+type Limit struct {
+	Resource int // RLIMIT_*
+	Value    uint64
+}
+
+// needsAdmin tells that the last steps need CAP_SYS_ADMIN: without no_new_privs
+// only that allows to install a filter or to enter a Landlock ruleset.
+func (s *Spec) needsAdmin() bool {
+	return !s.NoNewPrivs && len(s.Seccomp)+len(s.Landlock) > 0
+}
+
+// ownMounts tells that the command gets a mount namespace of its own.
+func (s *Spec) ownMounts() bool { return s.PrivateMounts || s.PrivateTmp || len(s.ReadOnly) > 0 }

@@ -1,10 +1,6 @@
 package sandbox
 
-import (
-	"unsafe"
-
-	"golang.org/x/sys/unix"
-)
+import "golang.org/x/sys/unix"
 
 // noTyping installs a filter under which ioctl(2) with TIOCSTI (puts characters
 // into a terminal's input) or TIOCLINUX (pastes on a console) fails with EPERM:
@@ -19,9 +15,7 @@ func noTyping(s *Spec) error {
 	if s.UID == 0 {
 		return nil
 	}
-	program := typingFilter(abis)
-	fprog := unix.SockFprog{Len: uint16(len(program)), Filter: &program[0]}
-	return call(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, 0, uintptr(unsafe.Pointer(&fprog)))
+	return install(typingFilter(abis), 0)
 }
 
 // abi is one number space of system calls.

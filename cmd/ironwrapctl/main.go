@@ -26,6 +26,7 @@ func main() {
 		SilenceErrors: true,
 	}
 	root.AddCommand(explainCommand())
+	root.AddCommand(seccompCommand())
 
 	err := root.Execute()
 	var s status

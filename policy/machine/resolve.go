@@ -25,19 +25,26 @@ func (m *Machine) Resolve(path filters.Untrusted, runAs string) (filters.Untrust
 		return "", err
 	}
 	var resolved string
-	look := func() (err error) {
+	err = as(u, func() (err error) {
 		resolved, err = resolve(path.Raw())
 		return err
-	}
-	if u.UID == 0 || !privileged() {
-		err = look()
-	} else {
-		err = as(u, look)
-	}
+	})
 	if err != nil {
 		return "", fmt.Errorf("cannot resolve %s as user %s: %w", path, filters.Untrusted(runAs), err)
 	}
 	return filters.Untrusted(resolved), nil
+}
+
+// Pin opens the file at path, as Resolve returned it, with the rights of u: where
+// u cannot go it must not be held open for u. The descriptor serves only to name
+// the file (O_PATH).
+func Pin(path filters.Untrusted, u account.User) (fd int, err error) {
+	err = as(u, func() (err error) {
+		how := unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: unix.RESOLVE_NO_SYMLINKS}
+		fd, err = unix.Openat2(unix.AT_FDCWD, path.Raw(), &how)
+		return err
+	})
+	return fd, err
 }
 
 // resolve returns the canonical path that an absolute path leads to. Components
@@ -108,6 +115,9 @@ func name(fd int) (string, error) {
 // as runs look with the file access rights of u and of nobody else. Only this
 // thread changes; when it cannot be changed back the process must not go on.
 func as(u account.User, look func() error) error {
+	if u.UID == 0 || !privileged() {
+		return look()
+	}
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	own, err := getgroups()

@@ -1,0 +1,215 @@
+package sandbox
+
+import (
+	"fmt"
+	"strings"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// Capabilities are those that a command may have at all (capabilities(7)). The
+// zero value is none; a Spec that does not limit them says All.
+type Capabilities struct {
+	All bool
+	Set uint64 // bit n is capability n
+}
+
+// names are the capabilities of linux/capability.h, by number.
+var names = [...]string{
+	"chown", "dac_override", "dac_read_search", "fowner", "fsetid", "kill", "setgid", "setuid",
+	"setpcap", "linux_immutable", "net_bind_service", "net_broadcast", "net_admin", "net_raw", "ipc_lock", "ipc_owner",
+	"sys_module", "sys_rawio", "sys_chroot", "sys_ptrace", "sys_pacct", "sys_admin", "sys_boot", "sys_nice",
+	"sys_resource", "sys_time", "sys_tty_config", "mknod", "lease", "audit_write", "audit_control", "setfcap",
+	"mac_override", "mac_admin", "syslog", "wake_alarm", "block_suspend", "audit_read", "perfmon", "bpf",
+	"checkpoint_restore",
+}
+
+// Capability returns the set that holds the capability of that name
+// ("cap_net_admin").
+func Capability(name string) (Capabilities, error) {
+	for n, known := range names {
+		if "cap_"+known == strings.ToLower(name) {
+			return Capabilities{Set: 1 << n}, nil
+		}
+	}
+	return Capabilities{}, fmt.Errorf("%q is not a capability that this version knows (capabilities(7))", name)
+}
+
+// And returns what is in both sets.
+func (c Capabilities) And(o Capabilities) Capabilities {
+	switch {
+	case c.All:
+		return o
+	case o.All:
+		return c
+	}
+	return Capabilities{Set: c.Set & o.Set}
+}
+
+func (c Capabilities) has(n uintptr) bool { return c.All || c.Set>>n&1 != 0 }
+
+// capabilityBits is how many capabilities the kernel can ever come to know: its
+// sets have 64 bits. Numbers that it does not know it answers with EINVAL.
+const capabilityBits = 64
+
+// dropBounding takes from the bounding set what the command may not have. For
+// root this is what limits it: execve(2) gives root all that is left there. It
+// needs CAP_SETPCAP, which goes with the ids.
+func dropBounding(s *Spec) error {
+	if s.Capabilities.All {
+		return nil
+	}
+	for n := uintptr(0); n < capabilityBits; n++ {
+		if s.Capabilities.has(n) {
+			continue
+		}
+		if err := call(unix.SYS_PRCTL, unix.PR_CAPBSET_DROP, n); err != nil && err != unix.EINVAL {
+			return fmt.Errorf("capability %d: %w", n, err)
+		}
+	}
+	return nil
+}
+
+// keepCapabilities decides what the change to another uid does: clear all, or
+// leave the permitted set for setCapabilities to cut.
+func keepCapabilities(s *Spec) error {
+	keep := uintptr(0)
+	if s.UID != 0 && (s.ambient() != 0 || s.needsAdmin()) {
+		keep = 1
+	}
+	return call(unix.SYS_PRCTL, unix.PR_SET_KEEPCAPS, keep)
+}
+
+// ambient is what a command of another user's is given: root has no need of it.
+func (s *Spec) ambient() uint64 {
+	if s.UID == 0 || s.Capabilities.All {
+		return 0
+	}
+	return s.Capabilities.Set
+}
+
+// working is what the process itself may have until execve(2), which recomputes
+// it: from the ambient set, or for root from the bounding set. A signal of a
+// KillFilter is sent with it.
+func (s *Spec) working() uint64 {
+	set := s.ambient()
+	if s.UID == 0 {
+		set = s.Capabilities.Set
+		if s.Capabilities.All {
+			set = ^uint64(0)
+		}
+	}
+	if s.needsAdmin() {
+		set |= 1 << unix.CAP_SYS_ADMIN
+	}
+	return set
+}
+
+// setCapabilities sets the four sets of the process. Inheritable is what is
+// ambient and no more: it lets file capabilities add to the command's
+// (CVE-2022-29162). Root keeps what it had, as far as it may.
+func setCapabilities(s *Spec) error {
+	c, err := capget()
+	if err != nil {
+		return err
+	}
+	c.inheritable = s.ambient()
+	if s.UID == 0 {
+		c.permitted, c.effective = c.permitted&s.working(), c.effective&s.working()
+	} else {
+		c.permitted, c.effective = s.working(), s.working()
+	}
+	if err := call(unix.SYS_PRCTL, unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_CLEAR_ALL); err != nil {
+		return err
+	}
+	if err := capset(c); err != nil {
+		return err
+	}
+	for n := uintptr(0); n < capabilityBits; n++ {
+		if s.ambient()>>n&1 == 0 {
+			continue
+		}
+		if err := call(unix.SYS_PRCTL, unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_RAISE, n); err != nil {
+			return fmt.Errorf("capability %d: %w", n, err)
+		}
+	}
+	return nil
+}
+
+// confirmCapabilities asks the kernel for each set.
+func confirmCapabilities(s *Spec) error {
+	have, err := capget()
+	if err != nil {
+		return err
+	}
+	if have.inheritable != s.ambient() {
+		return fmt.Errorf("the kernel says inheritable %016x, not %016x", have.inheritable, s.ambient())
+	}
+	// Root may have had less to begin with.
+	if s.UID == 0 && (have.permitted|have.effective)&^s.working() != 0 ||
+		s.UID != 0 && (have.permitted != s.working() || have.effective != s.working()) {
+		return fmt.Errorf("the kernel says permitted %016x, effective %016x, not %016x", have.permitted, have.effective, s.working())
+	}
+	for n := uintptr(0); n < capabilityBits; n++ {
+		in, known, err := ask(unix.PR_CAPBSET_READ, n)
+		if err != nil {
+			return err
+		}
+		if !known {
+			break
+		}
+		// A bounding set that was smaller before stays smaller.
+		if in && !s.Capabilities.has(n) {
+			return fmt.Errorf("the kernel says that capability %d is in the bounding set still", n)
+		}
+		if in, _, err = ask(unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_IS_SET, n); err != nil {
+			return err
+		}
+		if in != (s.ambient()>>n&1 != 0) {
+			return fmt.Errorf("the kernel says that capability %d is ambient: %v", n, in)
+		}
+	}
+	return nil
+}
+
+// ask asks prctl(2) a question that the kernel answers with 0, 1, or EINVAL for a
+// capability that it does not know.
+func ask(args ...uintptr) (yes, known bool, err error) {
+	var a [4]uintptr
+	copy(a[:], args)
+	r, _, errno := unix.RawSyscall6(unix.SYS_PRCTL, a[0], a[1], a[2], a[3], 0, 0)
+	switch errno {
+	case 0:
+		return r == 1, true, nil
+	case unix.EINVAL:
+		return false, false, nil
+	}
+	return false, false, errno
+}
+
+type capabilitySets struct{ permitted, effective, inheritable uint64 }
+
+func capget() (capabilitySets, error) {
+	var c [2]unix.CapUserData
+	h := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	if err := call(unix.SYS_CAPGET, uintptr(unsafe.Pointer(&h)), uintptr(unsafe.Pointer(&c))); err != nil {
+		return capabilitySets{}, err
+	}
+	whole := func(low, high uint32) uint64 { return uint64(high)<<32 | uint64(low) }
+	return capabilitySets{
+		whole(c[0].Permitted, c[1].Permitted),
+		whole(c[0].Effective, c[1].Effective),
+		whole(c[0].Inheritable, c[1].Inheritable),
+	}, nil
+}
+
+func capset(c capabilitySets) error {
+	low, high := func(set uint64) uint32 { return uint32(set) }, func(set uint64) uint32 { return uint32(set >> 32) }
+	data := [2]unix.CapUserData{
+		{Effective: low(c.effective), Permitted: low(c.permitted), Inheritable: low(c.inheritable)},
+		{Effective: high(c.effective), Permitted: high(c.permitted), Inheritable: high(c.inheritable)},
+	}
+	h := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	return call(unix.SYS_CAPSET, uintptr(unsafe.Pointer(&h)), uintptr(unsafe.Pointer(&data)))
+}

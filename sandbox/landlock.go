@@ -1,0 +1,163 @@
+package sandbox
+
+import (
+	"errors"
+	"fmt"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// Rules says what a Landlock ruleset lets through (landlock(7)). A nil list does
+// not handle that kind of access at all; an empty one refuses it everywhere. What
+// a kernel's version of Landlock does not know it does not refuse: before Linux
+// 6.2 truncate(2), before 6.10 ioctl(2) on devices.
+type Rules struct {
+	ReadOnly, ReadWrite []string // below these paths; execution counts as reading
+	Bind, Connect       []uint16 // TCP ports
+	BestEffort          bool     // leave out what the kernel does not know
+}
+
+// The access rights of each version of the interface, and what reading is.
+const (
+	readAccess = unix.LANDLOCK_ACCESS_FS_EXECUTE | unix.LANDLOCK_ACCESS_FS_READ_FILE | unix.LANDLOCK_ACCESS_FS_READ_DIR
+
+	version1 = readAccess |
+		unix.LANDLOCK_ACCESS_FS_WRITE_FILE | unix.LANDLOCK_ACCESS_FS_REMOVE_DIR | unix.LANDLOCK_ACCESS_FS_REMOVE_FILE |
+		unix.LANDLOCK_ACCESS_FS_MAKE_CHAR | unix.LANDLOCK_ACCESS_FS_MAKE_DIR | unix.LANDLOCK_ACCESS_FS_MAKE_REG |
+		unix.LANDLOCK_ACCESS_FS_MAKE_SOCK | unix.LANDLOCK_ACCESS_FS_MAKE_FIFO | unix.LANDLOCK_ACCESS_FS_MAKE_BLOCK |
+		unix.LANDLOCK_ACCESS_FS_MAKE_SYM
+	version2 = version1 | unix.LANDLOCK_ACCESS_FS_REFER
+	version3 = version2 | unix.LANDLOCK_ACCESS_FS_TRUNCATE
+	version5 = version3 | unix.LANDLOCK_ACCESS_FS_IOCTL_DEV
+
+	// What may be granted on a file that is no directory.
+	fileAccess = unix.LANDLOCK_ACCESS_FS_EXECUTE | unix.LANDLOCK_ACCESS_FS_READ_FILE | unix.LANDLOCK_ACCESS_FS_WRITE_FILE |
+		unix.LANDLOCK_ACCESS_FS_TRUNCATE | unix.LANDLOCK_ACCESS_FS_IOCTL_DEV
+)
+
+var errNoLandlock = errors.New("this kernel has no Landlock, or not enough of it: set landlock = best-effort to do without")
+
+// NewRuleset makes a ruleset, a descriptor that Enter restricts the process with.
+// It returns -1 where BestEffort left nothing to restrict. Paths are opened with
+// the rights of the process, which is root's still.
+func NewRuleset(r Rules) (int, error) {
+	v, _, errno := unix.Syscall(unix.SYS_LANDLOCK_CREATE_RULESET, 0, 0, unix.LANDLOCK_CREATE_RULESET_VERSION)
+	if errno != 0 {
+		v = 0
+	}
+	wantFS := r.ReadOnly != nil || r.ReadWrite != nil
+	wantNet := r.Bind != nil || r.Connect != nil
+	if !r.BestEffort && (wantFS && v < 1 || wantNet && v < 4) {
+		return -1, errNoLandlock
+	}
+	fs, net := handled(r, int(v))
+	if fs|net == 0 {
+		return -1, nil
+	}
+	attr := struct{ fs, net uint64 }{fs, net} // the head of struct landlock_ruleset_attr
+	size := unsafe.Sizeof(attr)
+	if v < 4 {
+		size = unsafe.Sizeof(attr.fs) // the kernel knows no more
+	}
+	fd, _, errno := unix.Syscall(unix.SYS_LANDLOCK_CREATE_RULESET, uintptr(unsafe.Pointer(&attr)), size, 0)
+	if errno != 0 {
+		return -1, fmt.Errorf("cannot make a Landlock ruleset: %w", errno)
+	}
+	if err := fill(int(fd), r, fs, net); err != nil {
+		unix.Close(int(fd))
+		return -1, err
+	}
+	return int(fd), nil
+}
+
+// handled is what a ruleset must handle, as far as version v knows it.
+func handled(r Rules, v int) (fs, net uint64) {
+	if r.ReadOnly != nil || r.ReadWrite != nil {
+		switch {
+		case v >= 5:
+			fs = version5
+		case v >= 3:
+			fs = version3
+		case v == 2:
+			fs = version2
+		case v == 1:
+			fs = version1
+		}
+	}
+	if v >= 4 {
+		if r.Bind != nil {
+			net |= unix.LANDLOCK_ACCESS_NET_BIND_TCP
+		}
+		if r.Connect != nil {
+			net |= unix.LANDLOCK_ACCESS_NET_CONNECT_TCP
+		}
+	}
+	return fs, net
+}
+
+// fill adds the rules.
+func fill(ruleset int, r Rules, fs, net uint64) error {
+	if fs != 0 {
+		for _, path := range r.ReadOnly {
+			if err := beneath(ruleset, path, fs&readAccess); err != nil {
+				return err
+			}
+		}
+		for _, path := range r.ReadWrite {
+			if err := beneath(ruleset, path, fs); err != nil {
+				return err
+			}
+		}
+	}
+	for _, kind := range []struct {
+		access uint64
+		ports  []uint16
+	}{{unix.LANDLOCK_ACCESS_NET_BIND_TCP, r.Bind}, {unix.LANDLOCK_ACCESS_NET_CONNECT_TCP, r.Connect}} {
+		if net&kind.access == 0 {
+			continue
+		}
+		for _, port := range kind.ports {
+			// struct landlock_net_port_attr
+			rule := struct{ access, port uint64 }{kind.access, uint64(port)}
+			_, _, errno := unix.Syscall6(unix.SYS_LANDLOCK_ADD_RULE, uintptr(ruleset), landlockRuleNetPort, uintptr(unsafe.Pointer(&rule)), 0, 0, 0)
+			if errno != 0 {
+				return fmt.Errorf("cannot allow port %d (Landlock): %w", port, errno)
+			}
+		}
+	}
+	return nil
+}
+
+const landlockRuleNetPort = 2 // LANDLOCK_RULE_NET_PORT
+
+func beneath(ruleset int, path string, access uint64) error {
+	fd, err := unix.Open(path, unix.O_PATH|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return fmt.Errorf("cannot open %q for a Landlock rule: %w", path, err)
+	}
+	defer unix.Close(fd)
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return fmt.Errorf("cannot open %q for a Landlock rule: %w", path, err)
+	}
+	if st.Mode&unix.S_IFMT != unix.S_IFDIR {
+		access &= fileAccess
+	}
+	rule := unix.LandlockPathBeneathAttr{Allowed_access: access, Parent_fd: int32(fd)}
+	_, _, errno := unix.Syscall6(unix.SYS_LANDLOCK_ADD_RULE, uintptr(ruleset), unix.LANDLOCK_RULE_PATH_BENEATH, uintptr(unsafe.Pointer(&rule)), 0, 0, 0)
+	if errno != 0 {
+		return fmt.Errorf("cannot allow %q (Landlock): %w", path, errno)
+	}
+	return nil
+}
+
+// landlock enters the rulesets.
+func landlock(s *Spec) error {
+	for _, fd := range s.Landlock {
+		if err := call(unix.SYS_LANDLOCK_RESTRICT_SELF, uintptr(fd), 0); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,6 @@
+package seccomp
+
+import "golang.org/x/sys/unix"
+
+// Arch is this machine's AUDIT_ARCH_*.
+const Arch uint32 = unix.AUDIT_ARCH_X86_64
