@@ -10,16 +10,27 @@ DESTDIR  ?=
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 FUZZTIME ?= 30s
 
-# The privileged programs are static and pure Go: no dynamic loader, no name
-# service plug-ins, no C.
-STATIC  = CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)'
+LIBDIR  = $(PREFIX)/lib/ironwrap
+LDFLAGS = -s -w -X main.version=$(VERSION) -X ironwrap/sandbox/seccomp.Dir=$(LIBDIR)/profiles
 ASROOT  = $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: build run test bench fuzz lint install clean
+.PHONY: build deps run test bench fuzz lint install clean
 
-build:
-	$(STATIC) -o bin/ironwrap ./cmd/ironwrap
-	$(STATIC) -o bin/ironwrapctl ./cmd/ironwrapctl
+# The privileged program is static and pure Go: no dynamic loader, no name service
+# plug-ins, no C. ironwrapctl compiles seccomp profiles with libseccomp.
+build: deps
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ironwrap ./cmd/ironwrap
+	CGO_ENABLED=1 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ironwrapctl ./cmd/ironwrapctl
+	@mkdir -p bin/profiles
+	@for p in profiles/*.json; do \
+	    bin/ironwrapctl seccomp compile --output bin/profiles/$$(basename $$p .json).bpf $$PWD/$$p || exit 1; \
+	done
+
+# What Debian has to have for the build.
+deps:
+	@command -v gcc pkg-config >/dev/null && pkg-config --exists libseccomp || \
+	    { $(ASROOT) apt-get update -qq && $(ASROOT) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+	      gcc libc6-dev pkg-config libseccomp-dev; }
 
 run: build
 	$(ASROOT) $(GO) run ./integration/demo
@@ -46,6 +57,8 @@ lint:
 install: build
 	install -D -m 0755 bin/ironwrap $(DESTDIR)$(PREFIX)/bin/ironwrap
 	install -D -m 0755 bin/ironwrapctl $(DESTDIR)$(PREFIX)/bin/ironwrapctl
+	install -d $(DESTDIR)$(LIBDIR)/profiles
+	install -m 0644 profiles/*.json bin/profiles/*.bpf $(DESTDIR)$(LIBDIR)/profiles
 	install -d $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 	bin/ironwrapctl completion bash > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/ironwrapctl
 

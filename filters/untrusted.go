@@ -3,6 +3,7 @@ package filters
 import (
 	"strconv"
 	"strings"
+	"unicode/utf16"
 	"unicode/utf8"
 )
 
@@ -85,14 +86,22 @@ func (u Untrusted) MarshalJSON() ([]byte, error) {
 		case r < 0x20 || r == 0x7f:
 			b = append(b, `\u00`...)
 			b = append(b, hex[r>>4], hex[r&15])
-		case r == '\u2028' || r == '\u2029' || !strconv.IsPrint(r) && r < 0x10000:
-			b = append(b, '\\', 'u', hex[r>>12], hex[r>>8&15], hex[r>>4&15], hex[r&15])
+		case !strconv.IsPrint(r):
+			if high, low := utf16.EncodeRune(r); high != utf8.RuneError {
+				b = unicodeEscape(unicodeEscape(b, high), low)
+			} else {
+				b = unicodeEscape(b, r)
+			}
 		default:
 			b = append(b, s[i:i+n]...)
 		}
 		i += n
 	}
 	return append(b, '"'), nil
+}
+
+func unicodeEscape(b []byte, r rune) []byte {
+	return append(b, '\\', 'u', hex[r>>12&15], hex[r>>8&15], hex[r>>4&15], hex[r&15])
 }
 
 // Words converts argv as the operating system gave it.

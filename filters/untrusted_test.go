@@ -29,7 +29,7 @@ func TestUntrustedString(t *testing.T) {
 		{"\u009b2J", `\u009b2J`, `"\u009b2J"`, `"\u009b2J"`}, // CSI in one character
 		{"é日", "é日", `"é日"`, `"é日"`},
 		{"\U0001f600", "\U0001f600", `"` + "\U0001f600" + `"`, `"` + "\U0001f600" + `"`},
-		{"\U000e0041", `\U000e0041`, `"\U000e0041"`, `"` + "\U000e0041" + `"`},                       // a tag character, invisible
+		{"\U000e0041", `\U000e0041`, `"\U000e0041"`, `"\udb40\udc41"`},                               // a tag character, invisible
 		{"a\u202eb", `a\u202eb`, `"a\u202eb"`, `"a\u202eb"`},                                         // right-to-left override
 		{"\u2028\u2029\u0085", `\u2028\u2029\u0085`, `"\u2028\u2029\u0085"`, `"\u2028\u2029\u0085"`}, // line ends to some
 		{"\ufeff\u00a0\u200b", `\ufeff\u00a0\u200b`, `"\ufeff\u00a0\u200b"`, `"\ufeff\u00a0\u200b"`},

@@ -18,9 +18,10 @@ import (
 // Policy is one rootwrap.conf with all filters it leads to.
 type Policy struct {
 	Config
-	Path    string  // of rootwrap.conf
-	Filters []Entry // in the order in which they are asked
-	Notes   []Note  // what was tolerated
+	Path    string      // of rootwrap.conf
+	Filters []Entry     // in the order in which they are asked
+	Notes   []Note      // what was tolerated
+	Trust   trust.Level // how far up the path of a file ownership was demanded
 
 	sandboxes sandboxes
 }
@@ -74,6 +75,7 @@ func Load(path string, level trust.Level) (*Policy, error) {
 			return nil, at(path, err)
 		}
 	}
+	p.Trust = level
 	if err := p.checkExecDirs(level); err != nil {
 		return nil, err
 	}

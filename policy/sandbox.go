@@ -31,11 +31,10 @@ type Sandbox struct {
 	LandlockBind    []uint16
 	LandlockConnect []uint16
 
-	Limits    []Limit
-	Umask     *uint32
-	Nice      *int
-	OOMScore  *int
-	inherited string
+	Limits   []Limit
+	Umask    *uint32
+	Nice     *int
+	OOMScore *int
 }
 
 // Limit is one resource limit, soft and hard.
@@ -87,10 +86,7 @@ var sandboxKeys = map[string]func(s *Sandbox, e inifile.Entry) error{
 	},
 	"nice":          func(s *Sandbox, e inifile.Entry) error { return within(e, &s.Nice, -20, 19) },
 	"oom_score_adj": func(s *Sandbox, e inifile.Entry) error { return within(e, &s.OOMScore, -1000, 1000) },
-	"inherit": func(s *Sandbox, e inifile.Entry) error {
-		s.inherited = e.Value
-		return nil
-	},
+	"inherit":       func(*Sandbox, inifile.Entry) error { return nil }, // of has seen to it
 }
 
 // limitNames are those of getrlimit(2).

@@ -91,7 +91,7 @@ func run(argv []string) (status int) {
 	}
 	log.Warnings()
 
-	d := p.Decide(policy.Request{Argv: words, Machine: machine.New(p.ExecDirs, level)})
+	d := p.Decide(policy.Request{Argv: words, Machine: machine.New(p.ExecDirs, p.Trust)})
 	switch d.Verdict {
 	case policy.Allowed:
 	case policy.NotExecutable:

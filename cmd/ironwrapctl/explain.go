@@ -6,8 +6,10 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/syndtr/gocapability/capability"
 
 	"ironwrap/exec"
 	"ironwrap/filters"
@@ -15,6 +17,7 @@ import (
 	"ironwrap/policy/account"
 	"ironwrap/policy/machine"
 	"ironwrap/policy/trust"
+	"ironwrap/sandbox"
 )
 
 func explainCommand() *cobra.Command {
@@ -92,11 +95,61 @@ type runAsJSON struct {
 }
 
 type sandboxJSON struct {
-	Umask       string `json:"umask"`
-	NoFile      uint64 `json:"rlimit_nofile"`
-	Nice        int    `json:"nice"`
-	OOMScoreAdj int    `json:"oom_score_adj"`
-	NoTyping    bool   `json:"no_typing"` // a filter refuses TIOCSTI and TIOCLINUX
+	Umask          string          `json:"umask"`
+	NoFile         uint64          `json:"rlimit_nofile"`
+	Nice           int             `json:"nice"`
+	OOMScoreAdj    int             `json:"oom_score_adj"`
+	NoTyping       bool            `json:"no_typing"` // a filter refuses TIOCSTI and TIOCLINUX
+	Capabilities   []string        `json:"capabilities"`
+	NoNewPrivs     bool            `json:"no_new_privs"`
+	DenyWriteExec  bool            `json:"memory_deny_write_execute"`
+	PrivateKeyring bool            `json:"private_keyring"`
+	PrivateNetwork bool            `json:"private_network"`
+	PrivateMounts  bool            `json:"private_mounts"`
+	PrivateTmp     bool            `json:"private_tmp"`
+	ReadOnly       []string        `json:"read_only,omitempty"`
+	Seccomp        []string        `json:"seccomp,omitempty"`
+	Landlock       []landlockRules `json:"landlock,omitempty"`
+}
+
+type landlockRules struct {
+	ReadOnly  []string `json:"ro"` // null where it is not restricted
+	ReadWrite []string `json:"rw"`
+	Bind      []uint16 `json:"tcp_bind"`
+	Connect   []uint16 `json:"tcp_connect"`
+}
+
+// confinement shows a Spec, and of the sections what a Spec has only as
+// descriptors and programs.
+func confinement(s sandbox.Spec, d policy.Decision) *sandboxJSON {
+	j := &sandboxJSON{
+		Umask: fmt.Sprintf("%04o", s.Umask), NoFile: s.NoFile, Nice: s.Nice, OOMScoreAdj: s.OOMScore, NoTyping: s.UID != 0,
+		Capabilities: []string{}, NoNewPrivs: s.NoNewPrivs, DenyWriteExec: s.DenyWriteExec, PrivateKeyring: s.PrivateKeyring,
+		PrivateNetwork: s.PrivateNetwork, PrivateMounts: s.PrivateMounts, PrivateTmp: s.PrivateTmp, ReadOnly: s.ReadOnly,
+	}
+	switch {
+	case s.Capabilities.All && s.UID == 0:
+		j.Capabilities = []string{"all"}
+	case !s.Capabilities.All:
+		for _, c := range capability.List() {
+			if s.Capabilities.Set>>c&1 != 0 {
+				j.Capabilities = append(j.Capabilities, "cap_"+c.String())
+			}
+		}
+	}
+	for _, e := range []*policy.Entry{d.Filter, d.Leaf} {
+		if e == nil || e.Sandbox == nil {
+			continue
+		}
+		b := e.Sandbox
+		if b.Seccomp != "" && b.Seccomp != "none" {
+			j.Seccomp = append(j.Seccomp, b.Seccomp)
+		}
+		if b.LandlockRO != nil || b.LandlockRW != nil || b.LandlockBind != nil || b.LandlockConnect != nil {
+			j.Landlock = append(j.Landlock, landlockRules{b.LandlockRO, b.LandlockRW, b.LandlockBind, b.LandlockConnect})
+		}
+	}
+	return j
 }
 
 type callerJSON struct {
@@ -141,7 +194,7 @@ func explain(config string, argv []filters.Untrusted, user string) explanation {
 	if err != nil {
 		return bad(err)
 	}
-	d := p.Decide(policy.Request{Argv: argv, Machine: machine.New(p.ExecDirs, trust.Object), Trace: true})
+	d := p.Decide(policy.Request{Argv: argv, Machine: machine.New(p.ExecDirs, p.Trust), Trace: true})
 
 	e := explanation{Verdict: "deny", Exit: 99, Steps: []stepJSON{}}
 	for _, s := range d.Steps {
@@ -178,7 +231,7 @@ func explain(config string, argv []filters.Untrusted, user string) explanation {
 	}
 	s := plan.Spec
 	e.RunAs = &runAsJSON{filters.Untrusted(plan.User.Name), s.UID, s.GID, s.Groups}
-	e.Sandbox = &sandboxJSON{fmt.Sprintf("%04o", s.Umask), s.NoFile, s.Nice, s.OOMScore, s.UID != 0}
+	e.Sandbox = confinement(s, d)
 	return e
 }
 
@@ -254,6 +307,27 @@ func (e explanation) print(w io.Writer, format string) error {
 		if s.NoTyping {
 			line("", "typing into terminals (TIOCSTI, TIOCLINUX) refused")
 		}
+		line("", "capabilities: %s", strings.Join(append(s.Capabilities, none(s.Capabilities)...), " "))
+		for _, on := range []struct {
+			set  bool
+			what string
+		}{
+			{s.NoNewPrivs, "no_new_privs"}, {s.DenyWriteExec, "memory_deny_write_execute"}, {s.PrivateKeyring, "private_keyring"},
+			{s.PrivateNetwork, "private_network"}, {s.PrivateMounts, "private_mounts"}, {s.PrivateTmp, "private_tmp"},
+		} {
+			if on.set {
+				line("", "%s", on.what)
+			}
+		}
+		if len(s.ReadOnly) > 0 {
+			line("", "read-only: %s", filters.Prose(strings.Join(s.ReadOnly, " ")))
+		}
+		if len(s.Seccomp) > 0 {
+			line("", "seccomp: %s", filters.Prose(strings.Join(s.Seccomp, " and ")))
+		}
+		for _, l := range s.Landlock {
+			line("", "Landlock: ro %v, rw %v, bind %v, connect %v", l.ReadOnly, l.ReadWrite, l.Bind, l.Connect)
+		}
 	}
 	if c := e.Caller; c != nil {
 		if c.May {
@@ -277,6 +351,13 @@ func (e explanation) print(w io.Writer, format string) error {
 			answer = "matched"
 		}
 		fmt.Fprintf(w, "  %-24s %s: %s\n", s.Filter, position(s.File, s.Line), answer)
+	}
+	return nil
+}
+
+func none(list []string) []string {
+	if len(list) == 0 {
+		return []string{"none"}
 	}
 	return nil
 }
