@@ -680,7 +680,10 @@ func TestFaultsInBegin(t *testing.T) {
 			case o.ran:
 				sameAs(t, &s, o)
 			default:
-				refusedWith(t, o, 97, "", "")
+				if o.status == 0 {
+					t.Errorf("nothing ran, and nothing failed: %v", o.result)
+				}
+				refusedWith(t, o, o.status, "", "")
 			}
 		})
 	}

@@ -157,7 +157,7 @@ func TestSandboxFaults(t *testing.T) {
 				if p.call == "getcwd" {
 					end = ": call from another one"
 				}
-				refusedWith(t, o, 97, sandboxStep(c.user, p), end)
+				refusedWith(t, o, 97, end, sandboxStep(c.user, p))
 			})
 		}
 	}
@@ -193,7 +193,7 @@ func TestSandboxFaultsOnTheRoad(t *testing.T) {
 		tried[p.call] = true
 		t.Run(p.String(), func(t *testing.T) {
 			t.Parallel()
-			refusedWith(t, s.inject(t, road, p, countBefore(base.log, road, p.call)+p.n, "error=EPERM"), 97, why, "")
+			refusedWith(t, s.inject(t, road, p, countBefore(base.log, road, p.call)+p.n, "error=EPERM"), 97, "", why)
 		})
 	}
 	for _, call := range []string{"landlock_create_ruleset", "landlock_add_rule", "openat"} {
@@ -223,12 +223,12 @@ func TestSandboxFaultsPinned(t *testing.T) {
 	}
 	for errno, text := range map[string]string{"EPERM": "operation not permitted", "ENOENT": "no such file or directory", "ELOOP": "too many levels of symbolic links", "EMFILE": "too many open files"} {
 		o := s.inject(t, road, list[last], countBefore(base.log, road, "openat2")+list[last].n, "error="+errno)
-		refusedWith(t, o, 97, "cannot pin "+s.dir()+"/in/f (pin_paths): ", text)
+		refusedWith(t, o, 97, text, "cannot pin "+s.dir()+"/in/f (pin_paths): ")
 	}
 	for _, p := range places(base.log, section, nil) {
 		if p.call == "fcntl" && strings.Contains(p.line, "F_SETFD") {
 			o := s.inject(t, section, p, countBefore(base.log, section, "fcntl")+p.n, "error=EBADF")
-			refusedWith(t, o, 97, "cannot mark descriptors close-on-exec: ", "bad file descriptor")
+			refusedWith(t, o, 97, "bad file descriptor", "cannot mark descriptors close-on-exec: ")
 			return
 		}
 	}
@@ -270,7 +270,7 @@ func TestSandboxFaultsThatLookLikeSuccess(t *testing.T) {
 		t.Run(strings.TrimSuffix(c.scene.name+"/"+c.call+" "+c.line, " "), func(t *testing.T) {
 			t.Parallel()
 			o := c.scene.inject(t, section, list[i], countBefore(base.log, section, c.call)+list[i].n, "retval=0")
-			refusedWith(t, o, 97, c.want, "")
+			refusedWith(t, o, 97, "", c.want)
 		})
 	}
 }
@@ -289,7 +289,7 @@ func TestSandboxFaultsOfOldKernels(t *testing.T) {
 	} {
 		t.Run(call, func(t *testing.T) {
 			t.Parallel()
-			refusedWith(t, s.play(t, call+":error=ENOSYS:when=1+"), 97, want, "")
+			refusedWith(t, s.play(t, call+":error=ENOSYS:when=1+"), 97, "", want)
 		})
 	}
 	best := sandboxScene(t, "best effort", "nobody", "landlock = best-effort\nlandlock_ro = /usr\nlandlock_tcp_bind = 1\ncapabilities = none")
@@ -297,5 +297,5 @@ func TestSandboxFaultsOfOldKernels(t *testing.T) {
 		t.Errorf("best-effort: %v", o.result)
 	}
 	// Landlock is there, but the rule cannot be had: that is no old kernel.
-	refusedWith(t, best.play(t, "landlock_add_rule:error=EINVAL:when=1"), 97, `cannot set up the sandbox of filter cp: cannot allow "/usr" (Landlock): invalid argument`, "")
+	refusedWith(t, best.play(t, "landlock_add_rule:error=EINVAL:when=1"), 97, "", `cannot set up the sandbox of filter cp: cannot allow "/usr" (Landlock): invalid argument`)
 }
