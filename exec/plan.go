@@ -30,7 +30,7 @@ var errNotAllowed = errors.New("the command is not allowed")
 // NewPlan resolves an allowed decision for a caller. It refuses any other. The
 // error says what cannot be had, the run-as user for one.
 func NewPlan(d policy.Decision, c Caller) (*Plan, error) {
-	if d.Verdict != policy.Allowed || d.Policy == nil || len(d.Argv) == 0 {
+	if d.Verdict != policy.Allowed || d.Policy == nil || d.Filter == nil || len(d.Argv) == 0 {
 		return nil, errNotAllowed
 	}
 	user, err := account.Lookup(d.RunAs)

@@ -126,8 +126,10 @@ var auditRows = []weakness{
 		attempts: []attempt{
 			{name: "newline in a refused command", filters: allowTrue, conf: logAll, syslog: logHeard, argv: []string{forged}, finds: rawIn},
 			{name: "escape in a refused command", filters: allowTrue, conf: logAll, syslog: logHeard, argv: []string{"mkfs", escape}, finds: rawIn},
-			{name: "newline in a command that runs", filters: allowTrue, conf: logAll, syslog: logHeard, argv: []string{"true", forged, escape}, finds: rawIn, want: "no control character"},
-			{name: "user of a unit", filters: allowTrue, conf: logAll, syslog: logHeard, unit: true, env: words("USER=forged LOGNAME=forged"), argv: words("true"), finds: whoCalled},
+			{name: "newline in a command that runs", filters: allowTrue, conf: logAll, syslog: logHeard,
+				argv: []string{"true", forged, escape}, finds: rawIn, want: "no control character"},
+			{name: "user of a unit", filters: allowTrue, conf: logAll, syslog: logHeard,
+				unit: true, env: words("USER=forged LOGNAME=forged"), argv: words("true"), finds: whoCalled},
 			{name: "user through sudo", filters: allowTrue, conf: logAll, syslog: logHeard, argv: words("true"), finds: whoCalled},
 		},
 		neighbours: []attempt{
@@ -143,8 +145,10 @@ var auditRows = []weakness{
 				argv: words("touch {dir}/new"), finds: wasMade},
 		},
 		neighbours: []attempt{
-			{name: "no system log", filters: "touch: CommandFilter, touch, root", conf: logAll, syslog: logAbsent, argv: words("touch {dir}/new"), finds: wasMade, want: "it ran"},
-			{name: "audit_required, and a system log", filters: allowTrue, conf: logAll + "\naudit_required=yes", syslog: logHeard, argv: words("true"), finds: recordedAs, want: "recorded as executed"},
+			{name: "no system log", filters: "touch: CommandFilter, touch, root", conf: logAll, syslog: logAbsent,
+				argv: words("touch {dir}/new"), finds: wasMade, want: "it ran"},
+			{name: "audit_required, and a system log", filters: allowTrue, conf: logAll + "\naudit_required=yes", syslog: logHeard,
+				argv: words("true"), finds: recordedAs, want: "recorded as executed"},
 		}},
 }
 

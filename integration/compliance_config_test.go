@@ -82,7 +82,8 @@ func againstOrder(s *stage) {
 var configRows = []weakness{
 	{id: "A39",
 		attempts: []attempt{
-			{name: "blank after a comma, and a directory of that name", filters: allowID, conf: "exec_dirs={dir}/none, /usr/bin", setup: plants(" /usr/bin/id"), argv: words("id -u")},
+			{name: "blank after a comma, and a directory of that name", filters: allowID, conf: "exec_dirs={dir}/none, /usr/bin",
+				setup: plants(" /usr/bin/id"), argv: words("id -u")},
 			{name: "blank after a comma, and none", filters: allowID, conf: "exec_dirs={dir}/none, /usr/bin", argv: words("id -u")},
 		},
 		neighbours: []attempt{
@@ -122,7 +123,8 @@ var configRows = []weakness{
 		},
 		neighbours: []attempt{
 			{name: "no exec_dirs, below sudo's PATH", filters: allowID, conf: "# no exec_dirs", setup: plants("bin/id"), argv: words("id -u"), want: itPrinted("0")},
-			{name: "exec_dirs", filters: allowID, setup: plants("bin/id"), unit: true, env: []string{"PATH={home}/bin:/usr/bin"}, argv: words("id -u"), want: itPrinted("0")},
+			{name: "exec_dirs", filters: allowID, setup: plants("bin/id"), unit: true, env: []string{"PATH={home}/bin:/usr/bin"},
+				argv: words("id -u"), want: itPrinted("0")},
 		}},
 	{id: "A43",
 		attempts: []attempt{
@@ -130,13 +132,16 @@ var configRows = []weakness{
 				configuration("{dir}/rootwrap.conf", "[DEFAULT]\nfilters_path={home}/filters\n"), chmod("{dir}/rootwrap.conf", 0o666)), argv: words("evil")},
 			{name: "rootwrap.conf of the caller's", setup: allOf(homeFiles("filters/x.filters", allowEvil),
 				configuration("{home}/rootwrap.conf", "[DEFAULT]\nfilters_path={home}/filters\n"), chown("{home}/rootwrap.conf")), argv: words("evil")},
-			{name: "files of root's in a directory of the caller's, with strict_paths", filters: allowID, conf: "strict_paths=yes", setup: chown("{dir}"), argv: words("id -u")},
+			{name: "files of root's in a directory of the caller's, with strict_paths", filters: allowID, conf: "strict_paths=yes",
+				setup: chown("{dir}"), argv: words("id -u")},
 			{name: "link to rootwrap.conf in a directory of the caller's", filters: allowID,
 				setup: allOf(configuration("{dir}/rootwrap.conf", "[DEFAULT]\nfilters_path={dir}/filters.d\n"), links("{dir}/rootwrap.conf", "{home}/rootwrap.conf"),
 					func(s *stage) { s.conf = s.home + "/rootwrap.conf" }), argv: words("id -u")},
 			{name: "filter file of the caller's", setup: allOf(filterFile("x.filters", allowEvil), chown("{dir}/filters.d/x.filters")), argv: words("evil")},
-			{name: "filter file that its group may write", setup: allOf(filterFile("x.filters", allowEvil), chmod("{dir}/filters.d/x.filters", 0o664)), argv: words("evil")},
-			{name: "link to a filter file of the caller's", setup: allOf(homeFiles("x.filters", allowEvil), links("{home}/x.filters", "{dir}/filters.d/x.filters")), argv: words("evil")},
+			{name: "filter file that its group may write",
+				setup: allOf(filterFile("x.filters", allowEvil), chmod("{dir}/filters.d/x.filters", 0o664)), argv: words("evil")},
+			{name: "link to a filter file of the caller's",
+				setup: allOf(homeFiles("x.filters", allowEvil), links("{home}/x.filters", "{dir}/filters.d/x.filters")), argv: words("evil")},
 			{name: "filter directory of the caller's", setup: allOf(filterFile("x.filters", allowEvil), chown("{dir}/filters.d")), argv: words("evil")},
 		},
 		neighbours: []attempt{
@@ -183,9 +188,11 @@ var configRows = []weakness{
 			{name: "file of the caller's", filters: "read: ReadFileFilter, {home}/file", setup: homeFiles("file", "text"), argv: words("cat {home}/file")},
 		},
 		neighbours: []attempt{
-			{name: "file of root's", filters: "read: ReadFileFilter, {dir}/file", setup: rootFiles("file", "text"), argv: words("cat {dir}/file"), want: itPrinted("text")},
-			{name: "file of the caller's in a directory of root's", filters: "read: ReadFileFilter, {dir}/file", setup: allOf(rootFiles("file", "text"), chown("{dir}/file")),
+			{name: "file of root's", filters: "read: ReadFileFilter, {dir}/file", setup: rootFiles("file", "text"),
 				argv: words("cat {dir}/file"), want: itPrinted("text")},
+			{name: "file of the caller's in a directory of root's", filters: "read: ReadFileFilter, {dir}/file",
+				setup: allOf(rootFiles("file", "text"), chown("{dir}/file")),
+				argv:  words("cat {dir}/file"), want: itPrinted("text")},
 			{name: "link of root's", filters: "read: ReadFileFilter, {dir}/link", setup: allOf(rootFiles("file", "text"), links("{dir}/file", "{dir}/link")),
 				argv: words("cat {dir}/link"), want: itPrinted("text")},
 		}},

@@ -22,13 +22,13 @@ const (
 	allowShell       = "sh: CommandFilter, sh, root"
 )
 
-// groups of a login that administers the machine.
+// withGroups is root with the groups of a login that administers the machine.
 var withGroups = words("/usr/bin/setpriv --groups 4,6,42")
 
-// weak is root without the right to raise a hard limit, as in many containers.
+// withoutRaising is root without the right to raise a hard limit, as in many containers.
 var withoutRaising = words("/usr/bin/setpriv --bounding-set=-sys_resource")
 
-// whole is what tee is asked to write: 20 kB.
+// wholeText is what tee is asked to write: 20 kB.
 var wholeText = strings.Repeat("0123456789abcdef", 1280)
 
 var contextRows = []weakness{
@@ -36,9 +36,11 @@ var contextRows = []weakness{
 		attempts: []attempt{
 			{name: "groups of nobody", filters: allowIDAsNobody, argv: words("id")},
 			{name: "groups of nobody, started with others", filters: allowIDAsNobody, unit: true, under: withGroups, argv: words("id -G")},
-			{name: "file that root's group may read", filters: allowCatAsNobody, setup: allOf(rootFiles("secret", "secret"), chmod("{dir}/secret", 0o640)), argv: words("cat {dir}/secret")},
+			{name: "file that root's group may read", filters: allowCatAsNobody,
+				setup: allOf(rootFiles("secret", "secret"), chmod("{dir}/secret", 0o640)), argv: words("cat {dir}/secret")},
 			{name: "file that group shadow may read", filters: allowCatAsNobody, unit: true, under: withGroups,
-				setup: allOf(rootFiles("secret", "secret"), chmod("{dir}/secret", 0o640), func(s *stage) { os.Chown(s.dir+"/secret", 0, 42) }), argv: words("cat {dir}/secret")},
+				setup: allOf(rootFiles("secret", "secret"), chmod("{dir}/secret", 0o640), func(s *stage) { os.Chown(s.dir+"/secret", 0, 42) }),
+				argv:  words("cat {dir}/secret")},
 		},
 		neighbours: []attempt{
 			{name: "user of nobody", filters: allowIDAsNobody, argv: words("id -u"), want: itPrinted("65534")},
@@ -50,7 +52,8 @@ var contextRows = []weakness{
 			{name: "environment through sudo", filters: allowEnv,
 				env:  words("DISPLAY=caller XAUTHORITY=caller KRB5CCNAME=caller LC_TIME=caller LS_COLORS=caller PS1=caller"),
 				argv: words("env"), finds: whatCameThrough},
-			{name: "environment of a unit", filters: allowEnv, unit: true, env: words("BASH_ENV=caller IFS=caller PERL5OPT=caller X=caller"), argv: words("env"), finds: whatCameThrough},
+			{name: "environment of a unit", filters: allowEnv, unit: true, env: words("BASH_ENV=caller IFS=caller PERL5OPT=caller X=caller"),
+				argv: words("env"), finds: whatCameThrough},
 			{name: "who called sudo", filters: allowPrintenv, argv: words("printenv SUDO_USER"), finds: whatCameThrough},
 			{name: "LD_PRELOAD of a unit", filters: allowID, setup: func(s *stage) { s.vars["library"] = pcprofile(s) },
 				unit: true, env: words("LD_PRELOAD={library} PCPROFILE_OUTPUT={home}/mark"), argv: words("id -u"), finds: rootWrote},
@@ -58,14 +61,15 @@ var contextRows = []weakness{
 		neighbours: []attempt{
 			{name: "PATH", filters: allowPrintenv, argv: words("printenv PATH"), finds: hasPath, want: "has /usr/bin in PATH"},
 			{name: "HOME", filters: allowPrintenv, argv: words("printenv HOME"), want: itPrinted("/root")},
-			{name: "variable that env_keep names", filters: allowPrintenv, conf: "env_keep=DISPLAY", env: words("DISPLAY=caller"), argv: words("printenv DISPLAY"), want: itPrinted("caller")},
+			{name: "variable that env_keep names", filters: allowPrintenv, conf: "env_keep=DISPLAY", env: words("DISPLAY=caller"),
+				argv: words("printenv DISPLAY"), want: itPrinted("caller")},
 		}},
 	{id: "B3",
 		attempts: []attempt{
-			{name: "PYTHONPATH of a unit", filters: allowID, setup: homeFiles("lib/sitecustomize.py", "import subprocess\nsubprocess.run(['{home}/evil'])\n"),
+			{name: "PYTHONPATH of a unit", filters: allowID, setup: homeFiles("lib/sitecustomize.py", startsEvil),
 				unit: true, env: words("PYTHONPATH={home}/lib"), argv: words("id -u")},
 			{name: "PYTHONPATH of a unit, for a command in Python", filters: "py: CommandFilter, {dir}/bin/command, root",
-				setup: allOf(homeFiles("lib/sitecustomize.py", "import subprocess\nsubprocess.run(['{home}/evil'])\n"), rootFiles("bin/command", "#!/usr/bin/python3\nprint('fine')\n")),
+				setup: allOf(homeFiles("lib/sitecustomize.py", startsEvil), rootFiles("bin/command", "#!/usr/bin/python3\nprint('fine')\n")),
 				unit:  true, env: words("PYTHONPATH={home}/lib"), argv: words("command")},
 		},
 		neighbours: []attempt{
@@ -76,14 +80,18 @@ var contextRows = []weakness{
 		attempts: []attempt{
 			{name: "soft limit of the file size", filters: allowTee, unit: true, under: words("/usr/bin/prlimit --fsize=8192:unlimited"),
 				setup: oldFile, stdin: wholeText, argv: words("tee {dir}/file"), finds: sizeOfFile},
-			{name: "hard limit of the file size that cannot be raised", filters: allowTee, unit: true, under: append(words("/usr/bin/prlimit --fsize=8192:8192"), withoutRaising...),
+			{name: "hard limit of the file size that cannot be raised", filters: allowTee,
+				unit: true, under: append(words("/usr/bin/prlimit --fsize=8192:8192"), withoutRaising...),
 				setup: oldFile, stdin: wholeText, argv: words("tee {dir}/file"), finds: sizeOfFile},
-			{name: "hard limit of the processor time that cannot be raised", filters: allowID, unit: true, under: append(words("/usr/bin/prlimit --cpu=30:30"), withoutRaising...), argv: words("id -u")},
+			{name: "hard limit of the processor time that cannot be raised", filters: allowID,
+				unit: true, under: append(words("/usr/bin/prlimit --cpu=30:30"), withoutRaising...), argv: words("id -u")},
 			{name: "umask", filters: "touch: CommandFilter, touch, root", under: []string{"/bin/sh", "-c", `umask 0777; exec "$@"`, "sh"},
 				argv: words("touch {dir}/new"), finds: modeOfNew},
-			{name: "ignored signals", filters: allowGrep, under: words("/usr/bin/env --ignore-signal=HUP,INT,TERM"), argv: words("grep ^SigIgn: /proc/self/status"), finds: signalsIn},
-			{name: "blocked signals", filters: allowGrep, unit: true, under: words("/usr/bin/env --block-signal=HUP,INT,TERM"), argv: words("grep ^SigBlk: /proc/self/status"), finds: signalsIn},
-			{name: "nice value", filters: "nice: CommandFilter, nice, root", under: words("/usr/bin/nice -n 5"), argv: words("nice")},
+			{name: "ignored signals", filters: allowGrep, under: words("/usr/bin/env --ignore-signal=HUP,USR1,TERM"),
+				argv: words("grep ^SigIgn: /proc/self/status"), finds: signalsIn},
+			{name: "blocked signals", filters: allowGrep, unit: true, under: words("/usr/bin/env --block-signal=HUP,USR1,TERM"),
+				argv: words("grep ^SigBlk: /proc/self/status"), finds: signalsIn},
+			{name: "nice value", filters: "nice: CommandFilter, nice, root", under: words("/usr/bin/nice -n 5"), argv: words("nice"), finds: niceness},
 			{name: "oom_score_adj", filters: "cat: CommandFilter, cat, root", under: words("/usr/bin/choom -n 900 --"), argv: words("cat /proc/self/oom_score_adj")},
 			{name: "interval timer", filters: "sleep: CommandFilter, sleep, root", unit: true,
 				under: []string{"/usr/bin/python3", "-Sc", "import os, signal, sys; signal.setitimer(signal.ITIMER_REAL, 1.5); os.execv(sys.argv[1], sys.argv[1:])"},
@@ -93,7 +101,8 @@ var contextRows = []weakness{
 			{name: "no limits", filters: allowTee, setup: oldFile, stdin: wholeText, argv: words("tee {dir}/file"), finds: sizeOfFile, want: "the file has 20480 bytes"},
 			{name: "usual umask", filters: "touch: CommandFilter, touch, root", argv: words("touch {dir}/new"), finds: modeOfNew, want: "the file has mode 644"},
 			{name: "number of descriptors", filters: allowShell, argv: []string{"sh", "-c", "ulimit -Sn"}, want: itPrinted("1024")},
-			{name: "number of descriptors by rlimit_nofile", filters: allowShell, conf: "rlimit_nofile=512", argv: []string{"sh", "-c", "ulimit -Sn"}, want: itPrinted("512")},
+			{name: "number of descriptors by rlimit_nofile", filters: allowShell, conf: "rlimit_nofile=512",
+				argv: []string{"sh", "-c", "ulimit -Sn"}, want: itPrinted("512")},
 		}},
 	{id: "B7",
 		attempts: []attempt{
@@ -105,10 +114,12 @@ var contextRows = []weakness{
 		}},
 	{id: "B8",
 		attempts: []attempt{
-			{name: "standard input closed", filters: "readlink: CommandFilter, readlink, root", unit: true, under: closed("<&-"), argv: words("readlink /proc/self/fd/0")},
+			{name: "standard input closed", filters: "readlink: CommandFilter, readlink, root", unit: true, under: closed("<&-"),
+				argv: words("readlink /proc/self/fd/0")},
 			{name: "standard output closed", filters: "python: CommandFilter, python3, root", unit: true, under: closed(">&-"),
 				argv: []string{"python3", "-Sc", "import os; open('{dir}/file', 'w').write(os.readlink('/proc/self/fd/1'))"}, finds: outputIs},
-			{name: "standard error closed", filters: "readlink: CommandFilter, readlink, root", unit: true, under: closed("2>&-"), argv: words("readlink /proc/self/fd/2")},
+			{name: "standard error closed", filters: "readlink: CommandFilter, readlink, root", unit: true, under: closed("2>&-"),
+				argv: words("readlink /proc/self/fd/2")},
 			{name: "descriptor of the caller's", filters: "readlink: CommandFilter, readlink, root", unit: true, under: closed("7</etc/passwd"),
 				argv: words("readlink /proc/self/fd/7"), want: "ended with status 1"},
 		},
@@ -119,7 +130,8 @@ var contextRows = []weakness{
 		attempts: []attempt{
 			{name: "status 99 of the command's", filters: allowShell, argv: []string{"sh", "-c", "exit 99"}, want: "ended with status 99"},
 			{name: "status 96 of the command's", filters: allowShell, argv: []string{"sh", "-c", "exit 96"}, want: "ended with status 96"},
-			{name: "record of a command that ended with 99", filters: allowShell, conf: logAll, syslog: logHeard, argv: []string{"sh", "-c", "exit 99"}, finds: recordedAs,
+			{name: "record of a command that ended with 99", filters: allowShell, conf: logAll, syslog: logHeard,
+				argv: []string{"sh", "-c", "exit 99"}, finds: recordedAs,
 				want: "recorded as executed"},
 			{name: "record of a command that was refused", filters: allowShell, conf: logAll, syslog: logHeard, argv: words("mkfs"), finds: recordedAs,
 				want: "recorded as refused"},
@@ -131,13 +143,15 @@ var contextRows = []weakness{
 		}},
 	{id: "B12",
 		attempts: []attempt{
-			{name: "program that the user may not execute", filters: "x: CommandFilter, {dir}/bin/x, nobody", setup: allOf(rootFiles("bin/x", "#!/bin/sh\n"), chmod("{dir}/bin/x", 0o700)), argv: words("x")},
+			{name: "program that the user may not execute", filters: "x: CommandFilter, {dir}/bin/x, nobody",
+				setup: allOf(rootFiles("bin/x", "#!/bin/sh\n"), chmod("{dir}/bin/x", 0o700)), argv: words("x")},
 			{name: "program that is none", filters: "x: CommandFilter, {dir}/bin/x, root", setup: rootFiles("bin/x", "text\n"), argv: words("x")},
 			{name: "interpreter that is not there", filters: "x: CommandFilter, {dir}/bin/x, root", setup: rootFiles("bin/x", "#!/nowhere\n"), argv: words("x")},
 			{name: "directory as the program", filters: "x: CommandFilter, {dir}/bin, root", setup: rootFiles("bin/y", ""), argv: words("bin")},
 			{name: "user that is not there", filters: "x: CommandFilter, id, nosuchuser", argv: words("id")},
 			{name: "no command", filters: "x: IpFilter, ip, root", want: itRefused(98)},
-			{name: "program without the right bit", filters: "x: CommandFilter, {dir}/bin/x, root", setup: allOf(rootFiles("bin/x", "#!/bin/sh\n"), chmod("{dir}/bin/x", 0o644)), argv: words("x"), want: itRefused(96)},
+			{name: "program without the right bit", filters: "x: CommandFilter, {dir}/bin/x, root",
+				setup: allOf(rootFiles("bin/x", "#!/bin/sh\n"), chmod("{dir}/bin/x", 0o644)), argv: words("x"), want: itRefused(96)},
 			{name: "program that is not there", filters: "x: CommandFilter, {dir}/bin/none, root", argv: words("none"), want: itRefused(96)},
 			{name: "filter with too few fields", filters: "x: RegExpFilter, id\n" + allowID, argv: words("id -u")},
 			{name: "filter with no field", filters: "x: ReadFileFilter\n" + allowID, argv: words("id -u")},
@@ -146,6 +160,9 @@ var contextRows = []weakness{
 			{name: "user that is not there, for another filter", filters: "x: CommandFilter, ls, nosuchuser\n" + allowID, argv: words("id -u"), want: itPrinted("0")},
 		}},
 }
+
+// startsEvil is a module that Python loads by itself.
+const startsEvil = "import subprocess\nsubprocess.run(['{home}/evil'])\n"
 
 // closed has a shell redirect before anything else.
 func closed(redirection string) []string {
@@ -203,7 +220,18 @@ func modeOfNew(s *stage, r result) string {
 	return fmt.Sprintf("the file has mode %o", st.Mode().Perm())
 }
 
-// signals reads a mask of /proc/PID/status.
+// niceness tells whose nice value the command has: the tests may have one themselves.
+func niceness(s *stage, r result) string {
+	switch {
+	case r.status != 0:
+		return s.outcome(r)
+	case r.out == "0\n":
+		return "the nice value is 0"
+	}
+	return "the nice value is the caller's"
+}
+
+// signalsIn reads a mask of /proc/PID/status.
 func signalsIn(s *stage, r result) string {
 	_, mask, _ := strings.Cut(strings.TrimSpace(r.out), "\t")
 	bits, err := strconv.ParseUint(mask, 16, 64)
@@ -211,7 +239,7 @@ func signalsIn(s *stage, r result) string {
 		return s.outcome(r)
 	}
 	var names []string
-	for _, sig := range []syscall.Signal{syscall.SIGHUP, syscall.SIGINT, syscall.SIGTERM} {
+	for _, sig := range []syscall.Signal{syscall.SIGHUP, syscall.SIGUSR1, syscall.SIGTERM} {
 		if bits&(1<<(sig-1)) != 0 {
 			names = append(names, sig.String())
 		}
@@ -273,7 +301,7 @@ func outputIs(s *stage, r result) string {
 	return itPrinted(string(text))
 }
 
-// signalled tells how the program that was started ended.
+// endedBySignal tells how the program that was started ended.
 func endedBySignal(s *stage, r result) string {
 	if ws := s.state.Sys().(syscall.WaitStatus); ws.Signaled() {
 		return fmt.Sprintf("ended by signal %d", ws.Signal())

@@ -115,7 +115,8 @@ var ipRows = []weakness{
 			{name: "-b", filters: allowIP, netns: "blue", setup: homeFiles("batch", "netns exec blue {home}/evil\n"), argv: words("ip -b {home}/batch")},
 			{name: "-batch", filters: allowIP, netns: "blue", setup: homeFiles("batch", "netns exec blue {home}/evil\n"), argv: words("ip -batch {home}/batch")},
 			{name: "--batch", filters: allowIP, netns: "blue", setup: homeFiles("batch", "netns exec blue {home}/evil\n"), argv: words("ip --batch {home}/batch")},
-			{name: "-force -batch", filters: allowIP, netns: "blue", setup: homeFiles("batch", "netns exec blue {home}/evil\n"), argv: words("ip -force -batch {home}/batch")},
+			{name: "-force -batch", filters: allowIP, netns: "blue", setup: homeFiles("batch", "netns exec blue {home}/evil\n"),
+				argv: words("ip -force -batch {home}/batch")},
 			{name: "standard input", filters: allowIP, netns: "blue", stdin: "netns exec blue {home}/evil\n", argv: words("ip -b -")},
 		},
 		neighbours: []attempt{
@@ -128,7 +129,8 @@ var ipRows = []weakness{
 			{name: "vrf e", filters: allowIP, netns: "blue", argv: words("ip vrf e default {home}/evil")},
 		},
 		neighbours: []attempt{
-			{name: "vrf show", filters: allowIP, netns: "blue", argv: words("ip vrf show"), want: itPrinted("Name              Table\n-----------------------\nNo VRF has been configured")},
+			{name: "vrf show", filters: allowIP, netns: "blue",
+				argv: words("ip vrf show"), want: itPrinted("Name              Table\n-----------------------\nNo VRF has been configured")},
 		}},
 	{id: "A7",
 		attempts: []attempt{
@@ -139,6 +141,7 @@ var ipRows = []weakness{
 			{name: "pids", filters: allowIP, netns: "blue", argv: words("ip netns pids blue")},
 			{name: "list-id", filters: allowIP, netns: "blue", argv: words("ip netns list-id")},
 			{name: "-all netns delete", filters: allowIP, netns: "blue", argv: words("ip -all netns delete")},
+			{name: "-all netns delete, with a name", filters: allowIP, netns: "blue", argv: words("ip -all netns delete blue")},
 		},
 		neighbours: []attempt{
 			{name: "list", filters: allowIP, netns: "blue", argv: words("ip netns list"), want: itPrinted("blue")},
@@ -221,7 +224,8 @@ var pathRows = []weakness{
 			{name: "base with a slash", filters: "cat: PathFilter, cat, root, {dir}/images/",
 				setup: rootFiles("images/f", "image"), argv: words("cat {dir}/images/f"), want: itPrinted("image")},
 			{name: "base as it is", filters: "cat: PathFilter, cat, root, {dir}/images",
-				setup: allOf(rootFiles("images/f", "image"), func(s *stage) { s.link("images", s.dir+"/link") }), argv: words("cat {dir}/link/f"), want: itPrinted("image")},
+				setup: allOf(rootFiles("images/f", "image"), func(s *stage) { s.link("images", s.dir+"/link") }),
+				argv:  words("cat {dir}/link/f"), want: itPrinted("image")},
 		}},
 	{id: "A15",
 		attempts: []attempt{
@@ -321,6 +325,8 @@ var regexpRows = []weakness{
 		attempts: []attempt{
 			{name: "comma in a pattern", filters: `echo: RegExpFilter, echo, root, echo, [a-z]{1,3}`, argv: words("echo abc"), want: itRefused(99)},
 			{name: "two halves of a pattern", filters: `echo: RegExpFilter, echo, root, echo, [a-z]{1,3}`, argv: words("echo a{1 3}"), want: itPrinted("a{1 3}")},
+			{name: "more words than patterns", filters: `echo: RegExpFilter, echo, root, echo, [a-z]`, argv: words("echo a b"), want: itRefused(99)},
+			{name: "fewer words than patterns", filters: `echo: RegExpFilter, echo, root, echo, [a-z], .*`, argv: words("echo a"), want: itRefused(99)},
 			{name: "no pattern at all", filters: `echo: RegExpFilter, echo, root, echo, [a-z`, argv: words("echo [a-z"), want: itRefused(99)},
 		},
 		neighbours: []attempt{
@@ -369,7 +375,8 @@ var envRows = []weakness{
 	{id: "A25",
 		attempts: []attempt{
 			{name: "other arguments than the filter has", filters: allowScript, argv: words("env PROCESS_TAG=x sh -c {home}/evil")},
-			{name: "more arguments than the filter has", filters: allowScript, setup: rootFiles("script", "echo $#"), argv: words("env PROCESS_TAG=x sh -f {dir}/script more")},
+			{name: "more arguments than the filter has", filters: allowScript, setup: rootFiles("script", "echo $#"),
+				argv: words("env PROCESS_TAG=x sh -f {dir}/script more")},
 		},
 		neighbours: []attempt{
 			{name: "the arguments that the filter has", filters: allowScript, setup: rootFiles("script", "echo $PROCESS_TAG"),
@@ -442,7 +449,7 @@ func growth(s *stage) string {
 	return "takes many times as long for 25 letters as for 5"
 }
 
-// helper is a stand-in for oslo.privsep's, which says what it was asked.
+// sayingHelper is a stand-in for oslo.privsep's, which says what it was asked.
 const sayingHelper = "#!/bin/sh\necho \"$@\"\n"
 
 const (
@@ -455,14 +462,17 @@ var privsepRows = []weakness{
 		attempts: []attempt{
 			{name: "logging configuration of the caller's", setup: realHelper, conf: "exec_dirs=/usr/bin",
 				argv: words("privsep-helper --log-config-append {home}/log.ini --privsep_context os.path --privsep_sock_path /n")},
-			{name: "log file", conf: privsepDirs, setup: rootFiles("bin/privsep-helper", sayingHelper), argv: words("privsep-helper --log-file {dir}/planted " + legitimateCall)},
-			{name: "option behind an equals sign", conf: privsepDirs, setup: rootFiles("bin/privsep-helper", sayingHelper), argv: words("privsep-helper --log-file={dir}/planted " + legitimateCall)},
+			{name: "log file", conf: privsepDirs, setup: rootFiles("bin/privsep-helper", sayingHelper),
+				argv: words("privsep-helper --log-file {dir}/planted " + legitimateCall)},
+			{name: "option behind an equals sign", conf: privsepDirs, setup: rootFiles("bin/privsep-helper", sayingHelper),
+				argv: words("privsep-helper --log-file={dir}/planted " + legitimateCall)},
 			{name: "context of no service", conf: privsepDirs, setup: rootFiles("bin/privsep-helper", sayingHelper),
 				argv: words("privsep-helper --privsep_context os.path --privsep_sock_path /n")},
 			{name: "configuration of the caller's", conf: privsepDirs, setup: allOf(rootFiles("bin/privsep-helper", sayingHelper), homeFiles("x.conf", "")),
 				argv: words("privsep-helper --config-file {home}/x.conf " + legitimateCall)},
 			{name: "no arguments", conf: privsepDirs, setup: rootFiles("bin/privsep-helper", sayingHelper), argv: words("privsep-helper")},
-			{name: "path", conf: privsepDirs, setup: rootFiles("bin/privsep-helper", sayingHelper), argv: words("{dir}/bin/privsep-helper " + legitimateCall), want: itRefused(99)},
+			{name: "path", conf: privsepDirs, setup: rootFiles("bin/privsep-helper", sayingHelper),
+				argv: words("{dir}/bin/privsep-helper " + legitimateCall), want: itRefused(99)},
 		},
 		neighbours: []attempt{
 			{name: "as oslo.privsep calls it", conf: privsepDirs, setup: rootFiles("bin/privsep-helper", sayingHelper),

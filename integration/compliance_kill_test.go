@@ -47,11 +47,40 @@ func runsElsewhere(path, argv0, script string) func(*stage) {
 	}
 }
 
+// runsGoneOfCaller has the process run a program of the caller's, which was at the
+// path of the filter's program before that came back.
+func runsGoneOfCaller(s *stage) {
+	path := s.dir + "/sbin/daemon"
+	s.copyOf("/usr/bin/sleep", path)
+	s.give(path)
+	s.start(path, path, path, "60")
+	s.replace(path)
+}
+
+// runsGoneElsewhere has the process run a program that was at the path of the
+// filter's, but on a file system that is not mounted here.
+func runsGoneElsewhere(s *stage) {
+	path := s.dir + "/sbin/daemon"
+	s.copyOf("/usr/bin/sleep", path)
+	s.start(path+" (deleted)", "/usr/bin/unshare", "unshare", "--mount", "--propagation", "private", "/bin/bash", "-ec", s.expand(`
+		mount -t tmpfs none {dir}/sbin
+		cp /usr/bin/sleep {dir}/sbin/daemon
+		(until test "$(readlink /proc/$$/exe)" = {dir}/sbin/daemon; do sleep .01; done; rm {dir}/sbin/daemon) &
+		exec {dir}/sbin/daemon 60
+	`))
+}
+
 // upgraded has the process's program replaced, as by a package upgrade.
 func upgraded(s *stage) {
 	runs("{dir}/sbin/daemon")(s)
-	s.copyOf("/usr/bin/sleep", s.dir+"/sbin/daemon.new")
-	if err := os.Rename(s.dir+"/sbin/daemon.new", s.dir+"/sbin/daemon"); err != nil {
+	s.replace(s.dir + "/sbin/daemon")
+}
+
+// replace puts another file of root's in the place of a program.
+func (s *stage) replace(path string) {
+	s.Helper()
+	s.copyOf("/usr/bin/sleep", path+".new")
+	if err := os.Rename(path+".new", path); err != nil {
 		s.Fatal(err)
 	}
 }
@@ -68,7 +97,8 @@ var killRows = []weakness{
 	{id: "A31",
 		attempts: []attempt{
 			{name: "id that comes to mean another process", filters: allowKillDaemon, run: reusedID},
-			{name: "with a signal that the filter has not", filters: allowKillDaemon + ", -9, -HUP", setup: runs("{dir}/sbin/daemon"), argv: words("kill -15 {pid}"), want: itRefused(99)},
+			{name: "with a signal that the filter has not", filters: allowKillDaemon + ", -9, -HUP", setup: runs("{dir}/sbin/daemon"),
+				argv: words("kill -15 {pid}"), want: itRefused(99)},
 		},
 		neighbours: []attempt{
 			{name: "id that does not", filters: allowKillDaemon, setup: runs("{dir}/sbin/daemon"), argv: words("kill {pid}"), want: itKilled},
@@ -90,11 +120,14 @@ var killRows = []weakness{
 			{name: "program not to be seen here, name forged", filters: allowKillDaemon,
 				setup: runsElsewhere("{dir}/elsewhere/other", "{dir}/sbin/daemon", "mount -t tmpfs none {dir}/elsewhere; cp /usr/bin/sleep {dir}/elsewhere/other"),
 				argv:  words("kill {pid}")},
+			{name: "program of the caller's, removed", filters: allowKillDaemon, setup: runsGoneOfCaller, argv: words("kill {pid}")},
+			{name: "program removed, in another mount namespace", filters: allowKillDaemon, setup: runsGoneElsewhere, argv: words("kill {pid}")},
 			{name: "name forged", filters: allowKillDaemon, setup: runsAs("{dir}/other", "{dir}/sbin/daemon"), argv: words("kill {pid}"), want: itRefused(99)},
 		},
 		neighbours: []attempt{
 			{name: "program replaced by an upgrade", filters: allowKillDaemon, setup: upgraded, argv: words("kill {pid}"), want: itKilled},
-			{name: "program with another name for itself", filters: allowKillDaemon, setup: runsAs("{dir}/sbin/daemon", "worker"), argv: words("kill {pid}"), want: itKilled},
+			{name: "program with another name for itself", filters: allowKillDaemon, setup: runsAs("{dir}/sbin/daemon", "worker"),
+				argv: words("kill {pid}"), want: itKilled},
 		}},
 	{id: "A34",
 		attempts: []attempt{
@@ -121,7 +154,8 @@ var killRows = []weakness{
 			{name: "Arabic-Indic digits", filters: allowKillDaemon, setup: spelt(arabic), argv: words("kill {spelt}")},
 			{name: "every process", filters: allowKillDaemon + ", -9", unit: true, under: apart, argv: words("kill -9 -1"), want: itRefused(99)},
 			{name: "the caller's process group", filters: allowKillDaemon, unit: true, under: apart, argv: words("kill 0"), want: itRefused(99)},
-			{name: "process group", filters: allowKillDaemon, setup: spelt(func(pid string) string { return "-" + pid }), argv: words("kill {spelt}"), want: itRefused(99)},
+			{name: "process group", filters: allowKillDaemon, setup: spelt(func(pid string) string { return "-" + pid }),
+				argv: words("kill {spelt}"), want: itRefused(99)},
 			{name: "no number", filters: allowKillDaemon, argv: words("kill self"), want: itRefused(99)},
 		},
 		neighbours: []attempt{

@@ -28,7 +28,8 @@ var terminalRows = []weakness{
 	{id: "B6",
 		attempts: []attempt{
 			{name: "^Z while the ids change", filters: "true: CommandFilter, true, nobody", run: stopWhile("setuid", "setresuid")},
-			{name: "^Z while the configuration is read", filters: "true: CommandFilter, true, nobody", run: stopWhile("openat -P {dir}/rootwrap.conf", "openat -P rootwrap.conf")},
+			{name: "^Z while the configuration is read", filters: "true: CommandFilter, true, nobody",
+				run: stopWhile("openat -P {dir}/rootwrap.conf", "openat -P rootwrap.conf")},
 		},
 		neighbours: []attempt{
 			{name: "^Z while the command runs", filters: allowShell, run: stopCommand, want: "stopped"},

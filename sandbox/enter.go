@@ -62,6 +62,7 @@ var steps = [...]struct {
 	{"confirm the groups", confirmGroups},
 	{"confirm the capabilities", confirmCapabilities},
 	{"confirm no_new_privs", confirmNoNewPrivs},
+	{"confirm the filter against typing", confirmNoTyping},
 	{"confirm that memory is not both writable and executable", confirmDenyWriteExec},
 
 	// Until here ^Z did nothing. From here on it stops what has the rights of the

@@ -37,6 +37,7 @@ func TestOrderIsFrozen(t *testing.T) {
 		"confirm the groups",
 		"confirm the capabilities",
 		"confirm no_new_privs",
+		"confirm the filter against typing",
 		"confirm that memory is not both writable and executable",
 		"reset the ignored signals",
 		"install the seccomp profile",
