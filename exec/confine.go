@@ -135,6 +135,9 @@ func load(name string, level trust.Level) (*seccomp.Program, error) {
 		return nil, err
 	}
 	source, err := trust.File(profile, level)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%w: install the profile, or correct the key seccomp", err)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -43,7 +43,7 @@ func benchTree(b *testing.B, n int) string {
 // BenchmarkOnce is what a call of the one-shot program costs in this package:
 // everything is read, and the last filter is the one that matches.
 func BenchmarkOnce(b *testing.B) {
-	for _, n := range []int{200, 10_000} {
+	for _, n := range []int{40, 200, 10_000} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
 			conf := benchTree(b, n)
 			b.ReportAllocs()
@@ -63,7 +63,7 @@ func BenchmarkOnce(b *testing.B) {
 
 // BenchmarkDecide is what a request to the daemon costs: the policy is there.
 func BenchmarkDecide(b *testing.B) {
-	for _, n := range []int{200, 10_000} {
+	for _, n := range []int{40, 200, 10_000} {
 		for _, c := range []struct{ name, line string }{{"last", "last x"}, {"denied", "last 1"}} {
 			b.Run(fmt.Sprintf("%d/%s", n, c.name), func(b *testing.B) {
 				p, err := Load(benchTree(b, n), trust.Parent)

@@ -68,11 +68,15 @@ func bench() error {
 	for path, text := range map[string]string{
 		dir + "/rootwrap.conf":          "[DEFAULT]\nfilters_path=" + dir + "/filters.d\nexec_dirs=/usr/sbin,/usr/bin,/sbin,/bin\n",
 		dir + "/filters.d/test.filters": "[Filters]\n" + filters() + "true: CommandFilter, true, root\n",
+		dir + "/sandboxed.conf":         "[DEFAULT]\nfilters_path=" + dir + "/filters.d\nexec_dirs=/usr/sbin,/usr/bin,/sbin,/bin\n" + sandbox(dir),
 		dir + "/noop.go":                noop,
 	} {
 		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
 			return err
 		}
+	}
+	if err := compileProfile(dir); err != nil {
+		return err
 	}
 	build := exec.Command("go", "build", "-o", dir+"/noop", dir+"/noop.go")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
@@ -94,6 +98,7 @@ func bench() error {
 		{name: "bare exec", argv: []string{"/bin/true"}},
 		{name: "static Go, execve only", argv: []string{dir + "/noop"}},
 		{name: "ironwrap", argv: []string{ironwrap, conf, "true"}},
+		{name: "ironwrap, sandboxed", argv: []string{ironwrap, dir + "/sandboxed.conf", "true"}},
 		{name: "setpriv", argv: []string{"/usr/bin/setpriv", "--reuid=0", "--regid=0", "--clear-groups", "/bin/true"}},
 		{name: "doas", argv: []string{"/usr/bin/doas", "-n", "/bin/true"}},
 		{name: "sudo", argv: []string{"/usr/bin/sudo", "-n", "/bin/true"}},
@@ -142,6 +147,27 @@ func filters() (text string) {
 		text += fmt.Sprintf("f%d: RegExpFilter, tool%d, root, tool%d, (add|del), /dev/[a-z]+\n", i, i, i)
 	}
 	return text
+}
+
+// sandbox is all at once: capabilities, no_new_privs, Landlock, and the profile that
+// compileProfile puts into dir.
+func sandbox(dir string) string {
+	return "[Sandbox]\ncapabilities = CAP_NET_ADMIN\nno_new_privs = yes\nseccomp = " + dir + "/default.json\n" +
+		"landlock_ro = /usr, /lib, /lib64, /etc\n"
+}
+
+func compileProfile(dir string) error {
+	text, err := os.ReadFile("profiles/default.json")
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(dir+"/default.json", text, 0o644); err != nil {
+		return err
+	}
+	if out, err := exec.Command("bin/ironwrapctl", "seccomp", "compile", dir+"/default.json").CombinedOutput(); err != nil {
+		return fmt.Errorf("cannot compile the profile: %v\n%s", err, out)
+	}
+	return nil
 }
 
 // doasConf lets root use doas without a password, until restored.
