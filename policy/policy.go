@@ -118,6 +118,14 @@ func (p *Policy) checkExecDirs(level trust.Level) error {
 			return fmt.Errorf("%s:%d: exec_dirs: %w", filters.Untrusted(p.Path), p.execDirsLine, err)
 		}
 		d.Close()
+		// Who can put another directory in its place decides what the command finds
+		// in its PATH, long after this check.
+		d, err = trust.Dir(dir, max(level, trust.Fixed))
+		if err != nil {
+			p.Notes = append(p.Notes, Note{p.Path, p.execDirsLine, fmt.Sprintf("exec_dirs: %s is not searched: %v", filters.Untrusted(dir), err), true})
+			continue
+		}
+		d.Close()
 		present = append(present, dir)
 	}
 	p.ExecDirs = present

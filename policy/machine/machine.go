@@ -22,9 +22,10 @@ type Machine struct {
 }
 
 // New returns the machine with the search path of a policy. level says how far up
-// a program's path must be root's: at least its directory.
+// a program's path must be root's: at least so that nobody else can redirect it
+// between the check and execve(2).
 func New(execDirs []string, level trust.Level) *Machine {
-	return &Machine{execDirs, max(level, trust.Parent)}
+	return &Machine{execDirs, max(level, trust.Fixed)}
 }
 
 var errNotFound = errors.New("not found in exec_dirs")

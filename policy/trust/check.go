@@ -21,6 +21,9 @@ func (w *walk) checkDir(holds bool) error {
 	if err := fstat(w.dir, &st); err != nil {
 		return w.cannot("open", w.at, err)
 	}
+	if w.sticky && st.Uid == 0 && st.Mode&unix.S_ISVTX != 0 {
+		st.Mode &^= 0o022
+	}
 	what := "directory " + show(w.at)
 	if holds {
 		what = "its " + what

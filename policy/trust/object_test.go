@@ -65,3 +65,57 @@ func TestObject(t *testing.T) {
 		}
 	}
 }
+
+// What is looked up by its path again must not be redirected meanwhile: a
+// directory of root's below one of a service's can be, one below /tmp cannot.
+func TestFixed(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("not root: files of another user's were not checked")
+	}
+	for _, c := range []struct {
+		name  string
+		mode  os.FileMode
+		owner int
+		ok    bool
+	}{
+		{"root's", 0o755, 0, true},
+		{"root's and sticky", 0o777 | os.ModeSticky, 0, true},
+		{"anybody's", 0o777, 0, false},
+		{"a service's", 0o755, 65534, false},
+		{"a service's and sticky", 0o777 | os.ModeSticky, 65534, false},
+	} {
+		top, err := os.MkdirTemp("/var/lib", "ironwrap-trust-test-")
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { os.RemoveAll(top) })
+		for _, err := range []error{
+			os.Mkdir(top+"/above", 0o755),
+			os.Mkdir(top+"/above/bin", 0o755),
+			os.WriteFile(top+"/above/bin/tool", []byte("#!/bin/sh\n"), 0o755),
+			os.Mkdir(top+"/above/shared", 0o755),
+			os.WriteFile(top+"/above/tool", []byte("#!/bin/sh\n"), 0o755),
+			os.Chown(top+"/above", c.owner, c.owner),
+			os.Chmod(top+"/above", c.mode),
+		} {
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err := trust.Executable(top+"/above/bin/tool", trust.Fixed); (err == nil) != c.ok {
+			t.Errorf("below a directory that is %s: %v; want success: %v", c.name, err, c.ok)
+		}
+		// The directory that holds the program itself must not even be sticky.
+		want := c.ok && c.mode&os.ModeSticky == 0
+		if _, err := trust.Executable(top+"/above/tool", trust.Fixed); (err == nil) != want {
+			t.Errorf("in a directory that is %s: %v; want success: %v", c.name, err, want)
+		}
+		d, err := trust.Dir(top+"/above/bin", trust.Fixed)
+		if (err == nil) != c.ok {
+			t.Errorf("a directory below one that is %s: %v; want success: %v", c.name, err, c.ok)
+		}
+		if err == nil {
+			d.Close()
+		}
+	}
+}

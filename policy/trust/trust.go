@@ -37,6 +37,12 @@ const (
 	// nobody else can put anything in its place.
 	Parent
 
+	// Fixed demands that nobody but root can come to decide what the path leads
+	// to: every directory passed is root's, and nobody else can write to it, or
+	// it is sticky, as /tmp, and what is passed in it is root's. It is for what
+	// is looked up by its path again: a program, a directory in PATH.
+	Fixed
+
 	// Ancestors demands it of every directory passed, from / down: nobody but
 	// root decides what the path leads to (strict_paths, setuid).
 	Ancestors

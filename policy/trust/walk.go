@@ -22,6 +22,7 @@ type walk struct {
 	dir     int    // directory reached, O_PATH
 	at      string // its path without symbolic links
 	checked bool   // dir has passed checkDir
+	sticky  bool   // dir may be writable by all, if it is sticky
 	links   int    // symbolic links followed
 	dev     uint64 // device that has passed checkDevice last; 0 is none
 
@@ -55,6 +56,7 @@ func (w *walk) run(todo []string, wantDir bool) (*walk, error) {
 // target of a symbolic link, or is done when last is the object.
 func (w *walk) step(name string, last, wantDir bool) (done bool, target string, err error) {
 	if w.lvl != Object && w.lvl != Parent || w.lvl == Parent && last {
+		w.sticky = w.lvl == Fixed && (!last || wantDir)
 		if err := w.checkDir(last); err != nil {
 			return false, "", err
 		}
