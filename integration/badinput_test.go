@@ -679,7 +679,7 @@ func TestBadRunAs(t *testing.T) {
 }
 
 // A directory of a service's above a file of root's is tolerated, since packages
-// have it so; strict_paths tolerates it nowhere.
+// have it so; strict_paths tolerates it nowhere. Above a program it never is.
 func TestStrictPaths(t *testing.T) {
 	b := newBad(t)
 	service := b.dir + "/service"
@@ -703,7 +703,6 @@ func TestStrictPaths(t *testing.T) {
 		conf, text, command string
 		status              int
 	}{
-		"program":       {b.conf, plain, "tool", 96},
 		"exec_dirs":     {b.conf, "filters_path=" + b.dir + "/filters.d\nexec_dirs=" + service + "/bin,/usr/bin\n", "touch", 97},
 		"filters_path":  {b.conf, "filters_path=" + service + "/filters.d\nexec_dirs=/usr/bin\n", "touch", 97},
 		"rootwrap.conf": {service + "/etc/rootwrap.conf", plain, "touch", 97},
@@ -718,4 +717,15 @@ func TestStrictPaths(t *testing.T) {
 			b.allowed(t, ask("strict_paths=no\n"))
 		})
 	}
+	t.Run("program", func(t *testing.T) {
+		for _, extra := range []string{"", "strict_paths=yes\n"} {
+			write(t, b.conf, "[DEFAULT]\n"+plain+extra)
+			b.refused(t, run(t, ours, b.conf, "tool"), 96, "ironwrap: ", service)
+		}
+	})
+	t.Run("program in exec_dirs", func(t *testing.T) {
+		write(t, b.conf, "[DEFAULT]\nfilters_path="+b.dir+"/filters.d\nexec_dirs="+service+"/bin\n")
+		write(t, b.filters, "[Filters]\ntool: CommandFilter, tool, root\n")
+		b.refused(t, run(t, ours, b.conf, "tool"), 96, "ironwrap: ", "not found in exec_dirs")
+	})
 }

@@ -122,7 +122,7 @@ func (p *Policy) checkExecDirs(level trust.Level) error {
 		// in its PATH, long after this check.
 		d, err = trust.Dir(dir, max(level, trust.Fixed))
 		if err != nil {
-			p.Notes = append(p.Notes, Note{p.Path, p.execDirsLine, fmt.Sprintf("exec_dirs: %s is not searched: %v", filters.Untrusted(dir), err), true})
+			p.note(p.Path, p.execDirsLine, "exec_dirs: %s is not searched: %v", filters.Untrusted(dir), err)
 			continue
 		}
 		d.Close()
