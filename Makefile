@@ -14,7 +14,7 @@ LIBDIR  = $(PREFIX)/lib/ironwrap
 LDFLAGS = -s -w -X main.version=$(VERSION) -X ironwrap/sandbox/seccomp.Dir=$(LIBDIR)/profiles
 ASROOT  = $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: build deps run test bench fuzz lint install clean
+.PHONY: build deps testdeps run test bench fuzz lint install clean
 
 # The privileged program is static and pure Go: no dynamic loader, no name service
 # plug-ins, no C. ironwrapctl compiles seccomp profiles with libseccomp.
@@ -35,7 +35,14 @@ deps:
 run: build
 	$(ASROOT) $(GO) run ./integration/demo
 
-test: build
+# The tests beside the code take no package manager in hand: what they compare with
+# is put there first, so that as root none of them has a reason to skip.
+testdeps:
+	@command -v strace >/dev/null && command -v python3 >/dev/null || \
+	    { $(ASROOT) apt-get update -qq && $(ASROOT) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+	      strace python3; }
+
+test: build testdeps
 	$(GO) vet ./...
 	$(GO) test -count=1 -timeout 25m ./...
 

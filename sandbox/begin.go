@@ -20,7 +20,7 @@ func Begin() error {
 		return fmt.Errorf("not run as root but as uid %d: call it through sudo, or check that it is setuid root, not on a nosuid mount and not below no_new_privs", os.Geteuid())
 	}
 	// The terminal's signals come from the kernel, whoever we are: ^Z must not
-	// hold a check open. Enter puts this back as its last step.
+	// hold a check open. Enter puts this back, after the ids have changed.
 	for _, s := range []unix.Signal{unix.SIGTSTP, unix.SIGTTIN, unix.SIGTTOU} {
 		if err := setAction(uintptr(s), sigaction{handler: sigIgn}); err != nil {
 			return fmt.Errorf("cannot ignore %v: %w", s, err)
