@@ -25,6 +25,7 @@ func main() {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
+	root.AddCommand(auditCommand())
 	root.AddCommand(explainCommand())
 	root.AddCommand(seccompCommand())
 
