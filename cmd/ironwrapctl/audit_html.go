@@ -1,10 +1,10 @@
 package main
 
 import (
-	"errors"
 	"io"
 
 	"ironwrap/policy/exposure"
+	"ironwrap/policy/exposure/page"
 )
 
-func auditHTML(w io.Writer, r exposure.Report) error { return errors.New("to come") }
+func auditHTML(w io.Writer, r exposure.Report) error { return page.Write(w, r, version) }

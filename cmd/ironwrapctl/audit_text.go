@@ -31,7 +31,7 @@ func auditText(w io.Writer, r exposure.Report) error {
 	}
 	fmt.Fprintf(w, "%d filters: %s\n\n", len(r.Filters), strings.Join(counts, ", "))
 	for _, reason := range r.Reasons {
-		fmt.Fprintln(w, text.WrapSoft("  "+reason, width))
+		fmt.Fprintln(w, "  "+strings.ReplaceAll(wrapLines(filters.Prose(reason), width-4), "\n", "\n    "))
 	}
 
 	t := table.NewWriter()
@@ -60,7 +60,7 @@ func because(f exposure.Filter) string {
 	c := f.Cells[0]
 	s := exposure.Title(c.Power) + ": " + c.How
 	if len(c.Example) > 0 {
-		s += "\n$ " + filters.QuoteLine(c.Example)
+		s += "\n$ " + exposure.Command(c.Example)
 	}
 	if len(c.Limits) > 0 {
 		s += "\nbut " + filters.Prose(strings.Join(c.Limits, "; "))

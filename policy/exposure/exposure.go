@@ -10,7 +10,9 @@ package exposure
 import (
 	"cmp"
 	"math"
+	"regexp"
 	"slices"
+	"strings"
 
 	"ironwrap/filters"
 	"ironwrap/policy"
@@ -102,8 +104,8 @@ func assess(e *policy.Entry, m Machine) Filter {
 	b := board{confinement: c}
 	s := newSubject(e)
 	b.class(s)
-	b.ways(s)
 	b.environment(s)
+	b.ways(s)
 	b.imply()
 	b.arguments(s)
 	f.Cells = b.sorted()
@@ -228,3 +230,17 @@ func WorstFirst(all []Filter) []Filter {
 	slices.SortStableFunc(sorted, func(x, y Filter) int { return cmp.Compare(y.Score, x.Score) })
 	return sorted
 }
+
+// Command is an example for people: each word as a shell would take it, where that
+// can be said without quotes, else in Go's.
+func Command(words []filters.Untrusted) string {
+	parts := make([]string, len(words))
+	for i, w := range words {
+		if parts[i] = w.Quote(); parts[i] != w.Raw() && plainWord.MatchString(w.Raw()) {
+			parts[i] = w.Raw()
+		}
+	}
+	return strings.Join(parts, " ")
+}
+
+var plainWord = regexp.MustCompile(`^[A-Za-z0-9_@%+=:,./-]+$`)

@@ -141,8 +141,11 @@ func (s *subject) call() (argv []filters.Untrusted) {
 		argv = append(argv, "env")
 		for _, v := range s.shape.Vars {
 			value := v.Value
-			if value == "" {
+			switch {
+			case value == "" && loads(v.Name.Raw()):
 				value = mine
+			case value == "":
+				value = "x"
 			}
 			argv = append(argv, v.Name+"="+value)
 		}

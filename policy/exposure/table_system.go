@@ -1,5 +1,7 @@
 package exposure
 
+import "slices"
+
 // systemTools are programs for disks, mounts, the kernel, accounts and processes.
 var systemTools = []way{
 	{Device, "dd", "if={mine} of={disk} …", "it overwrites the disk (dd(1))", ""},
@@ -82,12 +84,12 @@ var serviceTools = []way{
 // runs as root and calls what the caller asks for over the socket. Read from the
 // packages of Debian 12.
 var helperContexts = []way{
-	{Run, "privsep-helper", "… --privsep_context os_brick.privileged.default --privsep_sock_path {mine}", "os_brick.privileged.rootwrap.execute_root runs any command", ""},
-	{Run, "privsep-helper", "… --privsep_context neutron.privileged.default --privsep_sock_path {mine}", "neutron.privileged.agent.linux.utils.execute_process runs any command", ""},
-	{Write, "privsep-helper", "… --privsep_context nova.privsep.sys_admin_pctxt --privsep_sock_path {mine}", "nova.privsep.path.writefile writes any file", ""},
-	{Owner, "privsep-helper", "… --privsep_context nova.privsep.sys_admin_pctxt --privsep_sock_path {mine}", "nova.privsep.path.chown and chmod change any file", ""},
-	{Read, "privsep-helper", "… --privsep_context cinder.privsep.sys_admin_pctxt --privsep_sock_path {mine}", "cinder.privsep.path.readfile reads any file", ""},
-	{Destroy, "privsep-helper", "… --privsep_context cinder.privsep.sys_admin_pctxt --privsep_sock_path {mine}", "cinder.privsep.path.removefile removes any file", ""},
+	{Run, "privsep-helper", "… --privsep_context os_brick.privileged.default --privsep_sock_path {mine}", "where it is installed, os_brick.privileged.rootwrap.execute_root runs any command", ""},
+	{Run, "privsep-helper", "… --privsep_context neutron.privileged.default --privsep_sock_path {mine}", "where it is installed, neutron.privileged.agent.linux.utils.execute_process runs any command", ""},
+	{Write, "privsep-helper", "… --privsep_context nova.privsep.sys_admin_pctxt --privsep_sock_path {mine}", "where it is installed, nova.privsep.path.writefile writes any file", ""},
+	{Owner, "privsep-helper", "… --privsep_context nova.privsep.sys_admin_pctxt --privsep_sock_path {mine}", "where it is installed, nova.privsep.path.chown and chmod change any file", ""},
+	{Read, "privsep-helper", "… --privsep_context cinder.privsep.sys_admin_pctxt --privsep_sock_path {mine}", "where it is installed, cinder.privsep.path.readfile reads any file", ""},
+	{Destroy, "privsep-helper", "… --privsep_context cinder.privsep.sys_admin_pctxt --privsep_sock_path {mine}", "where it is installed, cinder.privsep.path.removefile removes any file", ""},
 }
 
 // networkTools change what the machine's network does.
@@ -143,4 +145,9 @@ var variables = []variable{
 	{Run, "EDITOR", "crontab vipw systemctl git", "the editor is run"},
 	{Run, "VISUAL", "crontab vipw systemctl git", "the editor is run"},
 	{Write, "LVM_SYSTEM_DIR", "lvs vgs pvs lvcreate lvextend lvremove lvchange lvconvert lvrename lvdisplay lvreduce vgremove pvremove", "lvm.conf there sets log/file, a file that it then writes with words of the caller's (lvm(8))"},
+}
+
+// loads tells whether a variable makes some program load or run a file.
+func loads(name string) bool {
+	return slices.ContainsFunc(variables, func(v variable) bool { return v.name == name })
 }
