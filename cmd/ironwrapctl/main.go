@@ -28,6 +28,7 @@ func main() {
 	root.AddCommand(auditCommand())
 	root.AddCommand(explainCommand())
 	root.AddCommand(seccompCommand())
+	root.AddCommand(sudoersCommand())
 
 	err := root.Execute()
 	var s status

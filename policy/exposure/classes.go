@@ -80,6 +80,9 @@ func (b *board) arguments(s *subject) {
 	if s.own() || s.entry.File == "" {
 		return
 	}
+	if slices.ContainsFunc(b.cells, func(c Cell) bool { return c.Power != Arguments }) {
+		return // the program is known, and so is what it does
+	}
 	program := baseName(s.entry.Exec())
 	score, how := 0.2, "every word is fixed, or one of a few"
 	free := slices.ContainsFunc(s.slots, slot.free)

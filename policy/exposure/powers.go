@@ -33,7 +33,7 @@ var powers = []Power{
 	{Run, "Run programs", 10, "runs a program, or a script, of the caller's choice: nothing is left to protect"},
 	{Code, "Load code", 10, "a variable, an option or a configuration file makes the program load code of the caller's choice"},
 	{Write, "Write files", 10, "writes contents of the caller's choice to any file: /etc/passwd, /etc/cron.d, a library"},
-	{Owner, "Change owners and modes", 10, "gives any file to the caller, or makes a program of theirs set-user-id"},
+	{Owner, "Change owners", 10, "gives any file to the caller, or makes a program of theirs set-user-id"},
 	{Users, "Change users", 10, "changes accounts, groups or passwords, or runs something as another user"},
 	{Kernel, "Load kernel code", 10, "loads a module or a BPF program, changes kernel settings that run programs, or boots another kernel"},
 	{Device, "Write disks", 10, "reads or writes raw block devices, below all file permissions"},
