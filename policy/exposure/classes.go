@@ -84,7 +84,7 @@ func (b *board) arguments(s *subject) {
 		return // the program is known, and so is what it does
 	}
 	program := baseName(s.entry.Exec())
-	score, how := 0.2, "every word is fixed, or one of a few"
+	score, how := 0.2, "no pattern lets a word of the caller's choice through"
 	free := slices.ContainsFunc(s.slots, slot.free)
 	switch {
 	case s.entry.Class == "IpFilter":
@@ -101,8 +101,8 @@ func (b *board) arguments(s *subject) {
 		score, how = 3, "an interpreter with an open pattern"
 	case free:
 		score, how = 1.5, "a pattern lets any word through"
-	case slices.ContainsFunc(s.slots, func(sl slot) bool { return len(sl.examples) > 1 || sl.dir != "" }):
-		score, how = 0.5, "patterns, none of which lets any word through"
+	case slices.ContainsFunc(s.slots, func(sl slot) bool { _, _, ok := sl.word("{mine}"); return ok }):
+		score, how = 1, "a pattern lets the caller name a file of their own"
 	}
 	argv, _, ok := s.fits("…")
 	if !ok {

@@ -101,6 +101,9 @@ func candidates(name string, examples []string) (full, part []string) {
 
 // climbs are the ways from the directories of a path to another file.
 func climbs(example, to string) (paths []string) {
+	if !strings.HasPrefix(example, "/") {
+		return nil
+	}
 	for i := 0; i < len(example); i++ {
 		if example[i] == '/' {
 			paths = append(paths, example[:i+1]+up+to, example[:i+1]+"a/"+up+to)
