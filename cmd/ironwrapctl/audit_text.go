@@ -29,13 +29,15 @@ func auditText(w io.Writer, r exposure.Report) error {
 			counts = append(counts, fmt.Sprintf("%d %s", n, band))
 		}
 	}
-	fmt.Fprintf(w, "%d filters: %s\n\n", len(r.Filters), strings.Join(counts, ", "))
+	fmt.Fprintf(w, "%d filters: %s\n", len(r.Filters), strings.Join(counts, ", "))
+	if len(r.Reasons) > 0 {
+		fmt.Fprintln(w)
+	}
 	for _, reason := range r.Reasons {
 		fmt.Fprintln(w, "  "+strings.ReplaceAll(wrapLines(filters.Prose(reason), width-4), "\n", "\n    "))
 	}
 
 	t := table.NewWriter()
-	t.SetOutputMirror(w)
 	t.SetStyle(plainTable)
 	t.AppendHeader(table.Row{"SCORE", "BAND", "FILTER", "RUNS AS", "BECAUSE"})
 	t.SetColumnConfigs([]table.ColumnConfig{{Number: 1, AlignHeader: text.AlignRight, Align: text.AlignRight}, {Number: 3, WidthMax: 28, WidthMaxEnforcer: text.WrapHard},
@@ -44,7 +46,9 @@ func auditText(w io.Writer, r exposure.Report) error {
 		t.AppendRow(table.Row{paint(f.Band, fmt.Sprintf("%.1f", f.Score)), paint(f.Band, f.Band), f.Name.String(), f.RunAs.String(), because(f)})
 	}
 	fmt.Fprintln(w)
-	t.Render()
+	for line := range strings.Lines(t.Render()) {
+		fmt.Fprintln(w, strings.TrimRight(line, " \n"))
+	}
 	for _, n := range r.Notes {
 		fmt.Fprintf(w, "note: %s\n", n)
 	}
@@ -55,7 +59,7 @@ func auditText(w io.Writer, r exposure.Report) error {
 // else.
 func because(f exposure.Filter) string {
 	if len(f.Cells) == 0 {
-		return "nothing that the table knows"
+		return strings.Join(append(f.Notes, "it gives nothing away that the table knows"), "\n")
 	}
 	c := f.Cells[0]
 	s := exposure.Title(c.Power) + ": " + c.How
