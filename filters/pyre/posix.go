@@ -129,7 +129,7 @@ func (w *posix) set(s set) error {
 	switch {
 	case len(members) == 0:
 		return fmt.Errorf("a blank, one of %s, or a character that is not printable ASCII", outside)
-	case len(members) == 1 && plain[members[0]]:
+	case len(members) == 1 && (plain[members[0]] || members[0] == '-'):
 		w.b.WriteByte(members[0])
 		return nil
 	}

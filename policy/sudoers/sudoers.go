@@ -152,7 +152,7 @@ func alone(p *policy.Policy, i int, program string, m policy.Machine) error {
 		}
 		shape := filters.ShapeOf(o.Filter)
 		switch {
-		case shape.Target != "" || shape.Path || o.Sandbox != nil || o.RunAs() != e.RunAs():
+		case shape.Target != "" || shape.Path || shape.More || len(shape.Vars) > 0 || o.Sandbox != nil || o.RunAs() != e.RunAs():
 			return fmt.Errorf("filter %s before it allows some of its commands otherwise, and sudo would let the user choose", filters.Untrusted(o.Name))
 		case !sameProgram(o, program, m):
 			return fmt.Errorf("filter %s before it has another program of this name", filters.Untrusted(o.Name))
@@ -163,10 +163,14 @@ func alone(p *policy.Policy, i int, program string, m policy.Machine) error {
 
 // answers tells whether a filter may match commands that are called as another's.
 func answers(o, e *policy.Entry) bool {
+	shape := filters.ShapeOf(o.Filter)
+	if len(shape.Vars) > 0 {
+		return base(e.Exec()) == "env" // a command with variables begins with it
+	}
 	if base(o.Exec()) == base(e.Exec()) {
 		return true
 	}
-	name := filters.ShapeOf(o.Filter).Name
+	name := shape.Name
 	return name != "" && (takes(name, base(e.Exec())) || takes(name, e.Exec()))
 }
 
