@@ -15,7 +15,7 @@ import "strings"
 //	{disk}     is a block device
 //	{shell}    is text for a shell
 //	{mode}     is a mode that gives something away
-//	{any}      is some word; also {user}, {num}, {pid}, {ns}, {url}
+//	{any}      is some word; also {user}, {group}, {num}, {pid}, {ns}, {url}
 //	{free}     is any word, of the caller's choice
 //	{awk} ...  is a program text in the language of the name
 //	…          as the first or last word: others may stand there and change nothing

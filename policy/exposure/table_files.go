@@ -2,11 +2,11 @@ package exposure
 
 // fileTools are programs that read, write or change files.
 var fileTools = []way{
-	{Read, "cat head tail tac nl od xxd hexdump strings base32 base64 rev fold expand pr cut sort uniq fmt paste column", "{file}", "it prints the file", ""},
+	{Read, "cat head tail tac nl od xxd hexdump strings base32 base64 rev fold expand pr sort uniq fmt paste column", "{file}", "it prints the file", ""},
 	{Read, "head tail", "-n {num} {file}", "it prints the file", ""},
 	{Read, "cut", "-c1- {file}", "it prints the file (cut(1))", ""},
 	{Read, "grep egrep fgrep zgrep", "{regex} {file}", "it prints the lines (grep(1))", ""},
-	{Read, "diff", "{any} {file}", "it prints the lines that differ (diff(1))", ""},
+	{Read, "diff", "{mine} {file}", "it prints the lines that differ (diff(1))", ""},
 	{Read, "sed", "{print} {file}", "it prints the file (sed(1))", ""},
 	{Read, "awk mawk gawk nawk", "{print1} {file}", "it prints the file (awk(1))", ""},
 	{Read, "date file", "-f {file}", "it complains of each line, and prints it", ""},
@@ -35,7 +35,7 @@ var fileTools = []way{
 	{Write, "mv", "{mine} {name}", "it puts a file of the caller's in the place of the file (mv(1))", ""},
 	{Write, "install", "{mine} {file}", "it writes the file (install(1))", ""},
 	{Write, "ln", "-sf {mine} {name}", "it puts a link to a file of the caller's in the place of the file (ln(1))", ""},
-	{Write, "ln", "-s {mine} {name}", "it puts a link to a file of the caller's there (ln(1))", ""},
+	{Write, "ln", "-s {mine} {new}", "it puts a link to a file of the caller's there (ln(1))", ""},
 	{Write, "dd", "if={mine} of={file} …", "it overwrites the file (dd(1))", ""},
 	{Write, "dd", "of={file} …", "what it reads it writes there (dd(1))", ""},
 	{Write, "sed", "-i {sedi} {file}", "-i rewrites the file (sed(1))", ""},
@@ -58,13 +58,13 @@ var fileTools = []way{
 	{Owner, "chown", "{user} {file}", "it changes the owner (chown(1))", "cap_chown"},
 	{Owner, "chown", "-R {user} {name}", "it changes the owners (chown(1))", "cap_chown"},
 	{Owner, "chown chgrp", "--reference={mine} {file}", "--reference takes the owner of a file of the caller's (chown(1))", "cap_chown"},
-	{Owner, "chgrp", "{user} {file}", "it changes the group (chgrp(1))", "cap_chown"},
+	{Owner, "chgrp", "{group} {file}", "it changes the group (chgrp(1))", "cap_chown"},
 	{Owner, "install", "-m 4755 {mine} {dest}", "a program of the caller's becomes root's and set-user-id (install(1))", ""},
 	{Owner, "install", "-o {user} {mine} {file}", "it changes the owner (install(1))", "cap_chown"},
 	{Owner, "setfacl", "-m {acl} {file}", "it lets anybody write the file (setfacl(1))", ""},
 	{Owner, "setcap", "{any} {mine}", "it gives a program of the caller's capabilities (setcap(8))", "cap_setfcap"},
 
-	{Destroy, "rm unlink rmdir", "{name}", "it removes the file", ""},
+	{Destroy, "rm unlink", "{name}", "it removes the file", ""},
 	{Destroy, "rm", "-f {name}", "it removes the file (rm(1))", ""},
 	{Destroy, "rm", "-r {name}", "it removes the directory (rm(1))", ""},
 	{Destroy, "rm", "-rf {name}", "it removes the directory (rm(1))", ""},
@@ -77,5 +77,5 @@ var fileTools = []way{
 	{Destroy, "find", "{file} -fprint {file}", "-fprint overwrites a file (find(1))", ""},
 	{Destroy, "qemu-img", "create {file} {num}", "it overwrites the file (qemu-img(1))", ""},
 	{Services, "touch", "{new}", "it makes files whose being there matters: /etc/nologin keeps users out (nologin(5))", ""},
-	{Arguments, "mkdir mktemp", "…", "it makes directories or empty files anywhere, and no more", ""},
+	{Arguments, "mkdir rmdir mktemp", "…", "it makes, or removes, empty files or directories anywhere, and no more", ""},
 }

@@ -37,13 +37,13 @@ var shells = []way{
 
 // launchers are programs that run the program they are given.
 var launchers = []way{
-	{Run, "env nohup nice setsid time stdbuf setpriv unshare xargs strace ltrace firejail eatmydata fakeroot", "{mine} …", "the command it is given is run", ""},
+	{Run, "env nohup nice setsid time setpriv unshare xargs strace ltrace firejail eatmydata fakeroot", "{mine} …", "the command it is given is run", ""},
 	{Run, "sudo doas pkexec sg gosu", "{mine} …", "the command it is given is run; root may run it as anybody", ""},
 	{Run, "ionice", "-c3 {mine} …", "the command is run (ionice(1))", ""},
 	{Run, "nice", "-n {num} {mine} …", "the command is run (nice(1))", ""},
 	{Run, "timeout", "{num} {mine} …", "the command is run (timeout(1))", ""},
 	{Run, "stdbuf", "-o0 {mine} …", "the command is run (stdbuf(1))", ""},
-	{Run, "chrt", "-o {num} {mine} …", "the command is run (chrt(1))", ""},
+	{Run, "chrt", "-o 0 {mine} …", "the command is run (chrt(1))", ""},
 	{Run, "taskset", "{num} {mine} …", "the command is run (taskset(1))", ""},
 	{Run, "flock", "{dest} {mine} …", "the command is run (flock(1))", ""},
 	{Run, "setarch linux32 linux64", "-R {mine} …", "the command is run (setarch(8))", ""},

@@ -85,6 +85,8 @@ func candidates(name string, examples []string) (full, part []string) {
 		return append(full, "id"), nil
 	case "user":
 		return []string{"nobody", "65534", "nobody:nogroup"}, examples
+	case "group":
+		return []string{"nogroup", "65534"}, examples
 	case "bus":
 		return []string{"org.freedesktop.systemd1"}, examples
 	case "unit":
