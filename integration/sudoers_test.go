@@ -29,9 +29,9 @@ type fallback struct {
 	bin    string
 }
 
-// standIn prints the user that it runs as, its own path and its arguments, each with
+// teller prints the user that it runs as, its own path and its arguments, each with
 // a NUL behind it.
-const standIn = "#!/bin/sh\nprintf '%s\\0' \"$(/usr/bin/id -un)\" \"$0\" \"$@\"\n"
+const teller = "#!/bin/sh\nprintf '%s\\0' \"$(/usr/bin/id -un)\" \"$0\" \"$@\"\n"
 
 // The programs of sudoersFilters.
 var sudoersPrograms = []string{"any", "one", "none", "path", "each", "odd", "literal", "folded", "shared", "other", "env", "inner"}
@@ -42,8 +42,8 @@ one: RegExpFilter, one, root, one, (start|stop|re(start|load))
 none: RegExpFilter, none, root, none
 path: RegExpFilter, path, root, path, /dev/[^/]+
 each: RegExpFilter, each, root, each, .+
-odd: RegExpFilter, odd, root, odd, [][a^-]{1,3}%s=x:y!~
-literal: RegExpFilter, literal, root, literal, -x=\$HOME;&|'(){}<>*?@
+odd: RegExpFilter, odd, root, odd, [][a^-]+%s=x:y!~
+literal: RegExpFilter, literal, root, literal, -x=HOME;&|'(){}<>*?@
 folded: RegExpFilter, folded, nobody, folded, (?i)on|off
 two: RegExpFilter, one, root, one, a, b
 shared: RegExpFilter, shared, nobody, shared, a.*
@@ -58,7 +58,7 @@ func newFallback(t *testing.T) *fallback {
 	p := newPolicy(t, sudoersFilters)
 	b := &fallback{bin: p.dir + "/bin"}
 	for _, name := range sudoersPrograms {
-		write(t, b.bin+"/"+name, standIn)
+		write(t, b.bin+"/"+name, teller)
 		os.Chmod(b.bin+"/"+name, 0o755)
 	}
 	write(t, p.conf, "[DEFAULT]\nfilters_path="+p.dir+"/filters.d\nexec_dirs="+b.bin+"\nprivsep_contexts=none\n")
@@ -119,7 +119,7 @@ func checked(t *testing.T, f *sudoers.File) []byte {
 // call runs a command through sudo alone. ran tells that it ran: as whom, and what.
 func (b *fallback) call(t *testing.T, runAs string, argv ...string) (as string, what []string, ran bool) {
 	t.Helper()
-	r := runAsUser(t, b.user, runAs, argv)
+	r := sudo(t, b.user, runAs, argv...)
 	fields := strings.Split(strings.TrimSuffix(r.out, "\x00"), "\x00")
 	if r.status != 0 || len(fields) < 2 {
 		return "", nil, false
@@ -127,8 +127,10 @@ func (b *fallback) call(t *testing.T, runAs string, argv ...string) (as string, 
 	return fields[0], fields[1:], true
 }
 
-func runAsUser(t *testing.T, u user, runAs_ string, argv []string) result {
-	return runAs(t, u, append([]string{"/usr/bin/sudo", "-n", "-u", runAs_, "--"}, argv...)...)
+// sudo calls sudo as u, to run a command as another user.
+func sudo(t *testing.T, u user, as string, argv ...string) result {
+	t.Helper()
+	return runAs(t, u, append([]string{"/usr/bin/sudo", "-n", "-u", as, "--"}, argv...)...)
 }
 
 // TestSudoersNeverWider: whatever sudo lets the user run, the policy allows: the same
@@ -217,7 +219,7 @@ func TestSudoersCharacters(t *testing.T) {
 	b := newFallback(t)
 	for c := byte('!'); c <= '~'; c++ {
 		_, what, ran := b.call(t, "root", b.bin+"/each", string(c))
-		if want := strings.IndexByte(`#\"^`, c) < 0; ran != want || ran && what[1] != string(c) {
+		if want := strings.IndexByte(`#\"^$,`, c) < 0; ran != want || ran && what[1] != string(c) {
 			t.Errorf("%q: ran %v, as %q", c, ran, what)
 		}
 	}

@@ -2,6 +2,7 @@ package pyre
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -113,9 +114,9 @@ func (w *posix) repeat(n *node) error {
 }
 
 // outside are the characters that are left out of sets, and that no expression can
-// be made for: a comment begins with #, a backslash and a quote mean something to
-// whatever file the expression is put into, and a caret to a set.
-const outside = `#\"^`
+// be made for. They mean something to the file that the expression is put into, a
+// sudoers file for one, or to a set.
+const outside = `#\"^$,`
 
 // set writes the printable ASCII of s, the blank excepted. Ranges are within digits
 // or letters of one case, so that no locale's order matters.
@@ -133,7 +134,11 @@ func (w *posix) set(s set) error {
 		w.b.WriteByte(members[0])
 		return nil
 	}
-	var first, middle, last string // ] stands first, [ and - last, where they mean themselves
+	// Each stands where it means itself: ] first, [ and - last. Two of * + ? in a row
+	// sudo takes for an error, in a set too: + stands before the others, and what
+	// would come to stand beside it, or beside *, is left out.
+	var first, middle, last string
+	plus := slices.Contains(members, '+')
 	for i := 0; i < len(members); i++ {
 		switch c := members[i]; {
 		case c == ']':
@@ -142,6 +147,8 @@ func (w *posix) set(s set) error {
 			last = "[" + last
 		case c == '-':
 			last += "-"
+		case c == '+':
+		case (c == '*' || c == '?') && (plus && middle == "" || strings.HasSuffix(middle, "*")):
 		default:
 			end := i
 			for alphanumeric(c) && end+1 < len(members) && members[end+1] == members[end]+1 && alphanumeric(members[end+1]) {
@@ -154,6 +161,9 @@ func (w *posix) set(s set) error {
 			middle += string(c) + "-" + string(members[end])
 			i = end
 		}
+	}
+	if plus {
+		first += "+"
 	}
 	w.b.WriteString("[" + first + middle + last + "]")
 	return nil

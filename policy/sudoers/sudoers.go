@@ -240,7 +240,7 @@ func single(pattern string) (args, narrow string, err error) {
 		return "", "", fmt.Errorf("pattern %q comes to more than %d characters, which sudo does not read", pattern, maxExpression)
 	}
 	if re.Engine() != pyre.Literal {
-		narrow = "no blanks, no characters outside of ASCII, and none of # \\ \" ^ in a place that takes any"
+		narrow = "no blanks, no characters outside of ASCII, and none of # $ , \\ \" ^ in a place that takes any"
 	}
 	return "^" + text + "$", narrow, nil
 }
