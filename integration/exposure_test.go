@@ -10,6 +10,7 @@ import (
 
 	engine "ironwrap/policy"
 	"ironwrap/policy/exposure"
+	"ironwrap/policy/machine"
 	"ironwrap/policy/trust"
 )
 
@@ -69,7 +70,7 @@ func assessed(t *testing.T, conf string) exposure.Report {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return exposure.Assess(p, exposure.Machine{})
+	return exposure.Assess(p, exposure.Machine{Find: machine.New(p.ExecDirs, p.Trust).Find})
 }
 
 // TestExposureDebian: what is known of Debian's policies is found in them, and what

@@ -7,7 +7,8 @@ import (
 	"strings"
 )
 
-// POSIX returns p as an extended regular expression of POSIX, unanchored, that
+// POSIX returns p as an extended regular expression of POSIX, unanchored, such as a
+// sudoers file may hold (sudoers(5), tried with sudo 1.9.13). It
 // matches no word which p does not match, and none with a blank, a control
 // character or anything outside of ASCII in it. It may match less than p: where p
 // takes any character this one takes printable ASCII. The error says what cannot be
