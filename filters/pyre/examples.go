@@ -20,7 +20,7 @@ func (p *Pattern) Examples(fills ...string) []string {
 	}
 	var found []string
 	for _, fill := range append([]string{""}, fills...) {
-		for place := -1; place < maxPlaces; place++ {
+		for place := range maxPlaces + 1 { // the last stands for all
 			for choice := range maxChoices {
 				w := writer{fill: []rune(fill), place: place, choice: choice}
 				w.write(&tree.node)
@@ -43,7 +43,7 @@ const (
 type writer struct {
 	b      strings.Builder
 	fill   []rune
-	place  int // the repeat that is filled; -1 for all
+	place  int // the repeat that is filled; maxPlaces for all
 	seen   int // repeats met
 	choice int
 }
@@ -69,7 +69,7 @@ func (w *writer) repeat(n *node) {
 	one := &n.subs[0]
 	lo, hi := width(one)
 	if lo == 1 && hi == 1 {
-		here := w.place < 0 || w.place == w.seen
+		here := w.place == maxPlaces || w.place == w.seen
 		w.seen++
 		fits := len(w.fill) > 0 && len(w.fill) >= n.lo && (n.hi < 0 || len(w.fill) <= n.hi)
 		if here && fits && !slices.ContainsFunc(w.fill, func(r rune) bool { return !takes(one, r) }) {

@@ -256,3 +256,27 @@ func TestBand(t *testing.T) {
 		}
 	}
 }
+
+// FuzzAssess: whatever a filter is, what is claimed of it is a command that it allows.
+func FuzzAssess(f *testing.F) {
+	for _, d := range []string{"CommandFilter, bash, root", "RegExpFilter, tee, root, tee, /var/(a|b)/.*", "PathFilter, cp, root, pass, /var", "EnvFilter, env, root, LD_PRELOAD=, A=b, id",
+		"ChainingRegExpFilter, env, root, env, .*", "IpFilter, ip, root", "RegExpFilter, find, nobody, fi.d, [^x]{2,}, -delete", "RegExpFilter, sh, root, sh, -c, .* 'a'(.|x)*"} {
+		f.Add(d)
+	}
+	f.Fuzz(func(t *testing.T, definition string) {
+		filter, err := filters.New(definition)
+		if err != nil {
+			return
+		}
+		e := &policy.Entry{Filter: filter, Name: "x", Class: filters.Fields(definition)[0], File: "/x"}
+		s := newSubject(e)
+		for _, c := range assess(e, Machine{}).Cells {
+			if c.Score < 0 || c.Score > power(c.Power).Weight {
+				t.Errorf("%q: %s has score %v", definition, c.Power, c.Score)
+			}
+			if len(c.Example) > 0 && !s.own() && !e.Match(c.Example, lexical{}).Matched {
+				t.Errorf("%q: %s: %q is not allowed", definition, c.Power, c.Example)
+			}
+		}
+	})
+}

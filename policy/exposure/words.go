@@ -20,7 +20,7 @@ const (
 
 // injections end what a pattern puts around a caller's text in a shell command, and
 // begin a command of their own.
-var injections = []string{"; id; ", "'; id; '", `"; id; "`, "$(id)", "`id`", "| id ", "& id ", "\nid\n", ";id;", "a/" + up + stolen, "a/" + up + mine}
+var injections = []string{"'; id; '", "; id; ", `"; id; "`, "$(id)", "`id`", "| id ", "& id ", "\nid\n", ";id;", "a/" + up + stolen, "a/" + up + mine}
 
 // fixed are the placeholders that stand for texts and words of their own.
 var fixed = map[string][]string{
