@@ -87,5 +87,5 @@ var launchers = []way{
 	{Run, "docker podman", "run -v /:/host {any} …", "a container may have the machine's / mounted (docker-run(1))", ""},
 	{Run, "docker podman", "exec {free} …", "a command is run in any container (docker-exec(1))", ""},
 	{Run, "service invoke-rc.d", "{initd} {any}", "an action that systemd does not know is left to the script of that path, below /etc/init.d (service(8))", ""},
-	{Run, "neutron-vpn-netns-wrapper", "… --cmd={mine}", "--cmd is run, in a namespace", ""},
+	{Run, "neutron-vpn-netns-wrapper", "… --cmd={mine} --rootwrap_config={mine}", "--cmd is run, if the filters allow it that --rootwrap_config names", ""},
 }
