@@ -184,7 +184,7 @@ func (b *board) imply() {
 			if c.Extent == Whole {
 				c.Extent = Implied
 			}
-			c.How, c.Example = "a program of the caller's does it: "+own.How, own.Example
+			c.How, c.Example = "any program could do it, and the caller chooses the program", own.Example
 			best = max(best, c.Score)
 			b.put(c)
 		}

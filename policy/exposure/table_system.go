@@ -95,7 +95,7 @@ var helperContexts = []way{
 // networkTools change what the machine's network does.
 var networkTools = []way{
 	{Run, "ip", "netns exec {ns} {mine} …", "the command is run in a namespace (ip-netns(8))", "cap_sys_admin"},
-	{Run, "ip", "vrf exec {any} {mine} …", "the command is run (ip-vrf(8))", ""},
+	{Run, "ip", "vrf exec default {mine} …", "the command is run (ip-vrf(8))", ""},
 	{Run, "ip", "-batch {mine}", "the file has more commands, netns exec for one (ip(8))", ""},
 	{Network, "ip", "link set {any} down", "it changes interfaces (ip-link(8))", "cap_net_admin"},
 	{Network, "ip", "address add {any} dev {any}", "it changes addresses (ip-address(8))", "cap_net_admin"},
