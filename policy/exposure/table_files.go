@@ -24,7 +24,6 @@ var fileTools = []way{
 	{Read, "wget", "-i {file}", "it takes the file for a list of addresses, complains, and prints it (wget(1))", ""},
 	{Read, "openssl", "enc -in {file}", "it prints the file (openssl-enc(1))", ""},
 	{Read, "qemu-img", "convert -O raw {file} {dest}", "the copy can be read (qemu-img(1))", ""},
-	{Read, "qemu-img", "info {file}", "an image's backing file and format are found out, of any file (qemu-img(1))", ""},
 	{Read, "debugfs", "-R {any} {disk}", "it prints any file of the file system (debugfs(8))", ""},
 
 	{Write, "tee", "{file}", "what it reads it writes there (tee(1))", ""},

@@ -32,7 +32,6 @@ var shells = []way{
 	{Run, "make gmake", "-f {mine} …", "a makefile is commands (make(1))", ""},
 	{Run, "make gmake", "-C {mine} …", "a makefile is commands (make(1))", ""},
 	{Run, "sqlite3", "{dest} {sqlite}", ".shell runs a command (sqlite3(1))", ""},
-	{Run, "vtysh", "… -c {any}", "FRR's shell: log file and output commands write files, and older ones start a shell (vtysh(1))", ""},
 }
 
 // launchers are programs that run the program they are given.
@@ -85,7 +84,7 @@ var launchers = []way{
 	{Run, "yum dnf", "install {mine} …", "a package has scripts that are run", ""},
 	{Run, "pip pip3", "install {mine}", "a package's setup is run", ""},
 	{Run, "docker podman", "run -v /:/host {any} …", "a container may have the machine's / mounted (docker-run(1))", ""},
-	{Run, "docker podman", "exec {free} …", "a command is run in any container (docker-exec(1))", ""},
+	{Namespace, "docker podman", "exec {free} …", "a command is run in any container (docker-exec(1))", ""},
 	{Run, "service invoke-rc.d", "{initd} {any}", "an action that systemd does not know is left to the script of that path, below /etc/init.d (service(8))", ""},
 	{Run, "neutron-vpn-netns-wrapper", "… --cmd={mine} --rootwrap_config={mine}", "--cmd is run, if the filters allow it that --rootwrap_config names", ""},
 }

@@ -44,7 +44,7 @@ var fixed = map[string][]string{
 	"mode":      {"4755", "04755", "u+s", "777", "0777", "666", "0666", "a+rwx", "o+w", "a+r"},
 	"acl":       {"o::rw", "u:nobody:rw"},
 	"initd":     {up + mine},
-	"lvmlog":    {`log/file="/etc/x"`, `log{file="/etc/x" level=7}`},
+	"lvmlog":    {`log{file="/etc/x" level=7}`},
 	"export":    {"*:/", "*:/etc"},
 	"sysctl":    {"kernel.core_pattern=|/tmp/x", "kernel.modprobe=/tmp/x"},
 	"ldpreload": {"LD_PRELOAD=/tmp/x"},
