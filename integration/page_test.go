@@ -54,12 +54,24 @@ func openPage(t *testing.T, service string, width, height int64) *browser {
 	t.Cleanup(stop)
 	ctx, stop = context.WithTimeout(ctx, 2*time.Minute)
 	t.Cleanup(stop)
-	ctx, stop = chromedp.NewContext(ctx)
+	b := &browser{t: t, url: "file://" + file}
+	ctx, stop = chromedp.NewContext(ctx, chromedp.WithErrorf(b.trouble))
 	t.Cleanup(stop)
-	b := &browser{t: t, ctx: ctx, url: "file://" + file}
+	b.ctx = ctx
 	chromedp.ListenTarget(ctx, b.listen)
 	b.do(log.Enable(), network.Enable(), runtime.Enable(), chromedp.EmulateViewport(width, height), chromedp.Navigate(b.url))
 	return b
+}
+
+// trouble takes what chromedp itself stumbles over; events that are newer than it are
+// none.
+func (b *browser) trouble(format string, args ...any) {
+	if strings.HasPrefix(format, "unhandled") {
+		return
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.complaints = append(b.complaints, fmt.Sprintf(format, args...))
 }
 
 func (b *browser) listen(event any) {
