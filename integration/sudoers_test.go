@@ -189,6 +189,11 @@ func (b *fallback) commands() (all [][]string) {
 		}
 		all = append(all, []string{b.bin + "/../bin/" + name, "a"})
 	}
+	// The same file by a link of the user's, and another of the same name.
+	home := "/var/lib/" + b.user.name
+	os.Symlink(b.bin+"/any", home+"/any")
+	os.WriteFile(home+"/inner", []byte(teller), 0o755)
+	all = append(all, []string{home + "/any", "a"}, []string{home + "/inner", "a"})
 	for i := range b.policy.Filters {
 		e := &b.policy.Filters[i]
 		shape := filters.ShapeOf(e.Filter)
@@ -221,6 +226,26 @@ func TestSudoersCharacters(t *testing.T) {
 		_, what, ran := b.call(t, "root", b.bin+"/each", string(c))
 		if want := strings.IndexByte(`#\"^$,`, c) < 0; ran != want || ran && what[1] != string(c) {
 			t.Errorf("%q: ran %v, as %q", c, ran, what)
+		}
+	}
+}
+
+// TestSudoersOptions: no option of sudo's leads further.
+func TestSudoersOptions(t *testing.T) {
+	b := newFallback(t)
+	program := b.bin + "/any"
+	if r := runAs(t, b.user, "/usr/bin/sudo", "-n", program); r.status != 0 {
+		t.Fatalf("without an option it does not run: %v", r)
+	}
+	for _, options := range [][]string{
+		{"-s"}, {"-i"}, {"-s", program}, {"-i", program}, {"-e", "/etc/hostname"}, {"-E", program}, {"--preserve-env=FOO", program},
+		{"-D", "/tmp", program}, {"-R", "/tmp", program}, {"-g", "shadow", program}, {"-u", "daemon", program}, {"-u", "#-1", program}, {"-u", "#4294967295", program},
+		{"-C", "9", program}, {"LD_PRELOAD=/tmp/x", program}, {"PATH=/tmp", program}, {"-U", "root", "-l"}, {"-h", "elsewhere", program},
+	} {
+		c := exec.Command("/usr/bin/sudo", append([]string{"-n"}, options...)...)
+		c.Dir, c.Env, c.SysProcAttr = "/", []string{"PATH=/usr/bin", "FOO=x", "EDITOR=/usr/bin/true"}, credential(b.user)
+		if r := runCmd(t, c); r.status == 0 || strings.Contains(r.out, "\x00") {
+			t.Errorf("sudo %q: %v", options, r)
 		}
 	}
 }
