@@ -41,7 +41,7 @@ CONFIG cannot be used.`,
 			if print == nil {
 				return fmt.Errorf("format %q is none of text, json and html", format)
 			}
-			if threshold < 0 || threshold > 10 {
+			if !(threshold >= 0 && threshold <= 10) { // NaN is neither
 				return fmt.Errorf("threshold %v is not a number from 0 to 10", threshold)
 			}
 			r, err := audit(args[0])
