@@ -31,8 +31,8 @@ type way struct {
 }
 
 // table says which commands give which power with which arguments. A row is only in
-// here when the command does what it says: integration/exposure_test.go runs those
-// whose effect can be seen on the machine of the tests.
+// here when the command does what it says: TestRows runs those whose effect can be
+// seen on any machine.
 var table = func() map[string][]way {
 	byProgram := map[string][]way{}
 	for _, part := range [][]way{shells, launchers, fileTools, systemTools, networkTools, serviceTools, helperContexts} {
