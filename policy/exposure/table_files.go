@@ -6,6 +6,7 @@ var fileTools = []way{
 	{Read, "head tail", "-n {num} {file}", "it prints the file", ""},
 	{Read, "cut", "-c1- {file}", "it prints the file (cut(1))", ""},
 	{Read, "grep egrep fgrep zgrep", "{regex} {file}", "it prints the lines (grep(1))", ""},
+	{Read, "cmp", "-l {mine} {file}", "it prints the bytes that differ (cmp(1))", ""},
 	{Read, "diff", "{mine} {file}", "it prints the lines that differ (diff(1))", ""},
 	{Read, "sed", "{print} {file}", "it prints the file (sed(1))", ""},
 	{Read, "awk mawk gawk nawk", "{print1} {file}", "it prints the file (awk(1))", ""},

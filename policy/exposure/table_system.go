@@ -40,6 +40,7 @@ var systemTools = []way{
 	{Kernel, "kexec", "-l {mine} …", "it starts another kernel (kexec(8))", "cap_sys_boot"},
 	{Kernel, "bpftool", "prog load {mine} {any}", "it loads a BPF program (bpftool-prog(8))", "cap_sys_admin"},
 	{Users, "useradd usermod groupmod userdel groupadd groupdel adduser gpasswd passwd chpasswd vipw newusers chage", "…", "it changes accounts", ""},
+	{Arguments, "ps lsof", "…", "it shows command lines, environments or open files of all processes, and no more", ""},
 	{Signal, "kill", "{pid}", "it signals any process (kill(1))", "cap_kill"},
 	{Signal, "kill", "{signal} {pid}", "it signals any process (kill(1))", "cap_kill"},
 	{Signal, "pkill killall skill", "… {any}", "it signals any process (pkill(1))", "cap_kill"},

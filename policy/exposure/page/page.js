@@ -57,6 +57,7 @@
     document.getElementById("whytitle").textContent = link.closest("tr").dataset.name;
     document.getElementById("whybody").replaceChildren(copy);
     why.showModal();
+    document.getElementById("whytitle").focus(); // not the button, which the same key would press
   });
   why.addEventListener("click", (event) => { if (event.target === why) why.close(); });
 
