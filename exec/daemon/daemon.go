@@ -50,6 +50,9 @@ type Daemon struct {
 // Run serves until it is told to stop, or nobody has asked for a while. p is the
 // policy of the rootwrap.conf at p.Path, which is read again when it changes.
 func Run(name string, p *policy.Policy, starter exec.Caller) error {
+	if err := settle(); err != nil {
+		return err
+	}
 	d := &Daemon{name: name, starter: starter, stopping: make(chan struct{})}
 	d.stop = sync.OnceFunc(func() { close(d.stopping) })
 	d.metrics = newMetrics()
@@ -93,6 +96,23 @@ func Run(name string, p *policy.Policy, starter exec.Caller) error {
 	return nil
 }
 
+// settle undoes what a starter could set to make the daemon fail half-way.
+func settle() error {
+	unix.Umask(0o022)
+	for _, resource := range []int{unix.RLIMIT_FSIZE, unix.RLIMIT_CPU, unix.RLIMIT_AS, unix.RLIMIT_DATA} {
+		var limit unix.Rlimit
+		err := unix.Getrlimit(resource, &limit)
+		if err == nil && limit.Cur != limit.Max {
+			limit.Cur = limit.Max
+			err = unix.Setrlimit(resource, &limit)
+		}
+		if err != nil {
+			return fmt.Errorf("cannot raise the resource limits (setrlimit): %w", err)
+		}
+	}
+	return nil
+}
+
 // wait returns when it is time to stop.
 func (d *Daemon) wait(signals <-chan os.Signal) {
 	idle := time.NewTimer(0)
@@ -110,6 +130,7 @@ func (d *Daemon) wait(signals <-chan os.Signal) {
 			return
 		case <-metrics.C:
 			d.metrics.write(d.policies.current(), d)
+			d.launchers.Trim()
 		case <-idle.C:
 			left, idling := d.idle()
 			if idling && left <= 0 {

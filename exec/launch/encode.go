@@ -31,42 +31,12 @@ func encode(c *Command) []byte {
 		e.text(v.Name.Raw())
 		e.text(v.Value.Raw())
 	}
-	s := &c.Spec
-	e.number(uint64(s.UID))
-	e.number(uint64(s.GID))
-	e.count(len(s.Groups))
-	for _, g := range s.Groups {
-		e.number(uint64(g))
-	}
-	e.number(uint64(s.Umask))
-	e.number(s.NoFile)
-	e.count(len(s.Limits))
-	for _, l := range s.Limits {
-		e.number(uint64(l.Resource))
-		e.number(l.Value)
-	}
-	e.signed(s.Nice)
-	e.signed(s.OOMScore)
-	e.flag(s.Capabilities.All)
-	e.number(s.Capabilities.Set)
-	for _, set := range []bool{s.NoNewPrivs, s.DenyWriteExec, s.PrivateKeyring, s.PrivateNetwork, s.PrivateMounts, s.PrivateTmp} {
-		e.flag(set)
-	}
-	e.count(len(s.ReadOnly))
-	for _, path := range s.ReadOnly {
-		e.text(path)
-	}
-	e.count(len(s.Seccomp))
-	for _, program := range s.Seccomp {
-		e.text(string(program.Encode()))
-	}
-	e.count(len(s.Landlock))
-	e.count(len(s.Keep))
+	e.spec(&c.Spec)
 	// Which words name a kept file is told by the file's place in Keep.
 	e.count(len(c.Pins))
 	for _, p := range c.Pins {
 		e.count(p.Word)
-		e.count(position(s.Keep, p.FD))
+		e.count(position(c.Spec.Keep, p.FD))
 	}
 	e.flag(c.Signal != nil)
 	if c.Signal != nil {
@@ -74,6 +44,23 @@ func encode(c *Command) []byte {
 		e.count(c.Signal.Process.PID)
 	}
 	return e.b
+}
+
+// Confinement describes what c is confined to: two commands with the same text are
+// confined alike.
+func (c *Command) Confinement() string {
+	e := encoder{}
+	e.spec(&c.Spec)
+	return string(e.b)
+}
+
+// Plain tells that c is a command of root's without any confinement, so that its
+// launcher loses nothing by starting it, and can start another one of the kind
+// (Order.Stay).
+func (c *Command) Plain() bool {
+	s := &c.Spec
+	plain := Command{Spec: sandbox.Spec{Groups: s.Groups, Umask: s.Umask, NoFile: s.NoFile, Capabilities: sandbox.Capabilities{All: true}}}
+	return c.Signal == nil && len(c.Pins) == 0 && c.Confinement() == plain.Confinement()
 }
 
 // descriptors lists those of c that travel beside its bytes.
@@ -158,6 +145,39 @@ func decode(data []byte, fds []int) (*Command, error) {
 }
 
 type encoder struct{ b []byte }
+
+func (e *encoder) spec(s *sandbox.Spec) {
+	e.number(uint64(s.UID))
+	e.number(uint64(s.GID))
+	e.count(len(s.Groups))
+	for _, g := range s.Groups {
+		e.number(uint64(g))
+	}
+	e.number(uint64(s.Umask))
+	e.number(s.NoFile)
+	e.count(len(s.Limits))
+	for _, l := range s.Limits {
+		e.number(uint64(l.Resource))
+		e.number(l.Value)
+	}
+	e.signed(s.Nice)
+	e.signed(s.OOMScore)
+	e.flag(s.Capabilities.All)
+	e.number(s.Capabilities.Set)
+	for _, set := range []bool{s.NoNewPrivs, s.DenyWriteExec, s.PrivateKeyring, s.PrivateNetwork, s.PrivateMounts, s.PrivateTmp} {
+		e.flag(set)
+	}
+	e.count(len(s.ReadOnly))
+	for _, path := range s.ReadOnly {
+		e.text(path)
+	}
+	e.count(len(s.Seccomp))
+	for _, program := range s.Seccomp {
+		e.text(string(program.Encode()))
+	}
+	e.count(len(s.Landlock))
+	e.count(len(s.Keep))
+}
 
 func (e *encoder) number(n uint64) { e.b = binary.AppendUvarint(e.b, n) }
 func (e *encoder) count(n int)     { e.number(uint64(n)) }
