@@ -33,7 +33,7 @@ type Process struct {
 }
 
 // errLauncher tells that a launcher was killed while its command ran.
-var errLauncher = errors.New("the launcher of the command was killed: the command may run still")
+var errLauncher = errors.New("the launcher of the command was killed, and the command with it")
 
 // Spawn makes a process that is the command of p, with pipes for its standard
 // descriptors. p may be closed afterwards. Whether the command was executed is

@@ -103,8 +103,11 @@ func start(daemon *channel, o *Order) error {
 		env[i] = v.Name.Raw() + "=" + v.Value.Raw()
 	}
 	files := []uintptr{uintptr(o.Stdio[0]), uintptr(o.Stdio[1]), uintptr(o.Stdio[2])}
-	// A session of its own, as a launcher that becomes the command has.
-	pid, err := syscall.ForkExec(o.Argv[0].Raw(), raw(o.Argv), &syscall.ProcAttr{Env: env, Files: files, Sys: &syscall.SysProcAttr{Setsid: true}})
+	// A session of its own, as a launcher that becomes the command has; and who
+	// kills the launcher kills the command, as there.
+	pid, err := syscall.ForkExec(o.Argv[0].Raw(), raw(o.Argv), &syscall.ProcAttr{
+		Env: env, Files: files, Sys: &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL},
+	})
 	for _, fd := range o.Stdio {
 		unix.Close(fd)
 	}
@@ -180,7 +183,7 @@ func fromParent(socket int) error {
 	if err != nil {
 		return err
 	}
-	if cred.Uid != 0 || int(cred.Pid) != unix.Getppid() || cred.Pid <= 1 {
+	if cred.Uid != 0 || int(cred.Pid) != unix.Getppid() || cred.Pid < 1 {
 		return fmt.Errorf("its order would come from process %d of uid %d, and its parent is process %d", cred.Pid, cred.Uid, unix.Getppid())
 	}
 	return nil
