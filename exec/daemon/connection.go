@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"ironwrap/exec"
@@ -76,7 +77,8 @@ func (d *Daemon) serve(c *net.UnixConn) {
 	d.metrics.connected(1)
 	defer d.metrics.connected(-1)
 	s := &client{d: d, conn: conn, who: who, groups: groups, let: p}
-	s.first()
+	// Whoever does not listen gets no answer.
+	_ = s.first()
 }
 
 // reason is what a failed handshake counts as.
@@ -100,52 +102,50 @@ func (d *Daemon) refused(reason, text string) {
 
 // first answers the first request on a connection, which is for the manager, as
 // Python calls it. All but one are the last, too.
-func (s *client) first() {
+func (s *client) first() error {
 	message, err := s.conn.Read()
 	if err != nil {
-		s.tooLong(err)
-		return
+		return s.tooLong(err)
 	}
 	call, err := wire.Parse(message)
 	if err != nil {
-		s.reply(s.conn.ReturnError(err.Error()))
-		return
+		return s.conn.ReturnError(err.Error())
 	}
 	args, err := call.Strings()
-	known := len(args) == 1 && args[0] == objectID
-	switch {
-	case call.Method == "dummy":
-		s.reply(s.conn.Return())
-	case call.Method == "create" && err == nil && len(args) == 1 && args[0] == "rootwrap":
-		s.reply(s.conn.ReturnObject(objectID, objectMethods...))
-	case (call.Method == "incref" || call.Method == "decref") && err == nil && known:
-		s.reply(s.conn.Return())
-	case call.Method == "get_methods":
-		s.reply(s.conn.ReturnMethods(objectMethods...))
-	case call.Method == "accept_connection":
-		if s.conn.Return() == nil {
-			s.objects()
-		}
-	default:
-		s.reply(s.conn.ReturnError(fmt.Sprintf("%s is not offered, or not with such arguments", filters.Untrusted(call.Method).Quote())))
+	if err != nil {
+		return s.conn.ReturnError(err.Error())
 	}
+	switch arg := strings.Join(args, " "); {
+	case call.Method == "dummy":
+		return s.conn.Return()
+	case call.Method == "create" && arg == "rootwrap":
+		return s.conn.ReturnObject(objectID, objectMethods...)
+	case (call.Method == "incref" || call.Method == "decref") && arg == objectID:
+		return s.conn.Return()
+	case call.Method == "get_methods" && arg == objectID:
+		return s.conn.ReturnMethods(objectMethods...)
+	case call.Method == "accept_connection":
+		if err := s.conn.Return(); err != nil {
+			return err
+		}
+		return s.objects()
+	}
+	return s.conn.ReturnError(fmt.Sprintf("%s is not offered, or not with such arguments", filters.Untrusted(call.Method).Quote()))
 }
-
-// reply takes the error of an answer: a client that does not listen has none.
-func (s *client) reply(error) {}
 
 // tooLong answers a message that was refused for its length, since the client waits
 // for an answer.
-func (s *client) tooLong(err error) {
+func (s *client) tooLong(err error) error {
 	var long *wire.TooLongError
 	if errors.As(err, &long) {
-		s.reply(s.conn.ReturnError(err.Error()))
+		return s.conn.ReturnError(err.Error())
 	}
+	return err
 }
 
 // objects answers calls of the object's methods until the client goes away, or the
 // daemon stops.
-func (s *client) objects() {
+func (s *client) objects() error {
 	var leave context.CancelFunc
 	s.gone, leave = context.WithCancel(context.Background())
 	s.requests = make(chan []byte)
@@ -157,14 +157,13 @@ func (s *client) objects() {
 		select {
 		case message, ok := <-s.requests:
 			if !ok {
-				s.tooLong(s.fault)
-				return
+				return s.tooLong(s.fault)
 			}
 			if err := s.answer(message); err != nil {
-				return
+				return err
 			}
 		case <-s.d.stopping:
-			return
+			return nil
 		}
 	}
 }

@@ -223,6 +223,9 @@ func (d *Daemon) reloaded(p *policy.Policy, err error) {
 	d.metrics.reload("loaded")
 	d.log().Event(audit.Info, "the configuration has changed and is in force now")
 	d.log().Warnings()
+	if err := d.socket.open(d.starter, p); err != nil {
+		d.log().Event(audit.Error, fmt.Sprintf("cannot open the socket to those who may connect now: %v", err))
+	}
 	notify(d.starter, "STATUS=")
 }
 

@@ -31,7 +31,7 @@ func (s *client) run(argv []filters.Untrusted, stdin []byte) wire.Result {
 	d.lastUsed.Store(time.Now().UnixNano())
 	defer func() { d.lastUsed.Store(time.Now().UnixNano()) }()
 
-	limit := d.policies.current().MaxChildren
+	limit := d.policies.loaded().MaxChildren
 	ctx, cancel := context.WithTimeout(s.gone, patience)
 	inside := d.children.enter(ctx, limit)
 	cancel()

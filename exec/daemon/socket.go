@@ -85,8 +85,11 @@ func newSocket(starter exec.Caller, p *policy.Policy) (s *socket, err error) {
 	return s, nil
 }
 
-// open lets clients reach the socket.
+// open lets clients reach the socket. One that systemd made is as its unit says.
 func (s *socket) open(starter exec.Caller, p *policy.Policy) error {
+	if s.activated {
+		return nil
+	}
 	owner, group, file, dir := 0, 0, fs.FileMode(0o600), fs.FileMode(0o700)
 	switch {
 	case len(p.AllowUsers)+len(p.AllowGroups) > 0:
