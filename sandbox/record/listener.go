@@ -1,0 +1,122 @@
+// Package record watches a command from outside: the system calls that it makes,
+// and the capabilities that it makes use of. Nothing that ironwrap itself links
+// needs it.
+//
+// The system calls come by seccomp's user notification (seccomp_unotify(2)): the
+// process that is to be the command installs a filter which answers every call
+// with "ask", and the recorder answers each with "go on". The filter goes along
+// to all children and threads. The alternatives are worse: the log
+// (SECCOMP_RET_LOG) is rate limited and loses calls, and tracing (ptrace(2))
+// changes what set-user-id programs may do, and what their parents wait for.
+package record
+
+import (
+	"fmt"
+	"runtime"
+	"sync/atomic"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// Offer has this thread's system calls recorded: from the next one on each waits
+// for the answer of whoever has the other end of the socket. The caller goes on to
+// become the command (execve(2)), which closes the socket; or says Failed.
+//
+// It needs CAP_SYS_ADMIN, or no_new_privs, and Linux 5.19 for
+// SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV, without which a signal would make calls
+// fail with EINTR that never do.
+func Offer(socket int) error {
+	if runtime.GOMAXPROCS(0) < 2 {
+		runtime.GOMAXPROCS(2) // this thread will hold up the one that it waits for
+	}
+	// This thread cannot hand the listener over itself: sendmsg(2) would wait for
+	// an answer of the one who has yet to be handed it. Another does, which is not
+	// under the filter.
+	var listener atomic.Int64
+	go handOver(socket, &listener)
+
+	all := []unix.SockFilter{{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_USER_NOTIF}}
+	load := unix.SockFprog{Len: uint16(len(all)), Filter: &all[0]}
+	fd, _, errno := unix.RawSyscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER,
+		unix.SECCOMP_FILTER_FLAG_NEW_LISTENER|unix.SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV, uintptr(unsafe.Pointer(&load)))
+	if errno != 0 {
+		listener.Store(-1)
+		return fmt.Errorf("cannot have system calls recorded (seccomp with a listener, Linux 5.19): %w", errno)
+	}
+	listener.Store(int64(fd))
+	return nil
+}
+
+// handOver sends the listener, once there is one, and closes it here: if the
+// recorder dies nobody must be left who could answer, but does not. Every call
+// then fails with ENOSYS, rather than waiting for ever.
+func handOver(socket int, listener *atomic.Int64) {
+	for {
+		switch fd := int(listener.Load()); {
+		case fd < 0:
+			return
+		case fd > 0:
+			// An error leaves the recorder without a listener; it sees the socket close.
+			_ = unix.Sendmsg(socket, []byte{handed}, unix.UnixRights(fd), nil, 0)
+			unix.Close(fd)
+			return
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// What goes over the socket, a byte each.
+const (
+	handed = 'L' // with the listener
+	failed = 'F' // the command was not executed
+)
+
+// Failed tells the recorder that there is no command to record.
+func Failed(socket int) { _ = unix.Sendmsg(socket, []byte{failed}, nil, nil, 0) }
+
+// Pair makes the two ends of the socket, both close-on-exec.
+func Pair() (recorder, command int, err error) {
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return -1, -1, fmt.Errorf("cannot make a socket pair: %w", err)
+	}
+	return fds[0], fds[1], nil
+}
+
+// Take waits for the listener; ok is false when the other end was closed instead,
+// or said that it failed.
+func Take(socket int) (listener int, ok bool, err error) {
+	message, control := make([]byte, 1), make([]byte, unix.CmsgSpace(4))
+	n, used, err := receive(socket, message, control)
+	if err != nil || n == 0 || message[0] != handed {
+		return -1, false, err
+	}
+	parts, err := unix.ParseSocketControlMessage(control[:used])
+	if err != nil || len(parts) != 1 {
+		return -1, false, fmt.Errorf("cannot take the listener: %w", err)
+	}
+	fds, err := unix.ParseUnixRights(&parts[0])
+	if err != nil || len(fds) != 1 {
+		return -1, false, fmt.Errorf("cannot take the listener: %w", err)
+	}
+	return fds[0], true, nil
+}
+
+// Executed waits until the other end has become the command, or has failed to. The
+// system calls must be answered meanwhile.
+func Executed(socket int) (bool, error) {
+	message := make([]byte, 1)
+	n, _, err := receive(socket, message, nil)
+	return err == nil && n == 0, err
+}
+
+func receive(socket int, message, control []byte) (n, used int, err error) {
+	for {
+		n, used, _, _, err = unix.Recvmsg(socket, message, control, unix.MSG_CMSG_CLOEXEC)
+		if err != unix.EINTR {
+			return n, used, err
+		}
+	}
+}
