@@ -70,7 +70,9 @@ func (t *Tracer) setUp() error {
 	if _, err := os.Stat(filepath.Join(top, "events", event)); err != nil {
 		return fmt.Errorf("this kernel has no tracepoint %s, which came with Linux 6.15", strings.ReplaceAll(event, "/", ":"))
 	}
-	dir := filepath.Join(top, "instances", fmt.Sprintf("ironwrap-learn-%d", os.Getpid()))
+	instances := filepath.Join(top, "instances")
+	abandoned(instances)
+	dir := filepath.Join(instances, prefix+strconv.Itoa(os.Getpid()))
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		return fmt.Errorf("cannot make an instance of tracefs: %w", err)
 	}
@@ -92,6 +94,20 @@ func (t *Tracer) setUp() error {
 	}
 	t.pipe = pipe
 	return t.write("events/"+event+"/enable", "1")
+}
+
+// prefix is followed by the id of the process that an instance belongs to.
+const prefix = "ironwrap-learn-"
+
+// abandoned removes instances whose process was killed before it could.
+func abandoned(instances string) {
+	dirs, _ := filepath.Glob(filepath.Join(instances, prefix+"*"))
+	for _, dir := range dirs {
+		pid, err := strconv.Atoi(strings.TrimPrefix(filepath.Base(dir), prefix))
+		if err == nil && unix.Kill(pid, 0) == unix.ESRCH {
+			os.Remove(dir)
+		}
+	}
 }
 
 func (t *Tracer) write(file, value string) error {
