@@ -7,6 +7,7 @@ import (
 	"os"
 	osexec "os/exec"
 	"os/signal"
+	"runtime"
 	"syscall"
 	"time"
 
@@ -39,6 +40,10 @@ func observe(stderr io.Writer, config string, argv []filters.Untrusted) (*run, e
 	if err != nil {
 		return nil, err
 	}
+	shared, err := record.NewShared()
+	if err != nil {
+		return nil, err
+	}
 	r := new(run)
 	tracer, err := record.NewTracer()
 	if err != nil {
@@ -51,8 +56,7 @@ func observe(stderr io.Writer, config string, argv []filters.Untrusted) (*run, e
 	child := osexec.Command("/proc/self/exe", append([]string{becomeName, config}, raw(argv)...)...)
 	child.Stdin, child.Stdout, child.Stderr = os.Stdin, os.Stdout, os.Stderr
 	child.ExtraFiles = []*os.File{end}
-	// A command that nobody answers finds no system call working: better that it
-	// ends too. A change of ids takes this away; what is left is in Offer.
+	// Until there is a guard. The command's own change of ids takes this away.
 	child.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	signals := forwarded()
 	defer signal.Stop(signals)
@@ -65,7 +69,11 @@ func observe(stderr io.Writer, config string, argv []filters.Untrusted) (*run, e
 		return nil, errors.Join(err, ended(child.Wait(), child))
 	}
 
-	r.calls = record.NewCalls(child.Process.Pid)
+	release, err := guard(listener, shared)
+	if err != nil {
+		return nil, err // and with it the listener, and the child
+	}
+	r.calls = record.NewCalls(child.Process.Pid, shared)
 	answered := make(chan error, 1)
 	go func() {
 		answered <- r.calls.Follow(listener, func() {
@@ -83,6 +91,9 @@ func observe(stderr io.Writer, config string, argv []filters.Untrusted) (*run, e
 	if !executed || err != nil {
 		return nil, errors.Join(err, ended(nil, child))
 	}
+	if err := release(); err != nil {
+		return nil, err
+	}
 	ws := child.ProcessState.Sys().(syscall.WaitStatus)
 	if r.status = ws.ExitStatus(); ws.Signaled() {
 		r.status = 128 + int(ws.Signal())
@@ -94,6 +105,42 @@ func observe(stderr io.Writer, config string, argv []filters.Untrusted) (*run, e
 		r.unknown = errors.New("the kernel asked more often than could be recorded")
 	}
 	return r, nil
+}
+
+// guardName is the command under which this program starts itself as the guard.
+const guardName = "learn-guard"
+
+// guard starts the process that ends the command should this one die, in a session
+// of its own, where ^C does not reach it. release sends it home.
+func guard(listener int, shared *record.Shared) (release func() error, err error) {
+	theirs, ours, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	defer theirs.Close()
+	c := osexec.Command("/proc/self/exe", guardName)
+	c.ExtraFiles = []*os.File{os.NewFile(uintptr(listener), "listener"), theirs, shared.File}
+	c.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if err := c.Start(); err != nil {
+		return nil, fmt.Errorf("cannot start %s: %w", c.Path, err)
+	}
+	return func() error {
+		_, err := ours.Write([]byte{0})
+		runtime.KeepAlive(c.ExtraFiles)
+		return errors.Join(err, c.Wait())
+	}, nil
+}
+
+func learnGuardCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:    guardName,
+		Hidden: true,
+		Args:   cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			signal.Ignore(syscall.SIGHUP, syscall.SIGTERM, syscall.SIGINT)
+			return record.Guard(3, os.NewFile(4, "recorder"), os.NewFile(5, "shared"))
+		},
+	}
 }
 
 // attend passes signals on until the command and all that it left have ended.

@@ -1,9 +1,8 @@
 package record
 
 import (
-	"fmt"
 	"sync"
-	"unsafe"
+	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 
@@ -55,6 +54,8 @@ type Calls struct {
 
 	lock      sync.Mutex
 	processes map[int]int // the pidfd of each process, by its id
+
+	inHand *atomic.Uint32 // whose call has been received but not answered; for the guard
 }
 
 type progress int
@@ -66,63 +67,30 @@ const (
 )
 
 // NewCalls is for the process of that id, which is going to be the command.
-func NewCalls(process int) *Calls {
-	return &Calls{Seen: map[Call]map[uint64]bool{}, process: process, executing: map[string]identity{}, processes: map[int]int{}}
-}
-
-// notification and response are struct seccomp_notif and seccomp_notif_resp,
-// seccomp_unotify(2).
-type notification struct {
-	id         uint64
-	pid, flags uint32
-	number     uint32
-	arch       uint32
-	ip         uint64
-	args       [6]uint64
-}
-
-type response struct {
-	id    uint64
-	value int64
-	errno int32
-	flags uint32
+func NewCalls(process int, shared *Shared) *Calls {
+	return &Calls{
+		Seen: map[Call]map[uint64]bool{}, process: process, executing: map[string]identity{}, processes: map[int]int{}, inHand: shared.inHand,
+	}
 }
 
 // Follow answers all calls until nobody is left who makes any. begun is called
 // when the command is about to be executed, and while it waits.
 func (c *Calls) Follow(listener int, begun func()) error {
-	// The kernel's structures grow; what is behind those of this version is not
-	// looked at.
-	var sizes struct{ notification, response, data uint16 }
-	if _, _, errno := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_GET_NOTIF_SIZES, 0, uintptr(unsafe.Pointer(&sizes))); errno != 0 {
-		return fmt.Errorf("cannot ask for the size of a notification: %w", errno)
+	r, err := newReceiver(listener)
+	if err != nil {
+		return err
 	}
-	question := make([]uint64, (max(uintptr(sizes.notification), unsafe.Sizeof(notification{}))+7)/8)
-	answer := make([]uint64, (max(uintptr(sizes.response), unsafe.Sizeof(response{}))+7)/8)
-	n, r := (*notification)(unsafe.Pointer(&question[0])), (*response)(unsafe.Pointer(&answer[0]))
-
 	for {
-		poll := []unix.PollFd{{Fd: int32(listener), Events: unix.POLLIN}}
-		if _, err := unix.Poll(poll, -1); err == unix.EINTR {
-			continue
-		} else if err != nil {
-			return fmt.Errorf("cannot wait for system calls: %w", err)
+		n, err := r.next()
+		if n == nil {
+			return err
 		}
-		if poll[0].Revents&unix.POLLIN == 0 {
-			return nil // POLLHUP: the filter is nobody's any more
-		}
-		clear(question) // else the kernel refuses
-		if _, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(listener), unix.SECCOMP_IOCTL_NOTIF_RECV, uintptr(unsafe.Pointer(n))); errno != 0 {
-			if errno == unix.EINTR || errno == unix.ENOENT { // killed meanwhile
-				continue
-			}
-			return fmt.Errorf("cannot receive a system call: %w", errno)
-		}
+		c.inHand.Store(n.pid)
 		c.note(n, begun)
-		*r = response{id: n.id, flags: unix.SECCOMP_USER_NOTIF_FLAG_CONTINUE}
-		if _, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(listener), unix.SECCOMP_IOCTL_NOTIF_SEND, uintptr(unsafe.Pointer(r))); errno != 0 && errno != unix.ENOENT {
-			return fmt.Errorf("cannot let a system call go on: %w", errno)
+		if err := r.goOn(n.id); err != nil {
+			return err
 		}
+		c.inHand.Store(0)
 	}
 }
 

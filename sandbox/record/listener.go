@@ -49,9 +49,8 @@ func Offer(socket int) error {
 	return nil
 }
 
-// handOver sends the listener, once there is one, and closes it here: if the
-// recorder dies nobody must be left who could answer, but does not. Every call
-// then fails with ENOSYS, rather than waiting for ever.
+// handOver sends the listener, once there is one, and closes it here: nobody must
+// be left who could answer, but does not.
 func handOver(socket int, listener *atomic.Int64) {
 	for {
 		switch fd := int(listener.Load()); {
