@@ -120,6 +120,12 @@ func (l learned) notes() (list []string) {
 	for _, call := range l.Unnamed {
 		note("system call %s has no name in this version of libseccomp: the profile refuses it", call)
 	}
+	if l.Confined {
+		note("the command ran under the sandbox that it has already: what that refuses is not in the new one, whose keys take the place of its own")
+	}
+	if l.Nested != nil {
+		note("the command was nested in another (filter %s within %s): the section allows what both did", strings.Join(l.Nested, ", "), l.Filter)
+	}
 	if l.File == "" {
 		note("the filter is built in: only [Sandbox] in rootwrap.conf, which is for all filters, can confine it")
 	}
@@ -134,11 +140,13 @@ func join(list []specs.Arch) string {
 	return strings.Join(words, ", ")
 }
 
-func times(n int) string {
+func times(n int) string { return count(n, "run", "runs") }
+
+func count(n int, one, more string) string {
 	if n == 1 {
-		return "1 run"
+		return "1 " + one
 	}
-	return fmt.Sprintf("%d runs", n)
+	return fmt.Sprintf("%d %s", n, more)
 }
 
 // print writes section and profile, one after the other.

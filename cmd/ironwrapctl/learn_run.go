@@ -7,14 +7,9 @@ import (
 	"os"
 	osexec "os/exec"
 	"os/signal"
-	"runtime"
 	"syscall"
 	"time"
 
-	"github.com/spf13/cobra"
-
-	"ironwrap/exec"
-	"ironwrap/exec/audit"
 	"ironwrap/filters"
 	"ironwrap/sandbox/record"
 )
@@ -27,23 +22,9 @@ type run struct {
 	unknown      error // why there are no capabilities
 }
 
-// becomeName is the command under which this program starts itself, to become the
-// command that is learned from.
-const becomeName = "learn-become"
-
-const socketOfCommand = 3 // the first of ExtraFiles
-
 // observe runs the command in a child, and answers for its system calls until
 // nobody is left who makes any.
 func observe(stderr io.Writer, config string, argv []filters.Untrusted) (*run, error) {
-	socket, theirs, err := record.Pair()
-	if err != nil {
-		return nil, err
-	}
-	shared, err := record.NewShared()
-	if err != nil {
-		return nil, err
-	}
 	r := new(run)
 	tracer, err := record.NewTracer()
 	if err != nil {
@@ -51,28 +32,28 @@ func observe(stderr io.Writer, config string, argv []filters.Untrusted) (*run, e
 	} else {
 		defer tracer.Close()
 	}
+	shared, err := record.NewShared()
+	if err != nil {
+		return nil, err
+	}
 
-	end := os.NewFile(uintptr(theirs), "socket")
-	child := osexec.Command("/proc/self/exe", append([]string{becomeName, config}, raw(argv)...)...)
-	child.Stdin, child.Stdout, child.Stderr = os.Stdin, os.Stdout, os.Stderr
-	child.ExtraFiles = []*os.File{end}
-	// Until there is a guard. The command's own change of ids takes this away.
-	child.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	signals := forwarded()
 	defer signal.Stop(signals)
-	if err := child.Start(); err != nil {
-		return nil, fmt.Errorf("cannot start %s: %w", child.Path, err)
+	child, socket, err := startCommand(config, argv)
+	if err != nil {
+		return nil, err
 	}
-	end.Close()
 	listener, ok, err := record.Take(socket)
 	if !ok {
-		return nil, errors.Join(err, ended(child.Wait(), child))
+		child.Wait()
+		return nil, errors.Join(err, ended(child))
+	}
+	// An error from here on ends this process, and so the guard the child.
+	release, err := startGuard(listener, shared)
+	if err != nil {
+		return nil, err
 	}
 
-	release, err := guard(listener, shared)
-	if err != nil {
-		return nil, err // and with it the listener, and the child
-	}
 	r.calls = record.NewCalls(child.Process.Pid, shared)
 	answered := make(chan error, 1)
 	go func() {
@@ -83,17 +64,19 @@ func observe(stderr io.Writer, config string, argv []filters.Untrusted) (*run, e
 		})
 	}()
 	executed, err := record.Executed(socket)
-	waited := make(chan error, 1)
-	go func() { waited <- child.Wait() }()
-	if err := attend(stderr, signals, child, r.calls, waited, answered); err != nil {
-		return nil, err
+	if err != nil {
+		return nil, fmt.Errorf("cannot tell whether the command was executed: %w", err)
 	}
-	if !executed || err != nil {
-		return nil, errors.Join(err, ended(nil, child))
+	if err := attend(stderr, signals, child, r.calls, answered); err != nil {
+		return nil, err
 	}
 	if err := release(); err != nil {
 		return nil, err
 	}
+	if !executed {
+		return nil, ended(child)
+	}
+
 	ws := child.ProcessState.Sys().(syscall.WaitStatus)
 	if r.status = ws.ExitStatus(); ws.Signaled() {
 		r.status = 128 + int(ws.Signal())
@@ -107,67 +90,32 @@ func observe(stderr io.Writer, config string, argv []filters.Untrusted) (*run, e
 	return r, nil
 }
 
-// guardName is the command under which this program starts itself as the guard.
-const guardName = "learn-guard"
-
-// guard starts the process that ends the command should this one die, in a session
-// of its own, where ^C does not reach it. release sends it home.
-func guard(listener int, shared *record.Shared) (release func() error, err error) {
-	theirs, ours, err := os.Pipe()
-	if err != nil {
-		return nil, err
-	}
-	defer theirs.Close()
-	c := osexec.Command("/proc/self/exe", guardName)
-	c.ExtraFiles = []*os.File{os.NewFile(uintptr(listener), "listener"), theirs, shared.File}
-	c.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	if err := c.Start(); err != nil {
-		return nil, fmt.Errorf("cannot start %s: %w", c.Path, err)
-	}
-	return func() error {
-		_, err := ours.Write([]byte{0})
-		runtime.KeepAlive(c.ExtraFiles)
-		return errors.Join(err, c.Wait())
-	}, nil
-}
-
-func learnGuardCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:    guardName,
-		Hidden: true,
-		Args:   cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
-			signal.Ignore(syscall.SIGHUP, syscall.SIGTERM, syscall.SIGINT)
-			return record.Guard(3, os.NewFile(4, "recorder"), os.NewFile(5, "shared"))
-		},
-	}
-}
-
 // attend passes signals on until the command and all that it left have ended.
-func attend(stderr io.Writer, signals chan os.Signal, child *osexec.Cmd, calls *record.Calls, waited, answered chan error) error {
+func attend(stderr io.Writer, signals chan os.Signal, child *osexec.Cmd, calls *record.Calls, answered chan error) error {
+	waited := make(chan bool)
+	go func() { child.Wait(); close(waited) }()
+	ended := waited // nil once that was noticed
 	var patience <-chan time.Time
-	left := false
 	for {
 		select {
 		case s := <-signals:
-			if left {
+			// What the terminal sends it has sent to the command as well.
+			if ended == nil {
 				calls.Signal(s.(syscall.Signal))
 			} else if s != syscall.SIGINT && s != syscall.SIGQUIT || !record.Foreground() {
 				child.Process.Signal(s) // it may have ended
 			}
-		case <-waited:
-			left, waited, patience = true, nil, time.After(time.Second)
+		case <-ended:
+			ended, patience = nil, time.After(time.Second)
 		case <-patience:
 			if n := calls.Living(); n > 0 {
-				fmt.Fprintf(stderr, "ironwrapctl: the command has ended; waiting for %d processes that it left, whom a signal to this one reaches\n", n)
+				fmt.Fprintf(stderr, "ironwrapctl: the command has ended; waiting for %s that it left: a signal to this one ends them\n", count(n, "process", "processes"))
 			}
 		case err := <-answered:
 			if err != nil {
 				calls.Signal(syscall.SIGKILL)
 			}
-			if waited != nil {
-				<-waited
-			}
+			<-waited
 			return err
 		}
 	}
@@ -186,59 +134,9 @@ func forwarded() chan os.Signal {
 }
 
 // ended is the error of a child that did not become the command, and has said why.
-func ended(err error, child *osexec.Cmd) error {
+func ended(child *osexec.Cmd) error {
 	if code := child.ProcessState.ExitCode(); code > 0 {
 		return status(code)
 	}
-	return fmt.Errorf("the process that was to be the command ended: %v", err)
-}
-
-func raw(words []filters.Untrusted) []string {
-	s := make([]string, len(words))
-	for i, w := range words {
-		s[i] = w.Raw()
-	}
-	return s
-}
-
-func learnBecomeCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:                becomeName,
-		Hidden:             true,
-		DisableFlagParsing: true,
-		RunE: func(_ *cobra.Command, args []string) error {
-			if len(args) < 2 {
-				return errors.New(becomeName + " is for learn alone")
-			}
-			return become(args[0], filters.Words(args[1:]))
-		},
-	}
-}
-
-// become is the executor's road, with the recorder let in before its last step.
-func become(config string, argv []filters.Untrusted) error {
-	caller, err := exec.Take()
-	if err != nil {
-		return refuse(97, "%v", err)
-	}
-	d, plan, err := allowed(config, argv, caller)
-	if err != nil {
-		return err
-	}
-	if plan.Signal != nil {
-		return errors.New("a signal is not to be learned from")
-	}
-	if err := audit.New("ironwrapctl", d.Policy, caller).Executing(d); err != nil {
-		return refuse(97, "%v", err)
-	}
-	if err := record.Offer(socketOfCommand); err != nil {
-		return err
-	}
-	err = exec.Replace(plan)
-	record.Failed(socketOfCommand)
-	var program *exec.ExecError
-	if errors.As(err, &program) {
-		return refuse(96, "Executable not found: %s (filter match = %s): %v", program.Path, filters.Untrusted(d.Filter.Name), program.Err)
-	}
-	return refuse(97, "%v", err)
+	return fmt.Errorf("the process that was to be the command ended before: %v", child.ProcessState)
 }

@@ -46,7 +46,9 @@ type learned struct {
 	Granted   []string `json:"granted"`   // CAP_*
 	Refused   []string `json:"refused"`   // asked for, and done without
 	Unknown   string   `json:"unknown,omitempty"`
-	Failed    int      `json:"failed"` // runs that did not end with status 0
+	Confined  bool     `json:"confined,omitempty"` // by a sandbox section that there was
+	Nested    []string `json:"nested,omitempty"`   // filters of commands that a chaining filter led to
+	Failed    int      `json:"failed"`             // runs that did not end with status 0
 }
 
 // summarize names what one run showed.
@@ -57,6 +59,7 @@ func summarize(r *run, d policy.Decision, p *exec.Plan) learned {
 		Root:      p.Spec.UID == 0,
 		Powerless: p.Spec.UID != 0 && (p.Spec.Capabilities.All || p.Spec.Capabilities.Set == 0),
 		Gained:    r.calls.Gained,
+		Confined:  d.Filter.Sandbox != nil || d.Leaf != nil && d.Leaf.Sandbox != nil,
 		Granted:   capabilityNames(r.capabilities.Granted),
 		Refused:   capabilityNames(r.capabilities.Refused),
 	}
@@ -70,6 +73,9 @@ func summarize(r *run, d policy.Decision, p *exec.Plan) learned {
 			continue
 		}
 		l.Calls[name] = append(l.Calls[name], slices.Collect(maps.Keys(values))...)
+	}
+	if d.Leaf != nil {
+		l.Nested = []string{d.Leaf.Name}
 	}
 	if r.unknown != nil {
 		l.Unknown = r.unknown.Error()
@@ -97,7 +103,7 @@ func (l *learned) tidy() {
 		l.Calls[name] = unique(values)
 	}
 	l.Foreign, l.Unnamed = unique(l.Foreign), unique(l.Unnamed)
-	l.Granted, l.Refused = unique(l.Granted), unique(l.Refused)
+	l.Granted, l.Refused, l.Nested = unique(l.Granted), unique(l.Refused), unique(l.Nested)
 }
 
 func unique[T specs.Arch | string | uint64](list []T) []T {
@@ -127,6 +133,8 @@ func (l learned) merge(o learned) (learned, error) {
 	l.Gained = l.Gained || o.Gained
 	l.Granted = slices.Concat(l.Granted, o.Granted)
 	l.Refused = slices.Concat(l.Refused, o.Refused)
+	l.Confined = l.Confined || o.Confined
+	l.Nested = slices.Concat(l.Nested, o.Nested)
 	if l.Unknown == "" {
 		l.Unknown = o.Unknown
 	}

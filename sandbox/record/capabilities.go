@@ -110,9 +110,16 @@ func abandoned(instances string) {
 	}
 }
 
+// write opens without O_TRUNC, which takes the processes that there were out of
+// set_event_pid first: until the next is in, everybody's questions would count.
 func (t *Tracer) write(file, value string) error {
-	if err := os.WriteFile(filepath.Join(t.dir, file), []byte(value), 0); err != nil {
-		return fmt.Errorf("cannot set up the trace: %s: %w", file, errors.Unwrap(err))
+	f, err := os.OpenFile(filepath.Join(t.dir, file), os.O_WRONLY, 0)
+	if err == nil {
+		_, err = f.WriteString(value)
+		err = errors.Join(err, f.Close())
+	}
+	if err != nil {
+		return fmt.Errorf("cannot set up the trace: %w", err)
 	}
 	return nil
 }
