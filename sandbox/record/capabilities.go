@@ -81,7 +81,7 @@ func (t *Tracer) setUp() error {
 		{"options/event-fork", "1"},     // children and threads too
 		{"options/stacktrace", "1"},     // to tell who asked
 		{"options/overwrite", "0"},      // what has been written stays until it is read
-		{"buffer_size_kb", "4096"},      // a CPU's; ten thousand questions
+		{"buffer_size_kb", "1024"},      // of each CPU: some thousand questions
 		{"set_event_pid", "1000000000"}, // nobody yet, rather than everybody
 	} {
 		if err := t.write(set.file, set.value); err != nil {

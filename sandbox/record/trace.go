@@ -55,13 +55,13 @@ func (p *parser) text(s string) {
 var entry = regexp.MustCompile(`-(\d+ +\[\d+\]) \S+ +\d+\.\d+: (?:cap_capable: cred \S+, target_ns (\S+), capable_ns (\S+), cap (\d+), ret (-?\d+)|<stack trace>)$`)
 
 func (p *parser) line(line string) {
-	if function, ok := strings.CutPrefix(line, " => "); ok {
+	m := entry.FindStringSubmatch(line)
+	if function, ok := strings.CutPrefix(line, " => "); ok && m == nil {
 		p.function(function)
 		return
 	}
 	p.close(p.now)
 	p.now = ""
-	m := entry.FindStringSubmatch(line)
 	if m == nil {
 		return
 	}
