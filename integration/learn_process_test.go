@@ -62,6 +62,24 @@ func TestLearnContext(t *testing.T) {
 	}
 }
 
+// A signal is ironwrap's own: it is not sent either.
+func TestLearnKill(t *testing.T) {
+	sleep := exec.Command("/usr/bin/sleep", "60")
+	if err := sleep.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer sleep.Wait()
+	defer sleep.Process.Kill()
+	s := newStudent(t, "kill: KillFilter, root, /usr/bin/sleep, -9")
+	pid := strconv.Itoa(sleep.Process.Pid)
+	if r := s.learn(t, "kill", "-9", pid); r.status != 2 || !oneLine(r.err) || !strings.HasPrefix(r.err, "ironwrapctl: kill -9 "+pid+" is a signal") {
+		t.Error(r)
+	}
+	if !alive(sleep.Process.Pid) {
+		t.Error("it was sent")
+	}
+}
+
 // withoutLoader leaves out what the loader says of LD_PRELOAD, which is
 // ironwrapctl's own: the command has none.
 func withoutLoader(text string) string {

@@ -39,6 +39,7 @@ func startCommand(config string, argv []filters.Untrusted) (child *osexec.Cmd, s
 		args = append(args, w.Raw())
 	}
 	child = osexec.Command("/proc/self/exe", args...)
+	child.Args[0] = "ironwrapctl"
 	child.Stdin, child.Stdout, child.Stderr = os.Stdin, os.Stdout, os.Stderr
 	child.ExtraFiles = []*os.File{end}
 	// Until there is a guard. The command's own change of ids takes this away.
@@ -100,6 +101,7 @@ func startGuard(listener int, shared *record.Shared) (release func() error, err 
 	}
 	defer theirs.Close()
 	c := osexec.Command("/proc/self/exe", guardName)
+	c.Args[0] = "ironwrapctl"
 	c.ExtraFiles = []*os.File{os.NewFile(uintptr(listener), "listener"), theirs, shared.File}
 	c.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := c.Start(); err != nil {
