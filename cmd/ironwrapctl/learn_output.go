@@ -108,6 +108,10 @@ func (l learned) notes() (list []string) {
 	if l.Unknown != "" && !l.Powerless {
 		note("capabilities were not learned, and are not limited: %s", l.Unknown)
 	}
+	vain := slices.DeleteFunc(slices.Clone(l.Refused), func(c string) bool { return slices.Contains(l.Granted, c) })
+	if len(vain) > 0 {
+		note("asked for in vain, and done without: %s", strings.Join(vain, ", "))
+	}
 	if l.Gained {
 		note("a program got rights by being executed (a set-user-id bit, or file capabilities): no_new_privs would have kept it from that")
 	}
