@@ -109,7 +109,7 @@ func background(t *testing.T, s student, script string) (c *exec.Cmd, out io.Rea
 	}
 	t.Cleanup(func() { syscall.Kill(-c.Process.Pid, syscall.SIGKILL) })
 	line := make([]byte, 64)
-	n, err := pipe.Read(line)
+	n, _ := pipe.Read(line)
 	if pid, err = strconv.Atoi(strings.TrimSpace(string(line[:n]))); err != nil {
 		t.Fatalf("it does not begin: %q, %v", line[:n], err)
 	}

@@ -45,7 +45,7 @@ func observe(stderr io.Writer, config string, argv []filters.Untrusted) (*run, e
 	}
 	listener, ok, err := record.Take(socket)
 	if !ok {
-		child.Wait()
+		_ = child.Wait() // its state tells
 		return nil, errors.Join(err, ended(child))
 	}
 	// An error from here on ends this process, and so the guard the child.
@@ -93,7 +93,7 @@ func observe(stderr io.Writer, config string, argv []filters.Untrusted) (*run, e
 // attend passes signals on until the command and all that it left have ended.
 func attend(stderr io.Writer, signals chan os.Signal, child *osexec.Cmd, calls *record.Calls, answered chan error) error {
 	waited := make(chan bool)
-	go func() { child.Wait(); close(waited) }()
+	go func() { _ = child.Wait(); close(waited) }() // its state tells
 	ended := waited // nil once that was noticed
 	var patience <-chan time.Time
 	for {
@@ -103,7 +103,7 @@ func attend(stderr io.Writer, signals chan os.Signal, child *osexec.Cmd, calls *
 			if ended == nil {
 				calls.Signal(s.(syscall.Signal))
 			} else if s != syscall.SIGINT && s != syscall.SIGQUIT || !record.Foreground() {
-				child.Process.Signal(s) // it may have ended
+				_ = child.Process.Signal(s) // it may have ended
 			}
 		case <-ended:
 			ended, patience = nil, time.After(time.Second)
