@@ -62,6 +62,20 @@ func TestLearnContext(t *testing.T) {
 	}
 }
 
+// The runtime of the process that hands its system calls over must not wait for
+// the thread that does: here it collects garbage all the time.
+func TestLearnUnderGarbage(t *testing.T) {
+	s := newStudent(t, "true: CommandFilter, true, root")
+	write(t, s.policy.filters, s.filters)
+	for i := range 40 {
+		c := exec.Command(control(t), "learn", "--into", s.into, s.conf, "--", "true")
+		c.Env = append(os.Environ(), "GOGC=1", "GOMEMLIMIT=1", "GOMAXPROCS="+strconv.Itoa(1+i%2))
+		if r := runCmd(t, c); r.status != 0 {
+			t.Fatalf("run %d: %v", i+1, r)
+		}
+	}
+}
+
 // A signal is ironwrap's own: it is not sent either.
 func TestLearnKill(t *testing.T) {
 	sleep := exec.Command("/usr/bin/sleep", "60")

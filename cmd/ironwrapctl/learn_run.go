@@ -44,9 +44,12 @@ func observe(stderr io.Writer, config string, argv []filters.Untrusted) (*run, e
 		return nil, err
 	}
 	listener, ok, err := record.Take(socket)
+	if err != nil {
+		return nil, err // with this process ends the child
+	}
 	if !ok {
 		_ = child.Wait() // its state tells
-		return nil, errors.Join(err, ended(child))
+		return nil, ended(child)
 	}
 	// An error from here on ends this process, and so the guard the child.
 	release, err := startGuard(listener, shared)
@@ -94,7 +97,7 @@ func observe(stderr io.Writer, config string, argv []filters.Untrusted) (*run, e
 func attend(stderr io.Writer, signals chan os.Signal, child *osexec.Cmd, calls *record.Calls, answered chan error) error {
 	waited := make(chan bool)
 	go func() { _ = child.Wait(); close(waited) }() // its state tells
-	ended := waited // nil once that was noticed
+	ended := waited                                 // nil once that was noticed
 	var patience <-chan time.Time
 	for {
 		select {

@@ -12,9 +12,10 @@ package record
 
 import (
 	"fmt"
+	"math"
 	"runtime"
+	"runtime/debug"
 	"sync/atomic"
-	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -28,42 +29,58 @@ import (
 // SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV, without which a signal would make calls
 // fail with EINTR that never do.
 func Offer(socket int) error {
-	if runtime.GOMAXPROCS(0) < 2 {
-		runtime.GOMAXPROCS(2) // this thread will hold up the one that it waits for
-	}
 	// This thread cannot hand the listener over itself: sendmsg(2) would wait for
 	// an answer of the one who has yet to be handed it. Another does, which is not
-	// under the filter.
-	var listener atomic.Int64
-	go handOver(socket, &listener)
+	// under the filter. Until it has, this thread must not wait for anything, nor the
+	// other for this one, as the garbage collector would have it.
+	debug.SetGCPercent(-1) // waits until it rests
+	debug.SetMemoryLimit(math.MaxInt64)
+	if runtime.GOMAXPROCS(0) < 2 {
+		runtime.GOMAXPROCS(2)
+	}
+	h := handOver{socket: socket}
+	go h.run()
+	for !h.ready.Load() {
+		runtime.Gosched()
+	}
 
 	all := []unix.SockFilter{{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_USER_NOTIF}}
 	load := unix.SockFprog{Len: uint16(len(all)), Filter: &all[0]}
 	fd, _, errno := unix.RawSyscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER,
 		unix.SECCOMP_FILTER_FLAG_NEW_LISTENER|unix.SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV, uintptr(unsafe.Pointer(&load)))
 	if errno != 0 {
-		listener.Store(-1)
+		h.listener.Store(-1)
 		return fmt.Errorf("cannot have system calls recorded (seccomp with a listener, Linux 5.19): %w", errno)
 	}
-	listener.Store(int64(fd))
+	h.listener.Store(int64(fd))
+	for !h.done.Load() {
+	}
 	return nil
 }
 
-// handOver sends the listener, once there is one, and closes it here: nobody must
-// be left who could answer, but does not.
-func handOver(socket int, listener *atomic.Int64) {
-	for {
-		switch fd := int(listener.Load()); {
-		case fd < 0:
-			return
-		case fd > 0:
-			// An error leaves the recorder without a listener; it sees the socket close.
-			_ = unix.Sendmsg(socket, []byte{handed}, unix.UnixRights(fd), nil, 0)
-			unix.Close(fd)
-			return
-		}
-		time.Sleep(time.Millisecond)
+// handOver is the other thread's part.
+type handOver struct {
+	socket      int
+	ready, done atomic.Bool
+	listener    atomic.Int64 // 0 until there is one, -1 where there will be none
+}
+
+// run sends the listener, and closes it here: nobody must be left who could answer,
+// but does not.
+func (h *handOver) run() {
+	runtime.LockOSThread()
+	h.ready.Store(true)
+	fd := h.listener.Load()
+	for fd == 0 {
+		fd = h.listener.Load()
 	}
+	if fd < 0 {
+		return
+	}
+	// An error leaves the recorder without a listener; it sees the socket close.
+	_ = unix.Sendmsg(h.socket, []byte{handed}, unix.UnixRights(int(fd)), nil, 0)
+	unix.Close(int(fd))
+	h.done.Store(true)
 }
 
 // What goes over the socket, a byte each.
@@ -84,9 +101,20 @@ func Pair() (recorder, command int, err error) {
 	return fds[0], fds[1], nil
 }
 
-// Take waits for the listener; ok is false when the other end was closed instead,
-// or said that it failed.
+// patience is how long the other end may take to decide and to hand over.
+const patience = 30 // seconds
+
+// Take waits for the listener; ok is false when the other end was closed instead.
 func Take(socket int) (listener int, ok bool, err error) {
+	for ready := 0; ready == 0; {
+		ready, err = unix.Poll([]unix.PollFd{{Fd: int32(socket), Events: unix.POLLIN}}, patience*1000)
+		if err != nil && err != unix.EINTR {
+			return -1, false, fmt.Errorf("cannot wait for the listener: %w", err)
+		}
+		if ready == 0 && err == nil {
+			return -1, false, fmt.Errorf("the process that was to be the command has not begun within %d seconds", patience)
+		}
+	}
 	message, control := make([]byte, 1), make([]byte, unix.CmsgSpace(4))
 	n, used, err := receive(socket, message, control)
 	if err != nil || n == 0 || message[0] != handed {
