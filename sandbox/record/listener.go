@@ -106,14 +106,18 @@ const patience = 30 // seconds
 
 // Take waits for the listener; ok is false when the other end was closed instead.
 func Take(socket int) (listener int, ok bool, err error) {
-	for ready := 0; ready == 0; {
-		ready, err = unix.Poll([]unix.PollFd{{Fd: int32(socket), Events: unix.POLLIN}}, patience*1000)
-		if err != nil && err != unix.EINTR {
+	for {
+		ready, err := unix.Poll([]unix.PollFd{{Fd: int32(socket), Events: unix.POLLIN}}, patience*1000)
+		if err == unix.EINTR {
+			continue
+		}
+		if err != nil {
 			return -1, false, fmt.Errorf("cannot wait for the listener: %w", err)
 		}
-		if ready == 0 && err == nil {
+		if ready == 0 {
 			return -1, false, fmt.Errorf("the process that was to be the command has not begun within %d seconds", patience)
 		}
+		break
 	}
 	message, control := make([]byte, 1), make([]byte, unix.CmsgSpace(4))
 	n, used, err := receive(socket, message, control)
