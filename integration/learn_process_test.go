@@ -67,7 +67,7 @@ func TestLearnContext(t *testing.T) {
 func TestLearnUnderGarbage(t *testing.T) {
 	s := newStudent(t, "true: CommandFilter, true, root")
 	write(t, s.policy.filters, s.filters)
-	for i := range 40 {
+	for i := range 20 {
 		c := exec.Command(control(t), "learn", "--into", s.into, s.conf, "--", "true")
 		c.Env = append(os.Environ(), "GOGC=1", "GOMEMLIMIT=1", "GOMAXPROCS="+strconv.Itoa(1+i%2))
 		if r := runCmd(t, c); r.status != 0 {

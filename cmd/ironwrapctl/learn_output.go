@@ -21,7 +21,7 @@ const defaultDir = "/etc/ironwrap"
 
 // chance are calls that a run makes or not by chance: the kernel's own, when a
 // signal comes; a lock's, when two threads meet; and those that the vDSO answers
-// where the machine's clock allows (vdso(7)). None of them gives anything away.
+// where the machine's clock allows (vdso(7)). They give next to nothing away.
 var chance = []string{
 	"clock_getres", "clock_gettime", "futex", "getcpu", "gettimeofday", "restart_syscall", "rt_sigreturn", "sched_yield", "time",
 }
