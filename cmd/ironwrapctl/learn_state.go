@@ -65,7 +65,7 @@ func summarize(r *run, d policy.Decision, p *exec.Plan) learned {
 	}
 	for call, values := range r.calls.Seen {
 		name, arch := compile.NameOn(call.Arch, call.Number)
-		if call.Arch != seccomp.Arch || arch == specs.ArchX32 {
+		if arch != "" && (call.Arch != seccomp.Arch || arch == specs.ArchX32) {
 			l.Foreign = append(l.Foreign, arch)
 		}
 		if name == "" {
