@@ -13,6 +13,7 @@ import (
 
 	"ironwrap/exec"
 	"ironwrap/exec/audit"
+	"ironwrap/exec/launch"
 	"ironwrap/filters"
 	"ironwrap/sandbox/record"
 )
@@ -85,7 +86,7 @@ func become(config string, argv []filters.Untrusted, socket int) error {
 	}
 	err = exec.Replace(plan)
 	record.Failed(socket)
-	var program *exec.ExecError
+	var program *launch.ExecError
 	if errors.As(err, &program) {
 		return refuse(96, "Executable not found: %s (filter match = %s): %v", program.Path, filters.Untrusted(d.Filter.Name), program.Err)
 	}

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"ironwrap/exec"
+	"ironwrap/exec/launch"
 	"ironwrap/filters"
 	"ironwrap/policy"
 	"ironwrap/sandbox"
@@ -51,7 +52,7 @@ func by(r *run, uid uint32, caps sandbox.Capabilities) learned {
 		panic(err)
 	}
 	d := policy.Decision{Filter: &policy.Entry{Filter: filter, Name: "tool", File: "/etc/x/x.filters", Line: 3}, RunAs: user}
-	return summarize(r, d, &exec.Plan{Spec: sandbox.Spec{UID: uid, Capabilities: caps}})
+	return summarize(r, d, &exec.Plan{Command: launch.Command{Spec: sandbox.Spec{UID: uid, Capabilities: caps}}})
 }
 
 var all = sandbox.Capabilities{All: true}
