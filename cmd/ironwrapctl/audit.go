@@ -44,7 +44,7 @@ CONFIG cannot be used.`,
 			if !(threshold >= 0 && threshold <= 10) { // NaN is neither
 				return fmt.Errorf("threshold %v is not a number from 0 to 10", threshold)
 			}
-			r, err := audit(args[0])
+			r, err := auditPolicy(args[0])
 			if err != nil {
 				return err
 			}
@@ -62,7 +62,7 @@ CONFIG cannot be used.`,
 	return c
 }
 
-func audit(config string) (exposure.Report, error) {
+func auditPolicy(config string) (exposure.Report, error) {
 	path, err := filepath.Abs(config)
 	if err != nil {
 		return exposure.Report{}, err

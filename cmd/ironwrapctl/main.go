@@ -29,6 +29,7 @@ func main() {
 	root.AddCommand(explainCommand())
 	root.AddCommand(seccompCommand())
 	root.AddCommand(sudoersCommand())
+	root.AddCommand(learnCommand(), learnBecomeCommand(), learnGuardCommand())
 
 	err := root.Execute()
 	var s status
