@@ -184,7 +184,7 @@ func FuzzRead(f *testing.F) {
 			far.Write(stream)
 			far.Close()
 		}()
-		c := &Conn{c: near, max: MaxMessage, stall: Stall}
+		c := &Conn{c: near, max: MaxMessage}
 		for rest := stream; ; {
 			got, err := c.Read()
 			whole := len(rest) >= 8 && binary.BigEndian.Uint64(rest) <= uint64(len(rest)-8)
