@@ -4,6 +4,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -69,8 +70,8 @@ func TestCommand(t *testing.T) {
 		run + `[[NaN]], {}]`:                                "the request is no JSON array",
 		`[1, "m", [["a"]], {}]`:                             "the object's id is a number, not a string",
 		`["1", null, [["a"]], {}]`:                          "the method's name is null, not a string",
-		strings.Repeat("[", 1<<20):                          "the request is no JSON array",
-		`["1", "m", [["a"]], ` + strings.Repeat("[", 1<<20): "the request is no JSON array",
+		strings.Repeat("[", 1<<17):                          "the request is no JSON array",
+		`["1", "m", [["a"]], ` + strings.Repeat("[", 1<<17): "the request is no JSON array",
 	} {
 		_, argv, stdin, err := command(message)
 		got := fmt.Sprintf("%q %q", raw(argv), stdin)
@@ -101,6 +102,28 @@ func TestStrings(t *testing.T) {
 	c, _ = Parse([]byte(`[null, "create", ["rootwrap", 1], {}]`))
 	if _, err := c.Strings(); err == nil || err.Error() != "argument 1 is a number, not a string" {
 		t.Error(err)
+	}
+}
+
+// Many small values take many times their length: 48 MB of empty words took 2 GB.
+func TestManyValues(t *testing.T) {
+	many := func(n int) string {
+		return `["1", "m", [["x"` + strings.Repeat(`,""`, n) + `], "a,[{\",[{"], {}]`
+	}
+	const others = 10 // values besides those
+	if _, argv, stdin, err := command(many(maxValues - others)); err != nil || len(argv) != maxValues-others+1 || string(stdin) != `a,[{",[{` {
+		t.Errorf("%d words, input %q, %v", len(argv), stdin, err)
+	}
+	long := many(16 << 20)
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	_, _, _, err := command(long)
+	runtime.ReadMemStats(&after)
+	if err == nil || err.Error() != "the request has more than 262144 values" {
+		t.Error(err)
+	}
+	if taken := after.TotalAlloc - before.TotalAlloc; taken > 2*uint64(len(long)) {
+		t.Errorf("%d bytes were taken for a request of %d", taken, len(long))
 	}
 }
 
