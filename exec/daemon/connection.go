@@ -28,6 +28,7 @@ var objectMethods = []string{"run_one_command", "shutdown"}
 // client is one connection.
 type client struct {
 	d      *Daemon
+	raw    *net.UnixConn
 	conn   *wire.Conn
 	who    exec.Client
 	groups []int
@@ -75,7 +76,7 @@ func (d *Daemon) serve(c *net.UnixConn) {
 	}
 	d.metrics.connected(1)
 	defer d.metrics.connected(-1)
-	s := &client{d: d, conn: conn, who: who, groups: groups, let: p}
+	s := &client{d: d, raw: c, conn: conn, who: who, groups: groups, let: p}
 	s.first()
 }
 
@@ -123,7 +124,7 @@ func (s *client) first() {
 	case call.Method == "get_methods":
 		s.reply(s.conn.ReturnMethods(objectMethods...))
 	case call.Method == "accept_connection":
-		if s.conn.Return() == nil {
+		if s.conn.Return() == nil && s.d.clients.asks(s.raw) {
 			s.objects()
 		}
 	default:
@@ -175,8 +176,8 @@ func (s *client) read(leave context.CancelFunc, done <-chan struct{}) {
 	for {
 		message, err := s.conn.Read()
 		if err != nil {
-			// Of a deadline, ours or that of the daemon's end, the client knows
-			// nothing: it waits for the answer still.
+			// Of a deadline of ours the client knows nothing: it waits for the answer
+			// still.
 			if !errors.Is(err, os.ErrDeadlineExceeded) {
 				leave()
 			}

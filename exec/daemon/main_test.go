@@ -12,6 +12,8 @@ import (
 	"ironwrap/policy/trust"
 )
 
+var program string // ironwrap-daemon, with ironwrap-launch beside it
+
 func TestMain(m *testing.M) {
 	if f := os.Getenv("DAEMON_TEST_CHILD"); f != "" {
 		children[f]()
@@ -34,11 +36,11 @@ func tests(m *testing.M) int {
 		return 1
 	}
 	defer os.RemoveAll(dir)
-	exec.LauncherPath = dir + "/ironwrap-launch"
-	build := osexec.Command("go", "build", "-o", exec.LauncherPath, "ironwrap/cmd/ironwrap-launch")
+	exec.LauncherPath, program = dir+"/ironwrap-launch", dir+"/ironwrap-daemon"
+	build := osexec.Command("go", "build", "-o", dir, "ironwrap/cmd/ironwrap-launch", "ironwrap/cmd/ironwrap-daemon")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
-		fmt.Printf("cannot build ironwrap-launch: %v\n%s", err, out)
+		fmt.Printf("cannot build the programs: %v\n%s", err, out)
 		return 1
 	}
 	return m.Run()
