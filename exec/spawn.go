@@ -79,21 +79,21 @@ func (l *Launchers) fill() {
 	defer l.filler.Done()
 	for {
 		p, err := l.start()
-		if err != nil {
-			// Too little memory, or too many processes or files: Spawn says so.
+		if err == nil {
 			select {
-			case <-time.After(100 * time.Millisecond):
+			case l.ready <- p:
 				continue
+			case <-p.done: // killed by somebody, or it cannot work here
+				p.abandon()
 			case <-l.quit:
+				p.abandon()
 				return
 			}
 		}
+		// Too little memory, or too many processes or files: Spawn says so.
 		select {
-		case l.ready <- p:
-		case <-p.done: // killed by somebody
-			p.abandon()
+		case <-time.After(100 * time.Millisecond):
 		case <-l.quit:
-			p.abandon()
 			return
 		}
 	}

@@ -356,3 +356,29 @@ func TestProcessRace(t *testing.T) {
 		unix.Close(p.FD)
 	}
 }
+
+// Close lets go of every process that was looked at, and may be called again.
+func TestCloseLetsGo(t *testing.T) {
+	count := func() int {
+		list, err := os.ReadDir("/proc/self/fd")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(list)
+	}
+	m := New(nil, trust.Object)
+	before := count()
+	for range 3 {
+		if _, err := m.Process(os.Getpid()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := count(); got != before+3 {
+		t.Fatalf("%d descriptors before, %d while three processes are held", before, got)
+	}
+	m.Close()
+	m.Close()
+	if got := count(); got != before {
+		t.Errorf("%d descriptors before, %d after", before, got)
+	}
+}
