@@ -31,11 +31,16 @@ func newClients(m *metrics) *clients {
 	return &clients{metrics: m, all: make(map[*net.UnixConn]bool)}
 }
 
-// enter takes a connection in, or tells that there are too many.
+// enter takes a connection in, or tells that there are too many. It closes one that
+// comes when the daemon has stopped.
 func (s *clients) enter(c *net.UnixConn) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.all) >= maxClients || s.stopped {
+	if s.stopped {
+		c.Close()
+		return true
+	}
+	if len(s.all) >= maxClients {
 		return false
 	}
 	s.all[c] = false

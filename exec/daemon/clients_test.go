@@ -107,7 +107,7 @@ func TestClientsStop(t *testing.T) {
 	if !closed(conns[0]) || !closed(conns[1]) || closed(conns[2]) {
 		t.Errorf("closed: %v %v %v", closed(conns[0]), closed(conns[1]), closed(conns[2]))
 	}
-	if s.enter(conns[3]) || s.asks(conns[1]) {
+	if s.enter(conns[3]); !closed(conns[3]) || s.asks(conns[1]) {
 		t.Error("another came in")
 	}
 }

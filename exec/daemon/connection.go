@@ -70,6 +70,9 @@ func (d *Daemon) serve(c *net.UnixConn) {
 		err = conn.Authenticate(d.key)
 	}
 	d.clients.authenticated(c)
+	if errors.Is(err, net.ErrClosed) {
+		return // by us: another took its place, which is counted, or it is the end
+	}
 	if err != nil {
 		d.refused(reason(err), fmt.Sprintf("refused a connection of uid %d, process %d: %v", who.UID, who.PID, err))
 		return

@@ -297,3 +297,38 @@ func TestKillOnDisconnect(t *testing.T) {
 		}
 	}
 }
+
+// What becomes of connections is counted once, in the file that is there in the end.
+func TestRefusedCounts(t *testing.T) {
+	c := newConf(t, one)
+	c.write(t, c.path, c.config("metrics_file = "+c.dir+"/m.prom"))
+	r := start(t, c)
+	for range maxWaiting + 3 {
+		_, _ = dial(t, r.path, nil).Read() // it has been taken in when it is challenged
+	}
+	raw, err := net.Dial("unix", r.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer raw.Close()
+	stranger, err := wire.NewConn(raw, time.Now().Add(time.Minute))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := stranger.AuthenticateClient(make([]byte, keySize)); err == nil {
+		t.Error("let in with a wrong key")
+	}
+	r.Process.Signal(syscall.SIGTERM)
+	r.ends(t)
+	text, err := os.ReadFile(c.dir + "/m.prom")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := make(map[string]float64)
+	for _, m := range families(t, string(text))["ironwrap_connections_refused_total"].GetMetric() {
+		got[m.GetLabel()[0].GetValue()] = m.GetCounter().GetValue()
+	}
+	if len(got) != 2 || got["crowd"] != 4 || got["key"] != 1 {
+		t.Errorf("counted: %v", got)
+	}
+}
