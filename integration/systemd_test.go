@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"bufio"
 	"bytes"
 	"fmt"
 	"net"
@@ -251,6 +252,61 @@ func TestSocketActivation(t *testing.T) {
 	}
 	if _, err := os.Stat(d.at + ".sock"); err != nil {
 		t.Errorf("systemd's socket: %v", err)
+	}
+}
+
+// What systemd may pass by mistake ends the daemon with one line.
+func TestActivationRefuses(t *testing.T) {
+	p := newPolicy(t, "echo: CommandFilter, echo, root", "authkey_file = /nonexistent/key")
+	at := p.dir + "/s"
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	port := free.Addr().String()
+	free.Close()
+	for _, tt := range []struct {
+		want string
+		args []string
+	}{
+		{"it passed 2, not 1", []string{"-l", at, "-l", at + "2"}},
+		{"it is no Unix stream socket", []string{"-l", port}},
+		{"/nonexistent/key", []string{"-l", at}},
+		{"", nil},
+	} {
+		if tt.args == nil { // and without the key's name
+			conf, _ := os.ReadFile(p.conf)
+			write(t, p.conf, strings.Replace(string(conf), "authkey_file", "#", 1))
+			tt.want, tt.args = "set authkey_file in "+p.conf, []string{"-l", at}
+		}
+		os.Remove(at)
+		os.Remove(at + "2")
+		c := exec.Command("systemd-socket-activate", append(tt.args, oursDaemon(t), p.conf)...)
+		errs, err := c.StderrPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Start(); err != nil {
+			t.Fatal(err)
+		}
+		lines := bufio.NewScanner(errs)
+		var last string
+		for lines.Scan() {
+			last = lines.Text()
+			if m := regexp.MustCompile(`Listening on (\S+) as 3`).FindStringSubmatch(last); m != nil {
+				network := "tcp"
+				if m[1][0] == '/' {
+					network = "unix"
+				}
+				if conn, err := net.Dial(network, m[1]); err == nil { // which starts the daemon
+					defer conn.Close()
+				}
+			}
+		}
+		c.Wait()
+		if c.ProcessState.ExitCode() != 97 || !strings.Contains(last, tt.want) {
+			t.Errorf("%q: %v, %s", tt.args, c.ProcessState, last)
+		}
 	}
 }
 
