@@ -163,7 +163,9 @@ func TestSocketActivation(t *testing.T) {
 
 	// Others have no key, and get no answer though they had it.
 	stranger := user{"nobody", 65534, 65534}
-	if r := d.ask(t, stranger, "echo\thello"); r.status == 0 || !strings.Contains(r.err, "only the group of the service may") {
+	attach := exec.Command(d.at+".attach", d.at)
+	attach.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: stranger.uid, Gid: stranger.gid}}
+	if r := runCmd(t, attach); r.status != 1 || r.out != "" || !strings.Contains(r.err, "only the group of the service may") {
 		t.Errorf("nobody: %v", r)
 	}
 	os.Chmod(d.at+".key", 0o444)
