@@ -75,6 +75,14 @@ install: build
 	install -m 0644 profiles/*.json bin/profiles/*.bpf $(DESTDIR)$(LIBDIR)/profiles
 	install -d $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 	bin/ironwrapctl completion bash > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/ironwrapctl
+	install -D -m 0755 packaging/ironwrap-attach $(DESTDIR)$(LIBDIR)/ironwrap-attach
+	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
+	for unit in packaging/systemd/*; do \
+	    sed 's|/usr/bin/ironwrap-daemon|$(PREFIX)/bin/ironwrap-daemon|; s|/usr/share/doc|$(PREFIX)/share/doc|' $$unit \
+	        > $(DESTDIR)$(PREFIX)/lib/systemd/system/$$(basename $$unit) || exit 1; \
+	done
+	chmod 0644 $(DESTDIR)$(PREFIX)/lib/systemd/system/ironwrap-daemon@.*
+	install -D -m 0644 docs/daemon.md $(DESTDIR)$(PREFIX)/share/doc/ironwrap/daemon.md
 
 clean:
 	rm -rf bin

@@ -107,21 +107,21 @@ func launcherPath() (string, error) {
 func (l *Launchers) fill() {
 	for {
 		p, err := l.start()
-		if err != nil {
-			// Too little memory, or too many processes or files: Spawn says so.
+		if err == nil {
 			select {
-			case <-time.After(100 * time.Millisecond):
+			case l.spares <- p:
 				continue
+			case <-p.done: // somebody killed it, or it cannot work here
+				p.end()
 			case <-l.quit:
+				p.end()
 				return
 			}
 		}
+		// Too little memory, or too many processes or files: Spawn says so.
 		select {
-		case l.spares <- p:
-		case <-p.done: // somebody killed it
-			p.end()
+		case <-time.After(100 * time.Millisecond):
 		case <-l.quit:
-			p.end()
 			return
 		}
 	}

@@ -4,7 +4,6 @@ import (
 	"net"
 	"slices"
 	"sync"
-	"time"
 )
 
 const (
@@ -23,8 +22,8 @@ type clients struct {
 	metrics        *metrics
 
 	mu      sync.Mutex
-	all     map[*net.UnixConn]bool
-	waiting []*net.UnixConn // not authenticated, the oldest first
+	all     map[*net.UnixConn]bool // whether it may wait for the answer of a command
+	waiting []*net.UnixConn        // not authenticated, the oldest first
 	stopped bool
 }
 
@@ -32,14 +31,19 @@ func newClients(m *metrics) *clients {
 	return &clients{metrics: m, all: make(map[*net.UnixConn]bool)}
 }
 
-// enter takes a connection in, or tells that there are too many.
+// enter takes a connection in, or tells that there are too many. It closes one that
+// comes when the daemon has stopped.
 func (s *clients) enter(c *net.UnixConn) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.all) >= maxClients || s.stopped {
+	if s.stopped {
+		c.Close()
+		return true
+	}
+	if len(s.all) >= maxClients {
 		return false
 	}
-	s.all[c] = true
+	s.all[c] = false
 	if len(s.waiting) == maxWaiting {
 		s.waiting[0].Close()
 		s.waiting = s.waiting[1:]
@@ -70,12 +74,24 @@ func (s *clients) leave(c *net.UnixConn) {
 	delete(s.all, c)
 }
 
-// stop ends the reading on all connections. What runs is answered still.
+// asks notes that commands may be run for a connection, or tells that none are any
+// more.
+func (s *clients) asks(c *net.UnixConn) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.all[c] = true
+	return !s.stopped
+}
+
+// stop closes the connections that wait for no command. The others end by
+// themselves when what runs is answered.
 func (s *clients) stop() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.stopped = true
-	for c := range s.all {
-		_ = c.SetReadDeadline(time.Unix(1, 0)) // it may be closed already
+	for c, asks := range s.all {
+		if !asks {
+			c.Close()
+		}
 	}
 }
