@@ -22,6 +22,8 @@ var (
 	root   string // the top of the repository
 	ours   string // bin/ironwrap, copied to a directory that everybody may enter
 	caller user   // an unprivileged user who may call both programs through sudo
+
+	oursDaemon, oursLaunch string // beside ours
 )
 
 const peer = "/usr/bin/oslo-rootwrap"
@@ -76,10 +78,14 @@ func prepare() (clean func(), err error) {
 	undo = append(undo, func() { os.RemoveAll(dir) })
 	os.Chmod(dir, 0o755)
 	ours = filepath.Join(dir, "ironwrap")
-	build := exec.Command("go", "build", "-o", ours, "./cmd/ironwrap")
+	oursDaemon, oursLaunch = ours+"-daemon", ours+"-launch"
+	build := exec.Command("go", "build", "-o", dir+"/", "./cmd/ironwrap", "./cmd/ironwrap-daemon", "./cmd/ironwrap-launch")
 	build.Dir, build.Env = root, append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		return clean, fmt.Errorf("cannot build ironwrap: %v\n%s", err, out)
+	}
+	if err := os.Chmod(oursLaunch, 0o700); err != nil { // as it is installed
+		return clean, err
 	}
 
 	caller.name = fmt.Sprintf("iwtest%d", os.Getpid())
@@ -95,7 +101,7 @@ func prepare() (clean func(), err error) {
 	caller.uid, caller.gid = sys.Uid, sys.Gid
 
 	sudoers := "/etc/sudoers.d/" + caller.name
-	line := fmt.Sprintf("%[1]s ALL = (root) NOPASSWD: %s, %s\nDefaults:%[1]s !requiretty, !lecture\n", caller.name, ours, peer)
+	line := fmt.Sprintf("%[1]s ALL = (root) NOPASSWD: %s, %s, %s\nDefaults:%[1]s !requiretty, !lecture\n", caller.name, ours, oursDaemon, peer)
 	if err := os.WriteFile(sudoers, []byte(line), 0o440); err != nil {
 		return clean, err
 	}
