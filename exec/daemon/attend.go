@@ -125,21 +125,21 @@ type output struct {
 
 // collect reads to the end.
 func (o *output) collect(f *os.File) (text []byte) {
-	var discard []byte
 	for {
 		text = slices.Grow(text, 4<<10)
-		room := o.take(cap(text) - len(text))
-		if room == 0 {
-			break
-		}
-		n, err := f.Read(text[len(text) : len(text)+room])
-		text = text[:len(text)+n]
-		o.giveBack(room - n)
+		n, err := f.Read(text[len(text):cap(text)])
+		// Nothing is reserved before it is there: the other descriptor may need it.
+		kept := o.take(n)
+		text = text[:len(text)+kept]
+		o.lose(n - kept)
 		if err != nil {
 			return text
 		}
+		if kept < n {
+			break
+		}
 	}
-	discard = make([]byte, 64<<10)
+	discard := make([]byte, 64<<10)
 	for {
 		n, err := f.Read(discard)
 		o.lose(n)
@@ -149,19 +149,13 @@ func (o *output) collect(f *os.File) (text []byte) {
 	}
 }
 
-// take reserves up to n bytes.
+// take returns how many of n bytes may be kept.
 func (o *output) take(n int) int {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	n = min(n, o.left)
 	o.left -= n
 	return n
-}
-
-func (o *output) giveBack(n int) {
-	o.mu.Lock()
-	o.left += n
-	o.mu.Unlock()
 }
 
 func (o *output) lose(n int) {
