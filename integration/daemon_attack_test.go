@@ -131,7 +131,7 @@ func TestDaemonCrowd(t *testing.T) {
 			conns := s.crowd(test.who, n)
 			// The daemon closes all but a few, at once.
 			heard, open := 0, 0
-			deadline := time.Now().Add(5 * time.Second)
+			deadline := time.Now().Add(3 * time.Second)
 			for _, c := range conns {
 				c.SetReadDeadline(later(deadline, time.Now().Add(20*time.Millisecond)))
 				text, err := io.ReadAll(c)

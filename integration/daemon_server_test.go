@@ -275,8 +275,8 @@ func (s *server) same(before idle) map[string]float64 {
 	s.Helper()
 	s.restsAs(before)
 	counters := s.counters()
-	if n, quiet := counters["ironwrap_goroutines"], quietGoroutines(s); n != quiet {
-		s.Errorf("the daemon has %v goroutines, not %v", n, quiet)
+	if n, quiet := counters["ironwrap_goroutines"], quietGoroutines(s); n > quiet {
+		s.Errorf("the daemon has %v goroutines, more than %v", n, quiet)
 	}
 	if n := counters["ironwrap_running_commands"] + counters["ironwrap_connections"]; n != 0 {
 		s.Errorf("the daemon counts %v commands and connections in the end", n)
@@ -294,9 +294,12 @@ func quietGoroutines(t testing.TB) float64 {
 	quiet.Lock()
 	defer quiet.Unlock()
 	if quiet.goroutines == 0 {
-		s := serve(t, daemonPolicy(t, allowTrue))
-		s.settle()
-		quiet.goroutines = s.counters()["ironwrap_goroutines"]
+		// A spare that is just being replaced counts as one less.
+		for range 3 {
+			s := serve(t, daemonPolicy(t, allowTrue))
+			s.settle()
+			quiet.goroutines = max(quiet.goroutines, s.counters()["ironwrap_goroutines"])
+		}
 	}
 	return quiet.goroutines
 }

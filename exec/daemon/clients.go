@@ -4,7 +4,6 @@ import (
 	"net"
 	"slices"
 	"sync"
-	"time"
 )
 
 const (
@@ -25,8 +24,8 @@ type clients struct {
 	metrics        *metrics
 
 	mu      sync.Mutex
-	all     map[*net.UnixConn]bool
-	waiting []waiting // not authenticated, the oldest first
+	all     map[*net.UnixConn]bool // true once commands may run for it
+	waiting []waiting              // not authenticated, the oldest first
 	stopped bool
 }
 
@@ -46,7 +45,7 @@ func (s *clients) enter(c *net.UnixConn, uid int) bool {
 	if len(s.all) >= maxClients || s.stopped {
 		return false
 	}
-	s.all[c] = true
+	s.all[c] = false
 	if len(s.waiting) == maxWaiting {
 		i := s.most()
 		s.waiting[i].Close()
@@ -90,12 +89,23 @@ func (s *clients) leave(c *net.UnixConn) {
 	delete(s.all, c)
 }
 
-// stop ends the reading on all connections. What runs is answered still.
+// attend tells whether commands may run for a connection.
+func (s *clients) attend(c *net.UnixConn) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.all[c] = !s.stopped
+	return !s.stopped
+}
+
+// stop ends the connections for which no command can run. The others see to it
+// themselves: what runs is answered still.
 func (s *clients) stop() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.stopped = true
-	for c := range s.all {
-		_ = c.SetReadDeadline(time.Unix(1, 0)) // it may be closed already
+	for c, attended := range s.all {
+		if !attended {
+			c.Close()
+		}
 	}
 }

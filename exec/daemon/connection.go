@@ -76,7 +76,9 @@ func (d *Daemon) serve(c *net.UnixConn) {
 	d.metrics.connected(1)
 	defer d.metrics.connected(-1)
 	s := &client{d: d, conn: conn, who: who, groups: groups, let: p}
-	s.first()
+	if s.first() && d.clients.attend(c) && s.conn.Return() == nil {
+		s.objects()
+	}
 }
 
 // reason is what a failed handshake counts as.
@@ -99,17 +101,18 @@ func (d *Daemon) refused(reason, text string) {
 }
 
 // first answers the first request on a connection, which is for the manager, as
-// Python calls it. All but one are the last, too.
-func (s *client) first() {
+// Python calls it. It tells whether it is the one that others follow, which is left
+// to be answered.
+func (s *client) first() bool {
 	message, err := s.conn.Read()
 	if err != nil {
 		s.tooLong(err)
-		return
+		return false
 	}
 	call, err := wire.Parse(message)
 	if err != nil {
 		s.reply(s.conn.ReturnError(err.Error()))
-		return
+		return false
 	}
 	args, err := call.Strings()
 	known := len(args) == 1 && args[0] == objectID
@@ -123,12 +126,11 @@ func (s *client) first() {
 	case call.Method == "get_methods":
 		s.reply(s.conn.ReturnMethods(objectMethods...))
 	case call.Method == "accept_connection":
-		if s.conn.Return() == nil {
-			s.objects()
-		}
+		return true
 	default:
 		s.reply(s.conn.ReturnError(fmt.Sprintf("%s is not offered, or not with such arguments", filters.Untrusted(call.Method).Quote())))
 	}
+	return false
 }
 
 // reply takes the error of an answer: a client that does not listen has none.
@@ -175,8 +177,8 @@ func (s *client) read(leave context.CancelFunc, done <-chan struct{}) {
 	for {
 		message, err := s.conn.Read()
 		if err != nil {
-			// Of a deadline, ours or that of the daemon's end, the client knows
-			// nothing: it waits for the answer still.
+			// Of our deadline the client knows nothing: it may wait for the answer
+			// still.
 			if !errors.Is(err, os.ErrDeadlineExceeded) {
 				leave()
 			}
