@@ -25,6 +25,10 @@ const (
 // patience is how long a request waits for one of max_children to end.
 const patience = 30 * time.Second
 
+// attempts is how often a request may meet a launcher that somebody has killed, all
+// spares for one, before it took the order.
+const attempts = spares + 2
+
 // run decides about one request and carries it out.
 func (s *client) run(argv []filters.Untrusted, stdin []byte) wire.Result {
 	d := s.d
@@ -80,12 +84,17 @@ func (s *client) run(argv []filters.Untrusted, stdin []byte) wire.Result {
 	if err := log.Executing(decision); err != nil {
 		return fail(badConfig, err)
 	}
-	process, err := d.launchers.Spawn(plan)
-	if err != nil {
-		return fail(badConfig, err)
+	var result wire.Result
+	for range attempts {
+		var process *exec.Process
+		if process, err = d.launchers.Spawn(plan); err != nil {
+			return fail(badConfig, err)
+		}
+		d.metrics.launched(time.Since(began))
+		if result, err = s.attend(process, stdin, p); !errors.Is(err, launch.ErrGone) {
+			break
+		}
 	}
-	d.metrics.launched(time.Since(began))
-	result, err := s.attend(process, stdin, p)
 
 	var program *launch.ExecError
 	var signal *launch.SignalError
