@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"ironwrap/exec"
 	"ironwrap/exec/audit"
 	"ironwrap/exec/daemon/wire"
@@ -59,6 +61,13 @@ func (s *client) run(argv []filters.Untrusted, stdin []byte) wire.Result {
 	m := machine.New(p.ExecDirs, p.Trust)
 	defer m.Close()
 	decision := p.Decide(policy.Request{Argv: argv, Machine: m})
+	if decision.Verdict != policy.Allowed {
+		if err := descriptors(); err != nil {
+			d.metrics.request("failed", "", time.Since(began))
+			log.Refused(argv, err.Error())
+			return s.failed(badConfig, err)
+		}
+	}
 	switch decision.Verdict {
 	case policy.Allowed:
 	case policy.NotExecutable:
@@ -109,6 +118,20 @@ func (s *client) run(argv []filters.Untrusted, stdin []byte) wire.Result {
 		return fail(1, err)
 	}
 	return fail(badConfig, err)
+}
+
+// descriptors returns an error when too few are left to look at files: a program
+// that could not be looked at must not be called missing, nor a command
+// unauthorized.
+func descriptors() error {
+	for range 4 {
+		fd, err := unix.Open("/", unix.O_PATH|unix.O_CLOEXEC, 0)
+		if err != nil {
+			return fmt.Errorf("not run: cannot look at the files that decide: %w", err)
+		}
+		defer unix.Close(fd)
+	}
+	return nil
 }
 
 // letIn tells whether the client may ask still, where the policy has changed since
