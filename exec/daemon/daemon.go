@@ -153,17 +153,22 @@ func (d *Daemon) announce() error {
 		notify(d.starter, "READY=1")
 		return nil
 	}
+	// Go opens /dev/null where a descriptor is closed.
+	var out, null unix.Stat_t
+	if err := errors.Join(unix.Fstat(1, &out), unix.Stat("/dev/null", &null)); err != nil || out.Rdev == null.Rdev && out.Mode&unix.S_IFMT == unix.S_IFCHR {
+		return errors.New("cannot tell the client where the socket is: standard output is closed or /dev/null")
+	}
 	if _, err := os.Stdout.Write(append([]byte(d.socket.path+"\n"), d.key...)); err != nil {
 		return fmt.Errorf("cannot tell the client where the socket is: %w", err)
 	}
-	null, err := unix.Open("/dev/null", unix.O_RDWR|unix.O_CLOEXEC, 0)
+	fd, err := unix.Open("/dev/null", unix.O_RDWR|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return fmt.Errorf("cannot open /dev/null: %w", err)
 	}
-	defer unix.Close(null)
-	for fd := range 3 {
-		if err := unix.Dup3(null, fd, 0); err != nil {
-			return fmt.Errorf("cannot close descriptor %d: %w", fd, err)
+	defer unix.Close(fd)
+	for std := range 3 {
+		if err := unix.Dup3(fd, std, 0); err != nil {
+			return fmt.Errorf("cannot close descriptor %d: %w", std, err)
 		}
 	}
 	return nil
