@@ -78,10 +78,10 @@ func serveBy(t testing.TB, p policy, script string, extra ...string) *server {
 	c := exec.Command(argv[0], argv[1:]...)
 	c.Dir = "/"
 	c.Env = append([]string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", fmt.Sprintf("SUDO_UID=%d", caller.uid), fmt.Sprintf("SUDO_GID=%d", caller.gid)}, extra...)
-	return launch(t, p, c)
+	return await(t, p, c)
 }
 
-func launch(t testing.TB, p policy, c *exec.Cmd) *server {
+func await(t testing.TB, p policy, c *exec.Cmd) *server {
 	t.Helper()
 	var errOut bytes.Buffer
 	var mu sync.Mutex
