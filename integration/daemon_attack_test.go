@@ -192,8 +192,7 @@ func TestDaemonLengths(t *testing.T) {
 	virtual := s.memory("VmSize")
 	for _, length := range []uint64{257, 1 << 20, 8 << 30, 1 << 62, 1 << 63, 1<<64 - 1} {
 		head := binary.BigEndian.AppendUint64(nil, length)
-		c := &rpc{TB: t, conn: s.dial()}
-		c.in = bufio.NewReader(c.conn)
+		c := s.over(s.dial())
 		if _, err := c.challenge(); err != nil {
 			t.Fatal(err)
 		}

@@ -101,11 +101,15 @@ func (s *server) client(digest ...string) *rpc {
 	return c
 }
 
+// over is a client on a connection.
+func (s *server) over(c net.Conn) *rpc {
+	return &rpc{TB: s.TB, conn: c, in: bufio.NewReader(c)}
+}
+
 // manager connects with the key.
 func (s *server) manager(digest string) *rpc {
 	s.Helper()
-	c := &rpc{TB: s.TB, conn: s.dial()}
-	c.in = bufio.NewReader(c.conn)
+	c := s.over(s.dial())
 	if err := c.authenticate(s.key, digest); err != nil {
 		s.Fatal(err)
 	}

@@ -1,7 +1,6 @@
 package integration
 
 import (
-	"bufio"
 	"bytes"
 	"crypto/hmac"
 	"crypto/sha512"
@@ -24,8 +23,7 @@ func TestDaemonHandshake(t *testing.T) {
 	before := s.settle()
 	for _, theirs := range []string{"", "md5", "sha256", "sha384", "sha3_256", "sha3_384"} {
 		for _, mine := range []string{"", "md5", "sha256", "sha384", "sha3_256", "sha3_384"} {
-			c := &rpc{TB: t, conn: s.dial()}
-			c.in = bufio.NewReader(c.conn)
+			c := s.over(s.dial())
 			challenge, err := c.challenge()
 			if err != nil || !bytes.HasPrefix(challenge, []byte("{sha256}")) || len(challenge) != 48 {
 				t.Fatalf("challenge %q, %v", challenge, err)
@@ -92,8 +90,7 @@ func TestDaemonHandshakeRefused(t *testing.T) {
 		"the challenge":  func(c []byte) []byte { return append([]byte("#CHALLENGE#"), c...) },
 		"a request":      func(c []byte) []byte { return []byte(`[null, "dummy", [], {}]`) },
 	} {
-		c := &rpc{TB: t, conn: s.dial()}
-		c.in = bufio.NewReader(c.conn)
+		c := s.over(s.dial())
 		challenge, err := c.challenge()
 		if err != nil {
 			t.Fatal(err)
@@ -133,8 +130,7 @@ func TestDaemonHandshakeRefused(t *testing.T) {
 // halfWay is a connection on which the client alone has shown the key.
 func (s *server) halfWay() *rpc {
 	s.Helper()
-	c := &rpc{TB: s.TB, conn: s.dial()}
-	c.in = bufio.NewReader(c.conn)
+	c := s.over(s.dial())
 	challenge, err := c.challenge()
 	if err != nil {
 		s.Fatal(err)

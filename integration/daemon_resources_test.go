@@ -1,7 +1,6 @@
 package integration
 
 import (
-	"bufio"
 	"fmt"
 	"io"
 	"net"
@@ -50,8 +49,7 @@ func TestDaemonDescriptorsUsedUp(t *testing.T) {
 	for range limit - before.descriptors {
 		clients = append(clients, s.client())
 	}
-	late := &rpc{TB: t, conn: s.dial()}
-	late.in = bufio.NewReader(late.conn)
+	late := s.over(s.dial())
 	served, told := 0, 0
 	for range 3 {
 		for i, c := range clients {
