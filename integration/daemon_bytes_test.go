@@ -24,6 +24,7 @@ var everyByte = func() string {
 // Every byte goes through arguments, standard input, output and error, and back:
 // alone, and beside every other.
 func TestDaemonBytes(t *testing.T) {
+	t.Parallel()
 	s := serve(t, daemonPolicy(t, allowShell))
 	before := s.settle()
 	c := s.client()
@@ -117,6 +118,7 @@ func TestDaemonBytesPython(t *testing.T) {
 
 // Status and signal of the command, and the statuses that are the daemon's own.
 func TestDaemonStatus(t *testing.T) {
+	t.Parallel()
 	p := daemonPolicy(t, "")
 	write(t, p.filters, strings.ReplaceAll("[Filters]\n"+allowShell+"\nnone: CommandFilter, /nowhere/none, root\nid: CommandFilter, id, nosuchuser\nx: CommandFilter, {bin}/x, root\n", "{bin}", p.dir+"/bin"))
 	s := serve(t, p)

@@ -38,6 +38,7 @@ func neutralIdentity(out string) string {
 // The command that the daemon starts is what the one-shot program would have
 // become, line by line, whatever the daemon's own circumstances.
 func TestDaemonIdentity(t *testing.T) {
+	t.Parallel()
 	p := daemonPolicy(t, "")
 	work := p.dir + "/work"
 	if err := os.Mkdir(work, 0o755); err != nil {
@@ -118,6 +119,7 @@ func hostileServe(t *testing.T, p policy, dir string) *server {
 // A signal is sent by the daemon's launcher, and no process is held open beyond the
 // request.
 func TestDaemonKill(t *testing.T) {
+	t.Parallel()
 	p := daemonPolicy(t, "")
 	program, other := p.dir+"/sbin/daemon", p.dir+"/sbin/other"
 	if err := os.Mkdir(p.dir+"/sbin", 0o755); err != nil {

@@ -46,6 +46,7 @@ func (j *journal) daemonRecords() (list []string) {
 // The policy follows its files: each request is decided by what is there when it
 // comes.
 func TestDaemonReload(t *testing.T) {
+	t.Parallel()
 	p := daemonPolicy(t, "echo: CommandFilter, echo, root")
 	s, log := loggedServe(t, p)
 	before := s.settle()
@@ -152,6 +153,7 @@ func TestDaemonReload(t *testing.T) {
 
 // The program is looked up anew for each request.
 func TestDaemonLooksUpPrograms(t *testing.T) {
+	t.Parallel()
 	p := daemonPolicy(t, "prog: CommandFilter, prog, root")
 	s := serve(t, p)
 	before := s.settle()

@@ -7,33 +7,12 @@ import (
 	"os"
 	"os/exec"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
 )
-
-// ticks is the processor time that the daemon has used.
-func (s *server) ticks() int {
-	s.Helper()
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", s.pid))
-	if err != nil {
-		s.Fatal(err)
-	}
-	_, rest, _ := strings.Cut(string(stat), ") ")
-	f := strings.Fields(rest) // proc_pid_stat(5), from field 3
-	user, err := strconv.Atoi(f[11])
-	if err != nil {
-		s.Fatal(err)
-	}
-	system, err := strconv.Atoi(f[12])
-	if err != nil {
-		s.Fatal(err)
-	}
-	return user + system
-}
 
 // With no descriptor left, clients wait or are told; nothing spins, nothing is
 // taken for something else, and afterwards all is as before.
@@ -155,6 +134,7 @@ func clientGone(t *testing.T, c *exec.Cmd) result {
 // max_children commands run at a time, the others in the order they came; who has
 // gone meanwhile is forgotten.
 func TestDaemonMaxChildren(t *testing.T) {
+	t.Parallel()
 	p := daemonPolicy(t, allowShell, "max_children=2")
 	s := serve(t, p)
 	before := s.settle()
@@ -193,6 +173,7 @@ func TestDaemonMaxChildren(t *testing.T) {
 
 // Many clients that leave at once, in the middle of anything.
 func TestDaemonManyLeave(t *testing.T) {
+	t.Parallel()
 	s := serve(t, daemonPolicy(t, allowShell, "kill_on_disconnect=yes"))
 	before := s.settle()
 	for i := range 300 {
