@@ -49,6 +49,8 @@ func (s *clients) enter(c *net.UnixConn, uid int) bool {
 	if len(s.waiting) == maxWaiting {
 		i := s.most()
 		s.waiting[i].Close()
+		// It counts no more, though whoever serves it may take a while to see it.
+		delete(s.all, s.waiting[i].UnixConn)
 		s.waiting = slices.Delete(s.waiting, i, i+1)
 		s.metrics.refuse("crowd")
 	}
