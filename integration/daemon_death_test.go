@@ -160,10 +160,8 @@ func TestDaemonKilled(t *testing.T) {
 	s.settle()
 	c := s.client()
 	s.runs(c, "{started}; exec sleep 300")
-	spares := s.children()
-	if len(spares) <= spareLaunchers {
-		t.Fatalf("only %d children", len(spares))
-	}
+	var spares []string
+	s.eventually("all spares", func() bool { spares = s.children(); return len(spares) > spareLaunchers })
 	s.killed = true
 	syscall.Kill(s.pid, syscall.SIGKILL)
 	s.ends()

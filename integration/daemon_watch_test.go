@@ -58,7 +58,7 @@ func (s *server) restsAs(before idle) {
 	s.Helper()
 	s.alive()
 	last := idle{}
-	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
 		if last = s.has(); last == before {
 			return
 		}
