@@ -8,7 +8,9 @@ import (
 
 const (
 	// maxWaiting is how many connections may be there that have not shown the key
-	// yet. One more takes the place of the oldest: a client shows it in no time.
+	// yet. One more takes the place of another, the oldest of the user who has most
+	// of them: a client shows the key in no time, and a user who floods the socket
+	// is in nobody's way but their own.
 	maxWaiting = 64
 
 	// maxClients is how many connections may be there at all. The client of oslo
@@ -23,8 +25,13 @@ type clients struct {
 
 	mu      sync.Mutex
 	all     map[*net.UnixConn]bool // whether it may wait for the answer of a command
-	waiting []*net.UnixConn        // not authenticated, the oldest first
+	waiting []waiting              // not authenticated, the oldest first
 	stopped bool
+}
+
+type waiting struct {
+	*net.UnixConn
+	uid int
 }
 
 func newClients(m *metrics) *clients {
@@ -33,7 +40,7 @@ func newClients(m *metrics) *clients {
 
 // enter takes a connection in, or tells that there are too many. It closes one that
 // comes when the daemon has stopped.
-func (s *clients) enter(c *net.UnixConn) bool {
+func (s *clients) enter(c *net.UnixConn, uid int) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.stopped {
@@ -45,12 +52,27 @@ func (s *clients) enter(c *net.UnixConn) bool {
 	}
 	s.all[c] = false
 	if len(s.waiting) == maxWaiting {
-		s.waiting[0].Close()
-		s.waiting = s.waiting[1:]
+		i := s.most()
+		s.waiting[i].Close()
+		// It counts no more, though whoever serves it may take a while to see it.
+		delete(s.all, s.waiting[i].UnixConn)
+		s.waiting = slices.Delete(s.waiting, i, i+1)
 		s.metrics.refuse("crowd")
 	}
-	s.waiting = append(s.waiting, c)
+	s.waiting = append(s.waiting, waiting{c, uid})
 	return true
+}
+
+// most returns the index of the oldest that waits of the user who has most.
+func (s *clients) most() int {
+	count := make(map[int]int)
+	user := s.waiting[0].uid
+	for _, w := range s.waiting {
+		if count[w.uid]++; count[w.uid] > count[user] {
+			user = w.uid
+		}
+	}
+	return slices.IndexFunc(s.waiting, func(w waiting) bool { return w.uid == user })
 }
 
 // authenticated takes a connection from those that wait.
@@ -61,7 +83,7 @@ func (s *clients) authenticated(c *net.UnixConn) {
 }
 
 func (s *clients) forget(c *net.UnixConn) {
-	if i := slices.Index(s.waiting, c); i >= 0 {
+	if i := slices.IndexFunc(s.waiting, func(w waiting) bool { return w.UnixConn == c }); i >= 0 {
 		s.waiting = slices.Delete(s.waiting, i, i+1)
 	}
 }

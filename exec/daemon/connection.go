@@ -60,7 +60,7 @@ func (d *Daemon) serve(c *net.UnixConn) {
 		d.refused("user", fmt.Sprintf("refused a connection of uid %d, process %d: %v", who.UID, who.PID, err))
 		return
 	}
-	if !d.clients.enter(c) {
+	if !d.clients.enter(c, who.UID) {
 		d.refused("full", fmt.Sprintf("refused a connection of uid %d, process %d: there are %d already", who.UID, who.PID, maxClients))
 		return
 	}
