@@ -125,47 +125,35 @@ type output struct {
 
 // collect reads to the end.
 func (o *output) collect(f *os.File) (text []byte) {
-	var discard []byte
 	for {
 		text = slices.Grow(text, 4<<10)
-		room := o.take(cap(text) - len(text))
-		if room == 0 {
+		n, err := f.Read(text[len(text):cap(text)])
+		kept := o.keep(n)
+		text = text[:len(text)+kept]
+		if err != nil {
+			return text
+		}
+		if kept < n {
 			break
 		}
-		n, err := f.Read(text[len(text) : len(text)+room])
-		text = text[:len(text)+n]
-		o.giveBack(room - n)
-		if err != nil {
-			return text
-		}
 	}
-	discard = make([]byte, 64<<10)
+	discard := make([]byte, 64<<10)
 	for {
 		n, err := f.Read(discard)
-		o.lose(n)
+		o.keep(n)
 		if err != nil {
 			return text
 		}
 	}
 }
 
-// take reserves up to n bytes.
-func (o *output) take(n int) int {
+// keep tells how many of n bytes that were read fit. When not all do, no byte does
+// from then on.
+func (o *output) keep(n int) int {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	n = min(n, o.left)
-	o.left -= n
-	return n
-}
-
-func (o *output) giveBack(n int) {
-	o.mu.Lock()
-	o.left += n
-	o.mu.Unlock()
-}
-
-func (o *output) lose(n int) {
-	o.mu.Lock()
-	o.lost += int64(n)
-	o.mu.Unlock()
+	kept := min(n, o.left)
+	o.left -= kept
+	o.lost += int64(n - kept)
+	return kept
 }
