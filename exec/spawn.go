@@ -238,7 +238,21 @@ func (p *Process) Done() <-chan struct{} { return p.done }
 func (p *Process) Wait() (syscall.WaitStatus, error) {
 	<-p.done
 	p.reap()
+	p.awaitAnswer()
 	return p.status, launch.Result(p.socket, p.command)
+}
+
+// awaitAnswer waits until nobody holds the other end of the socket. The process is
+// gone, but one that is just being started by another goroutine has a copy until
+// its execve(2).
+func (p *Process) awaitAnswer() {
+	limit := time.Now().Add(10 * time.Second)
+	for left := time.Until(limit); left > 0; left = time.Until(limit) {
+		_, err := unix.Poll([]unix.PollFd{{Fd: int32(p.socket), Events: unix.POLLIN}}, int(left.Milliseconds())+1)
+		if err != unix.EINTR {
+			return
+		}
+	}
 }
 
 func (p *Process) reap() {
