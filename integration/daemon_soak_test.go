@@ -690,7 +690,7 @@ func (s *soak) settled() figures {
 	}
 	c.Close()
 	var last figures
-	for range 100 {
+	for range 300 {
 		time.Sleep(100 * time.Millisecond)
 		now := s.figures()
 		if now == last && now.children == soakSpares {

@@ -30,18 +30,23 @@ def through(socket, key):
 
 
 def work(socket, key, seconds, ready, results):
-    run = through(socket, key) if socket else bare
-    for _ in range(3):
-        run()
-    ready.wait()
-    took = []
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        start = time.monotonic()
-        status = run()
-        took.append(time.monotonic() - start)
-        if status != 0:
-            raise RuntimeError("status %d" % status)
+    try:
+        run = through(socket, key) if socket else bare
+        for _ in range(3):
+            run()
+        ready.wait(60)
+        took = []
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            start = time.monotonic()
+            status = run()
+            took.append(time.monotonic() - start)
+            if status != 0:
+                raise RuntimeError("status %d" % status)
+    except BaseException as e:
+        ready.abort()
+        results.put((repr(e), 0))
+        raise
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     results.put((took, used.ru_utime + used.ru_stime))
 
@@ -60,6 +65,9 @@ def main():
     start = time.monotonic()
     answers = [results.get() for _ in workers]
     elapsed = time.monotonic() - start
+    for took, _ in answers:
+        if isinstance(took, str):
+            sys.exit(took)
     json.dump({"elapsed": elapsed, "took": sum((a[0] for a in answers), []), "children": sum(a[1] for a in answers)}, sys.stdout)
 
 

@@ -3,6 +3,8 @@
 // and over, so that a noisy machine is equally noisy to each; what counts is the
 // ratios.
 //
+// usage: bench [one-shot|daemon]
+//
 // It runs as root, installs what it compares with, and removes what it made.
 package main
 
@@ -14,13 +16,17 @@ import (
 )
 
 func main() {
-	if err := bench(); err != nil {
+	what := ""
+	if len(os.Args) > 1 {
+		what = os.Args[1]
+	}
+	if err := bench(what); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
 }
 
-func bench() error {
+func bench(what string) error {
 	if os.Geteuid() != 0 {
 		return fmt.Errorf("needs root, for sudo, doas and ironwrap alike")
 	}
@@ -56,10 +62,15 @@ func bench() error {
 	if err := compileProfile(dir); err != nil {
 		return err
 	}
-	if err := oneShot(dir); err != nil {
-		return err
+	if what != "daemon" {
+		if err := oneShot(dir); err != nil {
+			return err
+		}
 	}
-	return daemons(dir)
+	if what != "one-shot" {
+		return daemons(dir)
+	}
+	return nil
 }
 
 func ms(d time.Duration) string { return fmt.Sprintf("%.2f ms", float64(d)/1e6) }
