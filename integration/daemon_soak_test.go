@@ -525,6 +525,7 @@ func (s *soak) breakOff(r *rand.Rand) {
 		time.Sleep(time.Duration(r.IntN(20)) * time.Millisecond)
 	case 3: // in the middle of the answer
 		_ = c.Send(message)
+		_ = c.Socket.SetReadDeadline(time.Now().Add(time.Second)) // it is short where the command was killed
 		_, _ = io.ReadFull(c.Socket, make([]byte, r.IntN(8+len(q.stdout))))
 	}
 }
