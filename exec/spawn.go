@@ -103,9 +103,9 @@ func (l *Launchers) fill() {
 // descriptors. p may be closed afterwards. That the command was executed is known
 // from Wait only.
 func (l *Launchers) Spawn(p *Plan) (*Process, error) {
-	for {
+	const attempts = 3 // with a new one: it may be killed as a spare may
+	for fresh := 0; ; {
 		var spare *Process
-		fresh := false
 		select {
 		case spare = <-l.ready:
 		default:
@@ -113,7 +113,7 @@ func (l *Launchers) Spawn(p *Plan) (*Process, error) {
 			if spare, err = l.start(); err != nil {
 				return nil, err
 			}
-			fresh = true
+			fresh++
 		}
 		spare.command = &p.Command
 		err := launch.Send(spare.socket, &p.Command)
@@ -121,7 +121,7 @@ func (l *Launchers) Spawn(p *Plan) (*Process, error) {
 			return spare, nil
 		}
 		spare.abandon()
-		if !errors.Is(err, launch.ErrGone) || fresh {
+		if !errors.Is(err, launch.ErrGone) || fresh == attempts {
 			return nil, err
 		}
 	}

@@ -80,12 +80,18 @@ func (s *client) run(argv []filters.Untrusted, stdin []byte) wire.Result {
 	if err := log.Executing(decision); err != nil {
 		return fail(badConfig, err)
 	}
-	process, err := d.launchers.Spawn(plan)
-	if err != nil {
-		return fail(badConfig, err)
+	var result wire.Result
+	for range 3 {
+		var process *exec.Process
+		if process, err = d.launchers.Spawn(plan); err != nil {
+			return fail(badConfig, err)
+		}
+		d.metrics.launched(time.Since(began))
+		// One that was killed with the order unread has executed nothing: the next.
+		if result, err = s.attend(process, stdin, p); !errors.Is(err, launch.ErrGone) {
+			break
+		}
 	}
-	d.metrics.launched(time.Since(began))
-	result, err := s.attend(process, stdin, p)
 
 	var program *launch.ExecError
 	var signal *launch.SignalError
