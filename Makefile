@@ -1,6 +1,6 @@
 # make run     the demonstration
 # make test    everything; as root the privileged behaviour too
-# make soak    the daemon's soak test at full length, about 20 minutes
+# make soak    the soak test of the daemon at full length, 10 to 20 minutes
 # make bench   what a call costs, beside sudo, doas and the peer
 # make fuzz    every fuzz target for FUZZTIME each
 # make install DESTDIR= PREFIX=/usr
