@@ -1,5 +1,6 @@
 # make run     the demonstration
 # make test    everything; as root the privileged behaviour too
+# make soak    the soak test of the daemon at full length, 10 to 20 minutes
 # make bench   what a call costs, beside sudo, doas and the peer
 # make fuzz    every fuzz target for FUZZTIME each
 # make install DESTDIR= PREFIX=/usr
@@ -15,7 +16,7 @@ LDFLAGS = -s -w -X main.version=$(VERSION) -X ironwrap/sandbox/seccomp.Dir=$(LIB
           -X ironwrap/exec.LauncherPath=$(LIBDIR)/ironwrap-launch
 ASROOT  = $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: build deps testdeps run test bench fuzz lint install clean
+.PHONY: build deps testdeps run test soak bench fuzz lint install clean
 
 # The privileged programs are static and pure Go: no dynamic loader, no name service
 # plug-ins, no C. ironwrapctl compiles seccomp profiles with libseccomp.
@@ -46,6 +47,9 @@ testdeps:
 test: build testdeps
 	$(GO) vet ./...
 	$(GO) test -count=1 -timeout 25m ./...
+
+soak: build
+	IRONWRAP_SOAK=100000 $(GO) test -count=1 -timeout 3h -v -run '^TestDaemonSoak$$' ./integration
 
 bench: build
 	$(GO) test -run '^$$' -bench . -benchmem ./policy/... ./filters/...

@@ -207,7 +207,7 @@ func (c *Process) release() {
 	case c.err == nil && p.send(launch.Reap(), nil) == nil, errors.As(c.err, &program):
 		c.from.put(p)
 	default:
-		c.from.retire(p)
+		go p.end()
 	}
 }
 

@@ -95,6 +95,18 @@ func mine(t *testing.T) (pids []int) {
 	return pids
 }
 
+func waitingSpares(l *Launchers) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.spares)
+}
+
+func idleOnes(l *Launchers) []*launcher {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.idle)
+}
+
 func descriptorCount(t *testing.T) int {
 	t.Helper()
 	list, err := os.ReadDir("/proc/self/fd")
@@ -157,8 +169,7 @@ func TestSpares(t *testing.T) {
 	build(t)
 	l := launchers(t, 3)
 	defer l.Close()
-	// One more waits for its place.
-	eventually(t, "four launchers wait", func() bool { return len(mine(t)) == 4 && len(l.spares) == 3 })
+	eventually(t, "three launchers wait", func() bool { return len(mine(t)) == 3 && waitingSpares(l) == 3 })
 	before := mine(t)
 	p, err := l.Spawn(confined("/bin/cat"))
 	if err != nil {
@@ -168,7 +179,7 @@ func TestSpares(t *testing.T) {
 		t.Errorf("process %d is none of those that waited, %v", p.launcher.pid, before)
 	}
 	eventually(t, "another has taken its place", func() bool {
-		return len(l.spares) == 3 && len(mine(t)) >= 4
+		return waitingSpares(l) == 3 && len(mine(t)) >= 3
 	})
 	outcome(t, p)
 }
@@ -179,7 +190,7 @@ func TestKilledSpares(t *testing.T) {
 	l := launchers(t, 3)
 	defer l.Close()
 	for range 5 {
-		eventually(t, "launchers wait", func() bool { return len(l.spares) == 3 })
+		eventually(t, "launchers wait", func() bool { return waitingSpares(l) == 3 })
 		for _, pid := range mine(t) {
 			unix.Kill(pid, unix.SIGKILL)
 			// The leading thread may be dead before the others, which hold the socket.
@@ -209,7 +220,7 @@ func TestSpareThatCannotWork(t *testing.T) {
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	l := launchers(t, 0)
+	l := launchers(t, 1)
 	time.Sleep(time.Second)
 	l.Close()
 	if n, err := os.ReadFile(LauncherPath + ".count"); err != nil || len(n) > 15 {
@@ -340,7 +351,6 @@ func TestStartWithoutDescriptors(t *testing.T) {
 	build(t)
 	l := launchers(t, 0)
 	defer l.Close()
-	eventually(t, "the one that waits for a place is there", func() bool { return len(mine(t)) == 1 })
 	before := descriptorCount(t)
 	var old unix.Rlimit
 	unix.Getrlimit(unix.RLIMIT_NOFILE, &old)
@@ -387,15 +397,15 @@ func TestStaying(t *testing.T) {
 	for _, p := range several(6, "/bin/cat") {
 		outcome(t, p)
 	}
-	if len(l.idle) != 6 {
-		t.Errorf("after six commands at once %d launchers stay", len(l.idle))
+	if len(idleOnes(l)) != 6 {
+		t.Errorf("after six commands at once %d launchers stay", len(idleOnes(l)))
 	}
 	l.Trim() // since the last time all were needed
 	l.Trim()
-	if len(l.idle) != 1 {
-		t.Errorf("%d launchers stay, of which none was needed", len(l.idle))
+	if len(idleOnes(l)) != 1 {
+		t.Errorf("%d launchers stay, of which none was needed", len(idleOnes(l)))
 	}
-	eventually(t, "the others are gone", func() bool { return len(mine(t)) == 3 }) // a spare, and one that waits for its place
+	eventually(t, "the others are gone", func() bool { return len(mine(t)) == 2 }) // a spare, and the one
 
 	other := plan("/bin/sh", "-c", "ulimit -n")
 	other.Spec.NoFile = 99
@@ -406,8 +416,8 @@ func TestStaying(t *testing.T) {
 	if out, _, err := outcome(t, p); out != "99\n" || err != nil {
 		t.Errorf("%q, %v", out, err)
 	}
-	if len(l.idle) != 1 || l.idle[0] != p.launcher {
-		t.Errorf("%d launchers stay, not the one of the new kind", len(l.idle))
+	if idle := idleOnes(l); len(idle) != 1 || idle[0] != p.launcher {
+		t.Errorf("%d launchers stay, not the one of the new kind", len(idle))
 	}
 }
 

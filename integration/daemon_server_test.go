@@ -32,9 +32,8 @@ type server struct {
 	errOut func() string
 }
 
-// spareLaunchers wait in a daemon that does nothing: four in the queue, and one
-// for the next place in it.
-const spareLaunchers = 5
+// spareLaunchers wait in a daemon that does nothing.
+const spareLaunchers = 4
 
 // daemonPolicy is newPolicy with what all tests of the daemon need: a file for the
 // metrics, and a directory in PATH by which commands can be found.
@@ -212,7 +211,7 @@ func stayed(pid string) bool {
 	exe, _ := os.Readlink("/proc/" + pid + "/exe")
 	status, err := os.ReadFile("/proc/" + pid + "/status")
 	ignored, _ := strconv.ParseUint(fields(string(status))["SigIgn"], 16, 64)
-	return err == nil && strings.TrimSuffix(exe, " (deleted)") == oursLaunch && ignored&(1<<(syscall.SIGTSTP-1)) == 0
+	return err == nil && strings.HasSuffix(strings.TrimSuffix(exe, " (deleted)"), "/ironwrap-launch") && ignored&(1<<(syscall.SIGTSTP-1)) == 0
 }
 
 func (s *server) eventually(what string, happened func() bool) {

@@ -104,7 +104,9 @@ func (s *client) run(argv []filters.Untrusted, stdin []byte) wire.Result {
 			return fail(badConfig, err)
 		}
 		d.metrics.launched(time.Since(began))
-		if result, err = s.attend(process, stdin, p); !errors.Is(err, launch.ErrGone) {
+		// One that was killed with the order unread has executed nothing: the next,
+		// unless it was killed since nobody waits any more.
+		if result, err = s.attend(process, stdin, p); !errors.Is(err, launch.ErrGone) || s.gone.Err() != nil {
 			break
 		}
 	}
