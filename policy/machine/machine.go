@@ -28,7 +28,8 @@ func New(execDirs []string, level trust.Level) *Machine {
 	return &Machine{execDirs, max(level, trust.Fixed)}
 }
 
-var errNotFound = errors.New("not found in exec_dirs")
+// ErrNotFound tells that no directory of exec_dirs has the program.
+var ErrNotFound = errors.New("not found in exec_dirs")
 
 // Find returns where the program lies that name stands for. A program that
 // somebody else than root, or than the user it runs as, could have written is an
@@ -45,7 +46,7 @@ func (m *Machine) Find(name, runAs string) (string, error) {
 		}
 		return path, err
 	}
-	return "", errNotFound
+	return "", ErrNotFound
 }
 
 func (m *Machine) usable(path, runAs string) error {

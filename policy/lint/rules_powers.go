@@ -1,0 +1,124 @@
+package lint
+
+import (
+	"slices"
+)
+
+// powerRules are about filters that give everything away, for what their program
+// does with the arguments that they allow.
+var powerRules = []*Rule{
+	{
+		ID: "open-shell", Severity: Error,
+		Title: "a shell or an interpreter with arguments of the caller's choice",
+		Help:  "Whoever may call it is the run-as user, whatever the filter seems to restrict. Move what the service needs into a program of root's, and allow that.",
+		check: openShells,
+		finds: []example{
+			{filters: "x: CommandFilter, sh, root", at: "a.filters:2:19", says: "sh -c /tmp/evil"},
+			{filters: "x: CommandFilter, /usr/bin/python3.11, root", says: "python3.11 -c"},
+			{filters: "x: RegExpFilter, bash, root, bash, .*", at: "a.filters:2:18", says: "bash /tmp/mine"},
+			{filters: "x: RegExpFilter, sh, root, sh, -c, .*", says: "sh -c /tmp/evil"},
+			{filters: `x: RegExpFilter, sh, root, sh, -c, echo '((.|\n)*)' > /.*`, at: "a.filters:2:36", says: `echo 'x' > /; /tmp/evil;`},
+			{filters: `x: RegExpFilter, sh, root, sh, -c, rm -f /.*/\*\.conf$`, at: "a.filters:2:36", says: "rm -f /; /tmp/evil; /*.conf"},
+			{filters: `x: RegExpFilter, sh, root, sh, -c, echo "[^"]*"`, at: "a.filters:2:36", says: `$(/tmp/evil)`},
+			{filters: `x: RegExpFilter, awk, root, awk, .*, /etc/hostname`, says: `BEGIN{system`},
+			{filters: `x: EnvFilter, env, root, A=, perl`, says: `env "A=x" perl -e`},
+		},
+		passes: []example{
+			{filters: `x: RegExpFilter, sh, root, sh, -c, echo '[^']*'`},
+			{filters: `x: RegExpFilter, sh, root, sh, -c, rm -f /srv/[a-z]+`},
+			{filters: `x: RegExpFilter, sh, root, sh, /usr/share/x/run\.sh, .*`},
+			{filters: `x: RegExpFilter, python3, root, python3, -m, pip, list`},
+			{filters: "x: CommandFilter, sha256sum, root\ny: CommandFilter, pythonx, root"},
+			{filters: "x: CommandFilter, sh, nobody\n[Sandbox:x]\nlandlock_ro=/usr\nlandlock_rw=none", setup: "true"},
+		},
+	},
+	{
+		ID: "hands-out-root", Severity: Warning,
+		Title: "a program that makes its caller root is allowed with the arguments for it",
+		Help:  "The arguments named are accepted by the filter, and with them the program runs a program of the caller's, writes a file of root's, or rules over what root runs. Allow only the arguments that are needed (RegExpFilter, PathFilter, IpFilter), or confine the command: landlock_ro and landlock_rw in a sandbox section say which files it may touch.",
+		check: func(c *config) []Finding { return c.powers("root", runs, writes, governs) },
+		finds: []example{
+			{filters: "x: CommandFilter, find, root", at: "a.filters:2:19", says: "find /etc/hostname -exec /tmp/evil \";\""},
+			{filters: "x: CommandFilter, /usr/bin/tee, root", says: "tee /etc/passwd"},
+			{filters: "x: RegExpFilter, tee, root, tee, -a, /.*", says: "tee -a /etc/passwd"},
+			{filters: "x: EnvFilter, env, root, LC_ALL=C, lvs", says: `env "LC_ALL=C" lvs --config`},
+			{filters: "x: RegExpFilter, haproxy, root, haproxy, -f, .*", says: "haproxy -f /tmp/mine"},
+			{filters: "x: CommandFilter, ip, root", says: "IpFilter"},
+			{filters: "x: CommandFilter, chown, root\n[Sandbox:x]\nno_new_privs=yes"},
+			{filters: "x: CommandFilter, chown, root\n[Sandbox:x]\nlandlock_rw=/srv\nlandlock=best-effort"},
+		},
+		passes: []example{
+			{filters: "x: CommandFilter, ls, root\ny: IpFilter, ip, root\nz: RegExpFilter, find, root, find, /srv, -name, [a-z]+"},
+			{filters: "x: CommandFilter, find, nobody"},
+			{filters: "x: CommandFilter, chown, root\n[Sandbox:x]\nlandlock_ro=/usr\nlandlock_rw=/srv"},
+			{filters: "x: PathFilter, chown, root, nova, /srv"},
+			{filters: "x: CommandFilter, sh, root"},
+		},
+	},
+	{
+		ID: "hands-out-user", Severity: Note,
+		Title:  "a program that gives its caller all rights of another user is allowed with the arguments for it",
+		Help:   "As hands-out-root, but the run-as user is not root: what that user may do, the caller may do.",
+		check:  func(c *config) []Finding { return c.powers("", runs, writes, governs) },
+		finds:  []example{{filters: "x: CommandFilter, find, nobody", at: "a.filters:2:19", says: "all rights of nobody"}},
+		passes: []example{{filters: "x: CommandFilter, find, root\ny: CommandFilter, ls, nobody"}},
+	},
+	{
+		ID: "reads-any-file", Severity: Note,
+		Title: "a program shows any file, those of root's among them",
+		Help:  "Keys and password hashes are files. A ReadFileFilter shows one file, a PathFilter those of a directory.",
+		check: func(c *config) []Finding { return c.powers("root", reads) },
+		finds: []example{{filters: "x: CommandFilter, cat, root", at: "a.filters:2:19", says: "cat /etc/passwd"}},
+		passes: []example{
+			{filters: "x: CommandFilter, cat, nobody\ny: ReadFileFilter, /etc/hostname\nz: PathFilter, cat, root, /srv"},
+			{filters: "x: RegExpFilter, cat, root, cat, /proc/[0-9]+/status"},
+		},
+	},
+}
+
+func openShells(c *config) (found []Finding) {
+	for _, f := range c.filters {
+		in := interpreterOf(f.Exec())
+		if f.file == nil || in == nil || f.confined() {
+			continue
+		}
+		argv, at := in.escapes(f)
+		if argv == nil {
+			continue
+		}
+		found = append(found, f.at(at, "the filter accepts "+line(argv)+", which runs what the caller likes as "+quote(f.RunAs()), ""))
+	}
+	return found
+}
+
+// powers finds filters whose program has one of the effects, and that accept a way
+// to it. user is the run-as user that is meant; empty for all but root.
+func (c *config) powers(user string, effects ...effect) (found []Finding) {
+	for _, f := range c.filters {
+		p := of(powers, f.Exec())
+		if f.file == nil || p == nil || f.chain() || f.confined() || (f.RunAs() == "root") != (user == "root") || !slices.Contains(effects, p.gives) {
+			continue
+		}
+		for _, way := range p.ways {
+			argv := append(f.called(), split(way, blanks)...)
+			if !f.accepts(argv) {
+				continue
+			}
+			message := quote(base(f.Exec())) + " " + p.why + ": the filter accepts " + line(argv)
+			if user == "" {
+				message += ", which gives all rights of " + quote(f.RunAs())
+			}
+			found = append(found, f.at(f.execField(), message, ""))
+			break
+		}
+	}
+	return found
+}
+
+// confined tells whether a sandbox says which files the command may touch. Nothing
+// less will do against these programs: root without capabilities still owns what
+// is root's.
+func (f *filter) confined() bool {
+	s := f.Sandbox
+	return s != nil && (s.LandlockRO != nil || s.LandlockRW != nil) && !s.BestEffort
+}
