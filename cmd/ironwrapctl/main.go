@@ -25,6 +25,7 @@ func main() {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
+	root.AddCommand(checkCommand())
 	root.AddCommand(explainCommand())
 	root.AddCommand(seccompCommand())
 

@@ -24,10 +24,11 @@ type power struct {
 type effect int
 
 const (
-	runs    effect = iota // starts a program of the caller's
-	writes                // writes a file of root's, or changes who may
-	governs               // rules over what others run: services, accounts, the kernel
-	reads                 // shows a file that only root may read
+	runs     effect = iota // starts a program of the caller's
+	writes                 // writes a file of root's, or changes who may
+	governs                // rules over what others run: services, accounts, the kernel
+	destroys               // removes or overwrites any file, with nothing of the caller's in its place
+	reads                  // shows a file that only root may read
 )
 
 // powers is the table. Interpreters and shells have one of their own (shells.go).
@@ -57,7 +58,7 @@ var powers = []power{
 	{[]string{"sudo", "doas", "pkexec"}, runs, "runs a command as any user", []string{"PROGRAM"}, false},
 	{[]string{"chroot"}, runs, "runs a program under any root directory, / among them", []string{"/ PROGRAM"}, true},
 	{[]string{"unshare"}, runs, "runs a program in new namespaces", []string{"PROGRAM"}, true},
-	{[]string{"nsenter"}, runs, "runs a program in the namespaces of any process", []string{"-t 1 -m PROGRAM"}, true},
+	{[]string{"nsenter"}, runs, "runs a program in the namespaces of any process", []string{"PROGRAM", "-t 1 -m PROGRAM"}, true},
 	{[]string{"switch_root", "pivot_root"}, governs, "changes which directory is the root", []string{"/tmp /tmp"}, false},
 	{[]string{"cgexec"}, runs, "runs the program that it is given in a control group", []string{"-g cpu:x PROGRAM"}, false},
 	{[]string{"numactl"}, runs, "runs the program that it is given", []string{"-N 0 PROGRAM"}, false},
@@ -123,12 +124,9 @@ var powers = []power{
 	{[]string{"ln"}, writes, "puts a link in the place of any file", []string{"-sf SOURCE FILE"}, true},
 	{[]string{"link"}, writes, "gives a file another name in any directory", []string{"SOURCE FILE"}, false},
 	{[]string{"rename"}, writes, "gives files other names", []string{"s/a/b/ FILE"}, false},
-	{[]string{"truncate"}, writes, "empties any file", []string{"-s 0 FILE"}, true},
-	{[]string{"shred"}, writes, "overwrites any file", []string{"FILE"}, false},
-	{[]string{"rm", "unlink"}, writes, "removes any file, so that what should forbid something no longer does", []string{"FILE"}, true},
 	{[]string{"chmod"}, writes, "lets everybody write any file, or makes a program set-user-id", []string{"666 FILE"}, true},
 	{[]string{"chown"}, writes, "gives any file to anybody", []string{"USER FILE"}, true},
-	{[]string{"chgrp"}, writes, "gives any file to any group", []string{"USER FILE"}, true},
+	{[]string{"chgrp"}, writes, "gives any file to any group, a disk among them, which its group may write", []string{"nogroup FILE"}, true},
 	{[]string{"setfacl"}, writes, "lets anybody write any file", []string{"-m u:USER:rw FILE"}, false},
 	{[]string{"setcap"}, writes, "gives a program capabilities", []string{"cap_setuid+ep SOURCE"}, false},
 	{[]string{"chattr", "setfattr"}, writes, "changes what protects a file", []string{"-i FILE", "-n user.x -v y FILE"}, false},
@@ -139,7 +137,6 @@ var powers = []power{
 	{[]string{"mknod"}, writes, "makes a device file of any disk, with any mode", []string{"-m 666 /tmp/x b 8 0"}, false},
 	{[]string{"qemu-img"}, writes, "writes any file as an image, and reads any as one", []string{"convert -f raw -O raw SOURCE FILE"}, false},
 	{[]string{"qemu-nbd"}, writes, "serves any file or disk to others", []string{"-x x FILE"}, false},
-	{[]string{"cryptsetup"}, writes, "writes a header to any file", []string{"luksHeaderBackup SOURCE --header-backup-file FILE"}, false},
 	{[]string{"lvs", "pvs", "vgs", "lvdisplay", "pvdisplay", "vgdisplay", "lvcreate", "lvremove", "lvextend", "lvresize", "lvchange", "lvconvert", "lvrename", "vgcreate", "vgremove", "vgextend", "vgchange", "pvcreate", "pvremove", "pvresize", "pvscan", "vgscan", "lvscan", "lvm"},
 		writes, "--config sets any key of lvm.conf, such as the file of its log", []string{`--config 'log{file="FILE" level=7}'`, `version --config 'log{file="FILE" level=7}'`}, false},
 	{[]string{"sed", "gsed"}, runs, "its command e runs a program, w and -i write any file", []string{"'1e PROGRAM' /etc/hostname", "-n '1e PROGRAM' /etc/hostname", "-i s/a/b/ FILE"}, true},
@@ -162,11 +159,19 @@ var powers = []power{
 	{[]string{"chpasswd", "newusers", "vipw", "vigr"}, governs, "sets the password of any account", []string{"-e", ""}, false},
 	{[]string{"gpasswd", "groupmod"}, governs, "changes who is in a group", []string{"-a USER sudo", "-U USER sudo"}, false},
 
+	// Programs that take files away.
+	{[]string{"rm", "unlink"}, destroys, "removes any file", []string{"FILE"}, true},
+	{[]string{"truncate"}, destroys, "empties any file", []string{"-s 0 FILE"}, true},
+	{[]string{"shred"}, destroys, "overwrites any file", []string{"-n 1 FILE", "FILE"}, true},
+	{[]string{"mkfs", "mkfs.ext2", "mkfs.ext3", "mkfs.ext4", "mke2fs"}, destroys, "makes a file system of any file or disk", []string{"-F FILE"}, false},
+	{[]string{"mkswap", "wipefs"}, destroys, "overwrites any file or disk", []string{"-f FILE", "-a FILE"}, false},
+	{[]string{"cryptsetup"}, destroys, "overwrites any file or disk", []string{"luksFormat -q FILE"}, false},
+
 	// Programs that show files.
 	{[]string{"cat", "tac", "nl", "head", "tail", "od", "hexdump", "xxd", "strings", "base64", "base32", "cut", "rev", "fold", "fmt", "pr", "expand", "paste", "uniq", "wc", "zcat"}, reads, "shows any file", []string{"FILE"}, false},
 	{[]string{"grep", "egrep", "fgrep"}, reads, "shows the lines of any file", []string{"-r . FILE", ". FILE"}, false},
 	{[]string{"diff", "cmp", "comm", "join"}, reads, "shows what is in any file", []string{"/dev/null FILE"}, false},
-	{[]string{"gzip", "bzip2", "xz", "qzip"}, reads, "-c puts out any file", []string{"-c FILE"}, false},
+	{[]string{"gzip", "bzip2", "xz"}, reads, "-c puts out any file", []string{"-c FILE"}, false},
 }
 
 // of is the entry for a program; nil for one that is not listed.

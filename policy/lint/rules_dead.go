@@ -41,6 +41,21 @@ var deadRules = []*Rule{
 		},
 	},
 	{
+		ID: "pattern-as-path", Severity: Warning,
+		Title: "a PathFilter has a regular expression in the place of a directory",
+		Help:  "Its constraints are paths, as they are written; only what lies in a directory of that very name would match. Write the directory, or make it a RegExpFilter.",
+		check: patternPaths,
+		finds: []example{
+			{filters: `x: PathFilter, p, root, --config-file, /etc/(?!\.\.).*`, at: "a.filters:2:40", says: `no directory of the name /etc/(?!\.\.).*`},
+			{filters: `x: PathFilter, p, root, /srv/[a-z]+`},
+		},
+		passes: []example{
+			{filters: `x: PathFilter, p, root, /srv, pass, .*`},
+			{filters: `x: PathFilter, p, root, DIR/[x]`, setup: "mkdir '[x]'"},
+			{filters: `x: RegExpFilter, p, root, p, /srv/[a-z]+`},
+		},
+	},
+	{
 		ID: "bad-signal", Severity: Warning,
 		Title:  "a KillFilter names a signal that does not exist",
 		Help:   "It is never sent. Signals are written as they are given to kill: -9, -HUP, -SIGHUP.",
@@ -161,6 +176,23 @@ func (c *config) never(f *filter) (field int, why string) {
 		}
 	}
 	return 0, ""
+}
+
+func patternPaths(c *config) (found []Finding) {
+	for _, f := range c.filters {
+		if f.Class != "PathFilter" {
+			continue
+		}
+		for i, x := range f.rest(3) {
+			if !strings.HasPrefix(x.text, "/") || !strings.ContainsAny(x.text, `*[]()\^$|?+`) {
+				continue
+			}
+			if _, err := os.Lstat(x.text); errors.Is(err, fs.ErrNotExist) {
+				found = append(found, f.at(3+i, "there is no directory of the name "+quote(x.text)+", and it is taken as it is written", ""))
+			}
+		}
+	}
+	return found
 }
 
 // badSignal lists the fields of a KillFilter that are no signals, by the filter's

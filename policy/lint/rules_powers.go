@@ -64,6 +64,17 @@ var powerRules = []*Rule{
 		passes: []example{{filters: "x: CommandFilter, find, root\ny: CommandFilter, ls, nobody"}},
 	},
 	{
+		ID: "destroys-any-file", Severity: Note,
+		Title: "a program removes or overwrites any file",
+		Help:  "What keeps somebody out, or keeps a record, is a file as well. A PathFilter keeps the command to a directory.",
+		check: func(c *config) []Finding { return c.powers("root", destroys) },
+		finds: []example{{filters: "x: CommandFilter, rm, root", at: "a.filters:2:19", says: "rm /etc/passwd"}},
+		passes: []example{
+			{filters: "x: CommandFilter, rm, nobody\ny: PathFilter, rm, root, /srv\nz: CommandFilter, rmdir, root"},
+			{filters: "x: RegExpFilter, rm, root, rm, -r, /srv/[a-z]+"},
+		},
+	},
+	{
 		ID: "reads-any-file", Severity: Note,
 		Title: "a program shows any file, those of root's among them",
 		Help:  "Keys and password hashes are files. A ReadFileFilter shows one file, a PathFilter those of a directory.",
@@ -104,7 +115,7 @@ func (c *config) powers(user string, effects ...effect) (found []Finding) {
 			if !f.accepts(argv) {
 				continue
 			}
-			message := quote(base(f.Exec())) + " " + p.why + ": the filter accepts " + line(argv)
+			message := quote(base(f.Exec())) + ": " + p.why + "; the filter accepts " + line(argv)
 			if user == "" {
 				message += ", which gives all rights of " + quote(f.RunAs())
 			}

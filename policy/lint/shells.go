@@ -17,7 +17,7 @@ type interpreter struct {
 
 // interpreters are shells and languages.
 var interpreters = []interpreter{
-	{[]string{"sh", "bash", "dash", "ash", "ksh", "ksh93", "mksh", "pdksh", "zsh", "rbash", "yash", "posh"}, "-c", "PROGRAM", true, true},
+	{[]string{"sh", "bash", "dash", "ash", "ksh", "ksh93", "mksh", "pdksh", "zsh", "yash", "posh"}, "-c", "PROGRAM", true, true},
 	{[]string{"csh", "tcsh", "fish"}, "-c", "PROGRAM", false, true},
 	{[]string{"python*", "pypy*"}, "-c", `import os; os.system("PROGRAM")`, false, true},
 	{[]string{"perl*"}, "-e", `exec "PROGRAM"`, false, true},
