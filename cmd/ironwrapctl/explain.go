@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -40,6 +41,15 @@ exit status: 0 allowed, 96 program not found, 97 configuration not usable,
   ironwrapctl explain --user nova /etc/ironwrap/nova/rootwrap.conf id`,
 		Args: cobra.MinimumNArgs(2),
 		RunE: func(c *cobra.Command, args []string) error {
+			// Options may stand behind CONFIG too: no command begins with a dash.
+			if strings.HasPrefix(args[1], "-") {
+				if err := c.Flags().Parse(args[1:]); err != nil {
+					return err
+				}
+				if args = append(args[:1:1], c.Flags().Args()...); len(args) < 2 {
+					return errors.New("which COMMAND is to be explained?")
+				}
+			}
 			if format != "text" && format != "json" {
 				return fmt.Errorf("format %q is neither text nor json", format)
 			}

@@ -1,6 +1,7 @@
 package lint
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -34,6 +35,8 @@ func Near(p *policy.Policy, argv []filters.Untrusted, m policy.Machine) (misses 
 			misses = append(misses, c.nearNested(e, argv, prefix, m)...)
 		}
 	}
+	// What can be pointed at comes first.
+	slices.SortStableFunc(misses, func(a, b Miss) int { return cmp.Compare(min(b.Argument, 0), min(a.Argument, 0)) })
 	return misses[:min(len(misses), maxMisses)]
 }
 

@@ -32,7 +32,7 @@ func splitPlace(text, path string) (string, int, string) {
 			return head[:i], n, why
 		}
 	}
-	if _, err := os.Lstat(head); err == nil {
+	if _, err := os.Lstat(head); err == nil || head == path {
 		return head, 0, why
 	}
 	return path, 0, text

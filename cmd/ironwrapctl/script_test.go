@@ -1,0 +1,79 @@
+package main
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"ironwrapctl": main})
+}
+
+// TestScript runs testdata/script/*.txtar: the real command line, in a directory of
+// root's, which DIR in the files stands for. Besides testscript's own commands there
+// is "status N COMMAND...", which demands that exit status.
+func TestScript(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("not root: no command line was run, for only files of root's are read")
+	}
+	root, err := os.MkdirTemp("/var/lib", "ironwrap-script-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(root) })
+	if err := os.Chmod(root, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata/script",
+		WorkdirRoot:         root,
+		RequireExplicitExec: true,
+		Setup: func(env *testscript.Env) error {
+			env.Setenv("BYTES", "\xff")
+			return placeFiles(env.WorkDir)
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"status": exitStatus},
+	})
+}
+
+// placeFiles writes the name of the directory into the files in which DIR stands for it.
+func placeFiles(dir string) error {
+	return filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		data, err := os.ReadFile(path)
+		if err != nil || !strings.Contains(string(data), "DIR") {
+			return err
+		}
+		return os.WriteFile(path, []byte(strings.ReplaceAll(string(data), "DIR", dir)), 0o644)
+	})
+}
+
+// exitStatus is the command "status N COMMAND...".
+func exitStatus(ts *testscript.TestScript, negate bool, args []string) {
+	if negate || len(args) < 2 {
+		ts.Fatalf("usage: status N COMMAND...")
+	}
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	got := 0
+	var exit *exec.ExitError
+	switch err := ts.Exec(args[1], args[2:]...); {
+	case errors.As(err, &exit):
+		got = exit.ExitCode()
+	case err != nil:
+		ts.Fatalf("cannot run %s: %v", args[1], err)
+	}
+	if got != want {
+		ts.Fatalf("%s: exit status %d, not %d", strings.Join(args[1:], " "), got, want)
+	}
+}
