@@ -75,7 +75,8 @@ func (f *file) fields(e inifile.Entry) []field {
 		if places != nil && texts[i] != "" {
 			begin := offset + strings.Index(part, texts[i])
 			list[i].place = places[begin]
-			list[i].width = utf8.RuneCountInString(texts[i])
+			onLine, _, _ := strings.Cut(texts[i], "\n")
+			list[i].width = utf8.RuneCountInString(onLine)
 		}
 		offset += len(part) + 1
 	}
@@ -92,9 +93,10 @@ func (f *file) places(e inifile.Entry) []place {
 	var places []place
 	var value strings.Builder
 	add := func(line int, text string, from int) {
-		for i := range text {
-			column := utf8.RuneCountInString(f.line(line)[:from+i]) + 1
-			for range utf8.RuneLen([]rune(text[i:])[0]) {
+		column := utf8.RuneCountInString(f.line(line)[:from])
+		for _, r := range text {
+			column++
+			for range utf8.RuneLen(r) {
 				places = append(places, place{line, column, 1})
 			}
 		}

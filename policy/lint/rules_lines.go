@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"unicode"
@@ -53,6 +54,26 @@ var lineRules = []*Rule{
 			{filters: "id: CommandFilter, id, root", also: "id: CommandFilter, id, root"},
 			{filters: "id: CommandFilter, id, root\n[Sandbox:id]\nid: x", setup: "sed -i '/^id: x/d' d/a.filters"},
 		},
+	},
+	{
+		ID: "inline-comment", Severity: Warning,
+		Title: "what looks like a comment is a part of a filter",
+		Help:  "A comment has a line of its own. Behind a value it belongs to the value, and becomes a part of the user's name, of a pattern, or a field of its own.",
+		check: func(c *config) (found []Finding) {
+			for _, f := range c.filters {
+				for i, x := range f.fields {
+					if comment.MatchString(x.text) {
+						found = append(found, f.at(i, quote(x.text)+" is taken with its comment", ""))
+					}
+				}
+			}
+			return found
+		},
+		finds: []example{
+			{filters: "x: CommandFilter, id, root # for all", at: "a.filters:2:23", says: "root # for all"},
+			{filters: "x: RegExpFilter, ls, root, ls, /etc ; not more", at: "a.filters:2:32"},
+		},
+		passes: []example{{filters: "# for all\nx: CommandFilter, id, root\n; more\ny: RegExpFilter, sh, root, sh, -c, a;b, #x, [;#]"}},
 	},
 	{
 		ID: "extra-fields", Severity: Warning,
@@ -114,6 +135,9 @@ var lineRules = []*Rule{
 
 var classes = []string{"CommandFilter", "RegExpFilter", "PathFilter", "EnvFilter", "ReadFileFilter", "KillFilter",
 	"IpFilter", "IpNetnsExecFilter", "ChainingRegExpFilter", "ChainingFilter"}
+
+// comment is how a comment behind a value begins.
+var comment = regexp.MustCompile(`(^|\s)[#;]\s`)
 
 // duplicates looks at lines that begin a key for sure: those that are not
 // indented. The INI reader has merged them already.

@@ -1,7 +1,10 @@
 package lint
 
 import (
+	"errors"
 	"slices"
+
+	"ironwrap/policy/account"
 )
 
 // powerRules are about filters that give everything away, for what their program
@@ -61,7 +64,7 @@ var powerRules = []*Rule{
 		Help:   "As hands-out-root, but the run-as user is not root: what that user may do, the caller may do.",
 		check:  func(c *config) []Finding { return c.powers("", runs, writes, governs) },
 		finds:  []example{{filters: "x: CommandFilter, find, nobody", at: "a.filters:2:19", says: "all rights of nobody"}},
-		passes: []example{{filters: "x: CommandFilter, find, root\ny: CommandFilter, ls, nobody"}},
+		passes: []example{{filters: "x: CommandFilter, find, root\ny: CommandFilter, ls, nobody\nz: CommandFilter, find, nosuchuser"}},
 	},
 	{
 		ID: "destroys-any-file", Severity: Note,
@@ -109,6 +112,9 @@ func (c *config) powers(user string, effects ...effect) (found []Finding) {
 		p := of(powers, f.Exec())
 		if f.file == nil || p == nil || f.chain() || f.confined() || (f.RunAs() == "root") != (user == "root") || !slices.Contains(effects, p.gives) {
 			continue
+		}
+		if _, err := account.Lookup(f.RunAs()); errors.Is(err, account.ErrUnknown) {
+			continue // nobody's rights
 		}
 		for _, way := range p.ways {
 			argv := append(f.called(), split(way, blanks)...)
