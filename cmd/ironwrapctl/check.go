@@ -136,15 +136,16 @@ type countJSON struct {
 }
 
 type findingJSON struct {
-	Rule     string            `json:"rule"`
-	Severity string            `json:"severity"`
-	File     filters.Untrusted `json:"file"`
-	Line     int               `json:"line"`   // 0 for the whole file
-	Column   int               `json:"column"` // in characters; 0 for the whole file
-	Width    int               `json:"width"`
-	Cited    filters.Untrusted `json:"cited"`
-	Message  string            `json:"message"`
-	Hint     string            `json:"hint"`
+	Rule     string              `json:"rule"`
+	Severity string              `json:"severity"`
+	File     filters.Untrusted   `json:"file"`
+	Line     int                 `json:"line"`   // 0 for the whole file
+	Column   int                 `json:"column"` // in characters; 0 for the whole file
+	Width    int                 `json:"width"`
+	Cited    filters.Untrusted   `json:"cited"`
+	Message  string              `json:"message"`
+	Hint     string              `json:"hint"`
+	Witness  []filters.Untrusted `json:"witness,omitempty"` // a command that the filter accepts
 }
 
 func printJSON(w io.Writer, paths []string, report lint.Report) error {
@@ -156,7 +157,7 @@ func printJSON(w io.Writer, paths []string, report lint.Report) error {
 	for _, f := range report.Findings {
 		j.Findings = append(j.Findings, findingJSON{
 			f.Rule.ID, f.Rule.Severity.String(), filters.Untrusted(f.Path), f.Line, f.Column, f.Width,
-			filters.Untrusted(f.Cited), filters.Prose(f.Message), hintOf(f),
+			filters.Untrusted(f.Cited), filters.Prose(f.Message), hintOf(f), filters.Words(f.Witness),
 		})
 	}
 	out, err := json.MarshalIndent(j, "", "  ")

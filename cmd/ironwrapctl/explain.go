@@ -1,10 +1,13 @@
 package main
 
 import (
+	"bufio"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -19,9 +22,9 @@ import (
 )
 
 func explainCommand() *cobra.Command {
-	var format, user string
+	var format, user, commands string
 	c := &cobra.Command{
-		Use:   "explain [--format text|json] [--user NAME] CONFIG COMMAND [ARG...]",
+		Use:   "explain [--format text|json] [--user NAME] CONFIG COMMAND [ARG...] | --commands FILE CONFIG",
 		Short: "tell what would become of a command, and why",
 		Long: `Explain puts COMMAND before the filters that CONFIG leads to, with the
 executor's own engine, and tells what each answered, and what would run: program,
@@ -33,90 +36,207 @@ no signal sent.
 Paths are resolved as the run-as user, for which explain must run as root; else
 they are resolved as yourself.
 
+With --commands it explains each line of FILE: words with blanks between, a word in
+double quotes with Go's escapes where it holds anything else than letters, digits
+and ./:,@%+_- (so they stand in ironwrap's log). With --format json it prints one
+object a line. The exit status is the greatest of all.
+
 exit status: 0 allowed, 96 program not found, 97 configuration not usable,
 99 no filter matched, 2 wrong use.`,
 		Example: `  ironwrapctl explain /etc/neutron/rootwrap.conf ip netns list
   ironwrapctl explain /etc/neutron/rootwrap.conf ip netns exec qrouter-1 ip link
   ironwrapctl explain --format json /etc/nova/rootwrap.conf cat /etc/shadow
   ironwrapctl explain --user nova /etc/ironwrap/nova/rootwrap.conf id`,
-		Args: cobra.MinimumNArgs(2),
+		Args: cobra.MinimumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			// Options may stand behind CONFIG too: no command begins with a dash.
-			if strings.HasPrefix(args[1], "-") {
+			if len(args) > 1 && strings.HasPrefix(args[1], "-") {
 				if err := c.Flags().Parse(args[1:]); err != nil {
 					return err
 				}
-				if args = append(args[:1:1], c.Flags().Args()...); len(args) < 2 {
-					return errors.New("which COMMAND is to be explained?")
-				}
+				args = append(args[:1:1], c.Flags().Args()...)
 			}
 			if format != "text" && format != "json" {
 				return fmt.Errorf("format %q is neither text nor json", format)
 			}
-			e, err := explain(args[0], filters.Words(args[1:]), user)
+			if (commands == "") == (len(args) < 2) {
+				return errors.New("which command is to be explained? give COMMAND, or --commands alone")
+			}
+			x, err := newExplainer(args[0], user)
 			if err != nil {
 				return err
 			}
-			if format == "json" {
-				err = e.printJSON(c.OutOrStdout())
-			} else {
-				e.printText(c.OutOrStdout(), colours(c.OutOrStdout()))
+			if commands != "" {
+				return x.explainAll(c, commands, format)
 			}
-			if err != nil {
-				return err
-			}
-			if e.Exit != 0 {
-				return status(e.Exit)
-			}
-			return nil
+			return x.answer(c.OutOrStdout(), filters.Words(args[1:]), format, "  ")
 		},
 	}
 	c.Flags().SetInterspersed(false) // what follows COMMAND is the command's
 	c.Flags().StringVar(&format, "format", "text", "how to print: text or json")
 	c.Flags().StringVar(&user, "user", "", "tell also whether NAME may call ironwrap where it is setuid")
+	c.Flags().StringVar(&commands, "commands", "", "explain each line of FILE (- for standard input)")
 	words(c, "format", "text", "json")
 	return c
 }
 
-// explain asks the engine, and makes the plan of what it allows. The error is for
-// a question that cannot be put.
-func explain(config string, argv []filters.Untrusted, user string) (explanation, error) {
+// explainer holds one configuration.
+type explainer struct {
+	policy  *policy.Policy // nil where it cannot be used
+	refusal error
+	machine looker
+	guide   *lint.Guide
+	caller  *callerJSON
+}
+
+// looker is the machine for somebody who only looks: a process is let go again,
+// since no signal will be sent.
+type looker struct{ *machine.Machine }
+
+func (l looker) Process(pid int) (filters.Process, error) {
+	p, err := l.Machine.Process(pid)
+	if err == nil {
+		closeAll(p.FD)
+		p.FD = -1
+	}
+	return p, err
+}
+
+func closeAll(fds ...int) {
+	for _, fd := range fds {
+		os.NewFile(uintptr(fd), "").Close()
+	}
+}
+
+// newExplainer loads a configuration. The error is for a question that cannot be
+// put; what the executor would refuse is an answer.
+func newExplainer(config, user string) (*explainer, error) {
 	path, err := filepath.Abs(config)
 	if err != nil {
-		return explanation{}, err
+		return nil, err
 	}
-	e := explanation{Verdict: "deny", Exit: 99, Steps: []stepJSON{}}
-	p, err := policy.Load(path, trust.Object)
-	if err != nil {
-		return e.bad(err), nil
-	}
-	for _, n := range p.Notes {
-		e.Notes = append(e.Notes, n.String())
+	x := &explainer{}
+	if x.policy, x.refusal = policy.Load(path, trust.Object); x.refusal != nil {
+		return x, nil
 	}
 	if user != "" {
-		if e.Caller, err = callerOf(user, p); err != nil {
-			return explanation{}, fmt.Errorf("--user: %w", err)
+		if x.caller, err = callerOf(user, x.policy); err != nil {
+			return nil, fmt.Errorf("--user: %w", err)
 		}
 	}
-	m := machine.New(p.ExecDirs, p.Trust)
-	d := p.Decide(policy.Request{Argv: argv, Machine: m, Trace: true})
+	x.machine = looker{machine.New(x.policy.ExecDirs, x.policy.Trust)}
+	x.guide = lint.NewGuide(x.policy)
+	return x, nil
+}
+
+// answer explains one command. The error is its exit status.
+func (x *explainer) answer(w io.Writer, argv []filters.Untrusted, format, indent string) error {
+	e := x.explain(argv)
+	if format == "json" {
+		if err := e.printJSON(w, indent); err != nil {
+			return err
+		}
+	} else {
+		e.printText(w, colours(w))
+	}
+	if e.Exit != 0 {
+		return status(e.Exit)
+	}
+	return nil
+}
+
+// explainAll explains the commands of a file, one a line. The error is the greatest
+// exit status among them.
+func (x *explainer) explainAll(c *cobra.Command, path, format string) error {
+	in := c.InOrStdin()
+	if path != "-" {
+		f, err := os.Open(path)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		in = f
+	}
+	out := bufio.NewWriter(c.OutOrStdout())
+	worst := status(0)
+	lines := bufio.NewScanner(in)
+	lines.Buffer(nil, 4<<20) // more than execve(2) takes
+	for n := 1; lines.Scan(); n++ {
+		argv, err := unquoteLine(lines.Text())
+		if err != nil {
+			return fmt.Errorf("%s:%d: %w", path, n, err)
+		}
+		if len(argv) == 0 {
+			continue
+		}
+		if format == "text" {
+			fmt.Fprintf(out, "\n%s\n", filters.QuoteLine(argv))
+		}
+		var s status
+		if err := x.answer(out, argv, format, ""); errors.As(err, &s) {
+			worst = max(worst, s)
+		} else if err != nil {
+			return err
+		}
+	}
+	if err := errors.Join(lines.Err(), out.Flush()); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	if worst != 0 {
+		return worst
+	}
+	return nil
+}
+
+// unquoteLine reads what filters.QuoteLine writes: words separated by blanks, each
+// as it is or in double quotes with Go's escapes.
+func unquoteLine(line string) (argv []filters.Untrusted, err error) {
+	for line = strings.TrimLeft(line, " "); line != ""; line = strings.TrimLeft(line, " ") {
+		word, rest, _ := strings.Cut(line, " ")
+		if line[0] == '"' {
+			quoted, err := strconv.QuotedPrefix(line)
+			if err != nil {
+				return nil, fmt.Errorf("%s is not quoted to its end", filters.Untrusted(line))
+			}
+			if word, err = strconv.Unquote(quoted); err != nil {
+				return nil, fmt.Errorf("%s cannot be unquoted: %w", filters.Untrusted(quoted), err)
+			}
+			rest = line[len(quoted):]
+		}
+		argv, line = append(argv, filters.Untrusted(word)), rest
+	}
+	return argv, nil
+}
+
+// explain asks the engine, and makes the plan of what it allows.
+func (x *explainer) explain(argv []filters.Untrusted) explanation {
+	e := explanation{Verdict: "deny", Exit: 99, Caller: x.caller, Steps: []stepJSON{}}
+	if x.refusal != nil {
+		return e.bad(x.refusal)
+	}
+	for _, n := range x.policy.Notes {
+		e.Notes = append(e.Notes, n.String())
+	}
+	d := x.policy.Decide(policy.Request{Argv: argv, Machine: x.machine, Trace: true})
 	e.Steps = steps(d.Steps)
 	e.Filter, e.Nested = entry(d.Filter), entry(d.Leaf)
 	switch d.Verdict {
 	case policy.Allowed:
 	case policy.NotExecutable:
 		e.Verdict, e.Exit, e.Error = "not-executable", 96, d.Why
-		return e, nil
+		return e
 	default:
-		for _, miss := range lint.Near(p, argv, m) {
+		for _, miss := range x.guide.Near(argv, x.machine) {
 			e.Near = append(e.Near, nearJSON{*entry(&miss.Filter), miss.Argument, miss.Text})
 		}
-		return e, nil
+		return e
 	}
 	plan, err := exec.NewPlan(d, exec.Caller{Env: filters.Words(os.Environ())})
 	if err != nil {
-		return e.bad(err), nil
+		return e.bad(err)
 	}
+	s := plan.Spec
+	defer closeAll(append(s.Landlock, s.Keep...)...)
 	e.Verdict, e.Exit = "allow", 0
 	e.Argv, e.Env = plan.Argv, plan.Env
 	if plan.Signal != nil {
@@ -129,10 +249,9 @@ func explain(config string, argv []filters.Untrusted, user string) (explanation,
 			e.Pinned = append(e.Pinned, pinnedJSON{i, d.Argv[i]})
 		}
 	}
-	s := plan.Spec
 	e.RunAs = &runAsJSON{filters.Untrusted(plan.User.Name), s.UID, s.GID, s.Groups}
 	e.Sandbox = confinement(s, d)
-	return e, nil
+	return e
 }
 
 // bad is e of a configuration that cannot be used.

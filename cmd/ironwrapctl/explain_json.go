@@ -131,8 +131,12 @@ func (vs variables) MarshalJSON() ([]byte, error) {
 	return append(b, '}'), nil
 }
 
-func (e explanation) printJSON(w io.Writer) error {
-	out, err := json.MarshalIndent(e, "", "  ")
+// printJSON writes e indented, or without an indent on one line.
+func (e explanation) printJSON(w io.Writer, indent string) error {
+	out, err := json.Marshal(e)
+	if indent != "" {
+		out, err = json.MarshalIndent(e, "", indent)
+	}
 	if err != nil {
 		return err
 	}

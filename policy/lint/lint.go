@@ -53,6 +53,13 @@ type Finding struct {
 	Cited   string // the line
 	Message string // one line, what it quotes is escaped
 	Hint    string // what to do here; empty where the rule's help says all
+
+	Witness []string // of a filter that allows too much: a command that it accepts
+}
+
+// same tells whether two findings say the same of the same place.
+func (f Finding) same(o Finding) bool {
+	return f.Rule == o.Rule && f.Path == o.Path && f.Line == o.Line && f.Column == o.Column && f.Message == o.Message
 }
 
 // Report is what came of one or more configurations.
@@ -91,7 +98,7 @@ func Check(paths []string, facts Facts) Report {
 		for _, rule := range rules {
 			for _, f := range rule.check(c) {
 				f.Rule = rule
-				if !slices.Contains(report.Findings, f) && !slices.Contains(found, f) {
+				if !slices.ContainsFunc(report.Findings, f.same) && !slices.ContainsFunc(found, f.same) {
 					found = append(found, f)
 				}
 			}

@@ -22,17 +22,55 @@ type Miss struct {
 // maxMisses is how many are of any help.
 const maxMisses = 3
 
-// Near finds near misses of argv, which m and the policy at path do not allow. Each
-// has been tried: with that one change the filter itself accepts the command.
-func Near(p *policy.Policy, argv []filters.Untrusted, m policy.Machine) (misses []Miss) {
-	c := &config{path: p.Path, policy: p}
+// Guide finds near misses in one policy.
+type Guide struct {
+	policy  *policy.Policy
+	filters []*filter // of the policy, in its order
+	wanted  [][]want
+}
+
+// NewGuide reads the filters of p once more, for how they are written.
+func NewGuide(p *policy.Policy) *Guide {
+	g := &Guide{policy: p}
+	files := map[string]*file{}
 	for _, e := range p.Filters {
-		f := c.filterOf(e)
-		if at, text := f.near(argv, m); text != "" {
-			misses = append(misses, Miss{e, at, text})
+		f := &filter{Entry: e}
+		if e.File != "" {
+			if files[e.File] == nil {
+				files[e.File] = readFile(e.File, inifile.Lenient)
+			}
+			f.file = files[e.File]
+			f.fields = f.file.definition(e.Name)
+		}
+		g.filters = append(g.filters, f)
+		g.wanted = append(g.wanted, f.wanted())
+	}
+	return g
+}
+
+// definition is the value of a filter, in fields.
+func (f *file) definition(name string) []field {
+	if f.ini == nil {
+		return nil
+	}
+	items, _ := f.ini.Items("Filters")
+	for _, e := range items {
+		if e.Key == name {
+			return f.fields(e)
+		}
+	}
+	return nil
+}
+
+// Near returns near misses of argv, which m and the policy do not allow. Each has
+// been tried: with that one change the filter itself accepts the command.
+func (g *Guide) Near(argv []filters.Untrusted, m policy.Machine) (misses []Miss) {
+	for i, f := range g.filters {
+		if at, text := f.near(argv, g.wanted[i], m); text != "" {
+			misses = append(misses, Miss{f.Entry, at, text})
 		}
 		if prefix := f.Match(argv, m).Nested; prefix > 0 {
-			misses = append(misses, c.nearNested(e, argv, prefix, m)...)
+			misses = append(misses, g.nearNested(f, argv, prefix, m)...)
 		}
 	}
 	// What can be pointed at comes first.
@@ -41,38 +79,26 @@ func Near(p *policy.Policy, argv []filters.Untrusted, m policy.Machine) (misses 
 }
 
 // nearNested looks for near misses of the command behind a prefix.
-func (c *config) nearNested(chain policy.Entry, argv []filters.Untrusted, prefix int, m policy.Machine) (misses []Miss) {
-	for _, e := range c.policy.Filters {
-		if e.RunAs() != chain.RunAs() || filters.Chaining(e.Filter) {
+func (g *Guide) nearNested(chain *filter, argv []filters.Untrusted, prefix int, m policy.Machine) (misses []Miss) {
+	for i, f := range g.filters {
+		if f.RunAs() != chain.RunAs() || f.chain() {
 			continue
 		}
-		if at, text := c.filterOf(e).near(argv[prefix:], m); text != "" {
-			misses = append(misses, Miss{e, prefix + at, "behind " + filters.Line(argv[:prefix]) + ": " + text})
+		at, text := f.near(argv[prefix:], g.wanted[i], m)
+		if text == "" {
+			continue
 		}
+		if at >= 0 {
+			at += prefix
+		}
+		misses = append(misses, Miss{f.Entry, at, "behind " + filters.Line(argv[:prefix]) + ": " + text})
 	}
 	return misses
 }
 
-// filterOf reads the fields of a filter from its file.
-func (c *config) filterOf(e policy.Entry) *filter {
-	if e.File == "" {
-		return &filter{Entry: e}
-	}
-	i := slices.IndexFunc(c.files, func(f *file) bool { return f.path == e.File })
-	if i < 0 {
-		c.files = append(c.files, readFile(e.File, inifile.Lenient))
-		i = len(c.files) - 1
-	}
-	f := &filter{Entry: e, file: c.files[i]}
-	if entry, ok := c.files[i].own("Filters", e.Name); ok {
-		f.fields = f.file.fields(entry)
-	}
-	return f
-}
-
 // near returns what is not as f has it, and at which word; "" if it is more than
 // one thing, or f is about something else altogether.
-func (f *filter) near(argv []filters.Untrusted, m policy.Machine) (at int, text string) {
+func (f *filter) near(argv []filters.Untrusted, wanted []want, m policy.Machine) (at int, text string) {
 	accepts := func(words []filters.Untrusted) bool { return len(words) > 0 && f.Match(words, m).Matched }
 	if accepts(argv) {
 		return 0, ""
@@ -83,7 +109,6 @@ func (f *filter) near(argv []filters.Untrusted, m policy.Machine) (at int, text 
 			return 0, fmt.Sprintf("%s is called %s", argv[0], name)
 		}
 	}
-	wanted := f.wanted()
 	for i, w := range wanted {
 		if i >= len(argv) || i == 0 {
 			continue

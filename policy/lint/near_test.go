@@ -27,6 +27,7 @@ kill: KillFilter, root, /usr/bin/nosuch, -9`}
 	if err != nil {
 		t.Fatal(err)
 	}
+	guide := NewGuide(p)
 	m := machine.New(p.ExecDirs, p.Trust)
 	for _, tt := range []struct {
 		line string
@@ -53,7 +54,7 @@ kill: KillFilter, root, /usr/bin/nosuch, -9`}
 		{"ls\x1b -a", nil},
 	} {
 		var got []string
-		for _, miss := range Near(p, filters.Words(strings.Fields(tt.line)), m) {
+		for _, miss := range guide.Near(filters.Words(strings.Fields(tt.line)), m) {
 			got = append(got, fmt.Sprint(miss.Filter.Name, " ", miss.Argument, " ", miss.Text))
 		}
 		if !slices.Equal(got, tt.want) {

@@ -100,7 +100,9 @@ func openShells(c *config) (found []Finding) {
 		if argv == nil {
 			continue
 		}
-		found = append(found, f.at(at, "the filter accepts "+line(argv)+", which runs what the caller likes as "+quote(f.RunAs()), ""))
+		one := f.at(at, "the filter accepts "+line(argv)+", which runs what the caller likes as "+quote(f.RunAs()), "")
+		one.Witness = argv
+		found = append(found, one)
 	}
 	return found
 }
@@ -125,7 +127,9 @@ func (c *config) powers(user string, effects ...effect) (found []Finding) {
 			if user == "" {
 				message += ", which gives all rights of " + quote(f.RunAs())
 			}
-			found = append(found, f.at(f.execField(), message, ""))
+			one := f.at(f.execField(), message, "")
+			one.Witness = argv
+			found = append(found, one)
 			break
 		}
 	}

@@ -174,7 +174,7 @@ func (c *config) eachProfile(look func(Profile) string) (found []Finding) {
 		if !ok {
 			continue
 		}
-		if one := at.at(at.whole(e.Line), message, ""); !slices.Contains(found, one) {
+		if one := at.at(at.whole(e.Line), message, ""); !slices.ContainsFunc(found, one.same) {
 			found = append(found, one)
 		}
 	}
