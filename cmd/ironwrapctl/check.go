@@ -19,8 +19,9 @@ func checkCommand() *cobra.Command {
 	var ignore []string
 	var listRules bool
 	c := &cobra.Command{
-		Use:   "check [--format text|json|sarif] [--fail-on error|warning|note] CONFIG...",
-		Short: "find what is wrong, dangerous or dead in configurations",
+		Use:                   "check [--format text|json|sarif] [--fail-on error|warning|note] CONFIG...",
+		DisableFlagsInUseLine: true,
+		Short:                 "find what is wrong, dangerous or dead in configurations",
 		Long: `Check reads each CONFIG (a rootwrap.conf) with its filters as the executor does,
 and tells what the executor would refuse, what gives away more than it seems to,
 and what has no effect. Every finding names its rule, file and line, and what to

@@ -24,8 +24,9 @@ import (
 func explainCommand() *cobra.Command {
 	var format, user, commands string
 	c := &cobra.Command{
-		Use:   "explain [--format text|json] [--user NAME] CONFIG COMMAND [ARG...] | --commands FILE CONFIG",
-		Short: "tell what would become of a command, and why",
+		Use:                   "explain [--format text|json] [--user NAME] CONFIG COMMAND [ARG...] | --commands FILE CONFIG",
+		DisableFlagsInUseLine: true,
+		Short:                 "tell what would become of a command, and why",
 		Long: `Explain puts COMMAND before the filters that CONFIG leads to, with the
 executor's own engine, and tells what each answered, and what would run: program,
 arguments, environment, user and groups, confinement. Behind a prefix such as "ip

@@ -19,8 +19,14 @@ func (s status) Error() string { return fmt.Sprintf("exit status %d", int(s)) }
 
 func main() {
 	root := &cobra.Command{
-		Use:           "ironwrapctl",
-		Short:         "tell what an ironwrap policy does",
+		Use:   "ironwrapctl",
+		Short: "tell what an ironwrap policy does",
+		Long: `Ironwrapctl reads the configuration of ironwrap (oslo.rootwrap's rootwrap.conf and
+filter files) with the executor's own engine, and tells what it does. It changes
+nothing, but for the programs that "seccomp compile" makes.`,
+		Example: `  ironwrapctl check /etc/nova/rootwrap.conf
+  ironwrapctl explain /etc/neutron/rootwrap.conf ip netns list
+  ironwrapctl seccomp show storage`,
 		Version:       version,
 		SilenceUsage:  true,
 		SilenceErrors: true,
@@ -28,6 +34,7 @@ func main() {
 	root.AddCommand(checkCommand())
 	root.AddCommand(explainCommand())
 	root.AddCommand(seccompCommand())
+	root.AddCommand(manCommand())
 
 	err := root.Execute()
 	var s status
