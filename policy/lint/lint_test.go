@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -70,13 +71,41 @@ func (e example) Seccomp(s *policy.Sandbox) Profile { return e.profile }
 func (e example) found(t *testing.T, r *Rule) (dir string, list []Finding) {
 	t.Helper()
 	dir = e.lay(t)
-	for _, f := range Check([]string{dir + "/rootwrap.conf"}, e).Findings {
+	all := Check([]string{dir + "/rootwrap.conf"}, e).Findings
+	faithful(t, dir+"/rootwrap.conf", e, all)
+	for _, f := range all {
 		wellFormed(t, f)
 		if f.Rule == r {
 			list = append(list, f)
 		}
 	}
 	return dir, list
+}
+
+// faithful compares what the rules see with what the executor has: the same filters
+// in the same order, and a finding wherever it tolerated something.
+func faithful(t *testing.T, path string, facts Facts, all []Finding) {
+	t.Helper()
+	c := read(path, facts)
+	if c.policy == nil {
+		if len(all) == 0 {
+			t.Errorf("refused, and nothing is found: %v", c.refusal)
+		}
+		return
+	}
+	if len(c.filters) != len(c.policy.Filters) {
+		t.Fatalf("%d filters, where the executor has %d", len(c.filters), len(c.policy.Filters))
+	}
+	for i, f := range c.filters {
+		if p := c.policy.Filters[i]; f.Name != p.Name || f.File != p.File || f.Line != p.Line || f.Filter != p.Filter {
+			t.Errorf("filter %d is %s:%d, where the executor has %s:%d", i, f.File, f.Line, p.File, p.Line)
+		}
+	}
+	for _, n := range c.policy.Notes {
+		if !slices.ContainsFunc(all, func(f Finding) bool { return f.Path == n.Path && f.Line == n.Line }) {
+			t.Errorf("the executor notes %v, and nothing is found there", n)
+		}
+	}
 }
 
 func wellFormed(t *testing.T, f Finding) {

@@ -248,7 +248,16 @@ func (c *config) missing(key string) (found []Finding) {
 }
 
 func network(c *config) (found []Finding) {
-	for _, o := range c.objects() {
+	objects := c.objects()
+	for _, f := range c.filters {
+		if c.machine == nil || f.file == nil {
+			continue
+		}
+		if path, err := c.machine.Find(f.Exec(), f.RunAs()); err == nil {
+			objects = append(objects, object{path, false, func(message, hint string) Finding { return f.at(f.execField(), message, hint) }})
+		}
+	}
+	for _, o := range objects {
 		name, err := c.facts.NetworkFileSystem(o.path)
 		if err != nil || name == "" {
 			continue
