@@ -25,7 +25,6 @@ var deadRules = []*Rule{
 			{filters: "x: ChainingFilter, nice, root", says: "a bare ChainingFilter"},
 			{filters: "x: IpFilter, /opt/ipx, root", says: "must be named ip"},
 			{filters: "x: IpNetnsExecFilter, ip, nobody", says: "run-as root"},
-			{filters: "x: CommandFilter, /usr/bin/, root", says: "names a directory"},
 			{filters: "x: KillFilter, root, /usr/bin/sleep, 9", at: "a.filters:2:38", says: "no signal that is written like -9"},
 			{filters: "x: ReadFileFilter, etc/hostname", says: "not an absolute path"},
 			{filters: "x: ReadFileFilter, DIR/t/f", setup: "mkdir t; echo >t/f; chown 65534 t", says: "owned by uid 65534"},
@@ -99,9 +98,6 @@ func neverMatches(c *config) (found []Finding) {
 
 // never returns the field at fault and why f cannot match; "" if it can.
 func (c *config) never(f *filter) (field int, why string) {
-	if f.Class != "KillFilter" && f.Class != "ReadFileFilter" && base(f.Exec()) == "" && (f.Class != "RegExpFilter" && f.Class != "ChainingRegExpFilter") {
-		return f.execField(), quote(f.Exec()) + " names a directory, not a program"
-	}
 	switch f.Class {
 	case "RegExpFilter", "ChainingRegExpFilter":
 		if len(f.patterns()) == 0 {

@@ -37,7 +37,7 @@ var overlapRules = []*Rule{
 		check: pointless,
 		finds: []example{
 			{filters: "a: RegExpFilter, cat, root, cat, /etc/hostname\nb: CommandFilter, cat, root", at: "a.filters:2:1", says: "filter b (DIR/d/a.filters:3) allows cat with any arguments"},
-			{filters: "a: CommandFilter, /bin/cat, root", also: "b: PathFilter, cat, root, /srv", at: "b.filters:2:1"},
+			{conf: "exec_dirs=/bin", filters: "a: CommandFilter, /bin/cat, root", also: "b: PathFilter, cat, root, /srv", at: "b.filters:2:1"},
 			{filters: "a: CommandFilter, ip, root\nb: IpFilter, ip, root", at: "a.filters:3:1"},
 		},
 		passes: []example{
@@ -45,6 +45,7 @@ var overlapRules = []*Rule{
 			{filters: "a: RegExpFilter, cat, root, cat, /etc/hostname\nb: CommandFilter, cat, root\n[Sandbox:b]\nno_new_privs=yes"},
 			{filters: "a: CommandFilter, cat, root\nb: CommandFilter, cat, root"},
 			{filters: "a: EnvFilter, env, root, A=, cat\nb: CommandFilter, cat, root"},
+			{filters: "a: CommandFilter, /opt/nosuch/cat, root\nb: PathFilter, cat, root, /srv"},
 		},
 	},
 	{
@@ -126,6 +127,20 @@ func (c *config) chains(runAs string) bool {
 	return slices.ContainsFunc(c.filters, func(f *filter) bool { return f.chain() && f.RunAs() == runAs })
 }
 
+// sameProgram tells whether two filters run the same program when they are called
+// by its name.
+func (c *config) sameProgram(a, b *filter) bool {
+	if a.Exec() == b.Exec() {
+		return true
+	}
+	if c.machine == nil || base(a.Exec()) != base(b.Exec()) {
+		return false
+	}
+	p, err := c.machine.Find(a.Exec(), a.RunAs())
+	q, err2 := c.machine.Find(b.Exec(), b.RunAs())
+	return err == nil && err2 == nil && p == q
+}
+
 func (c *config) found(f *filter) bool {
 	_, err := c.machine.Find(f.Exec(), f.RunAs())
 	return err == nil
@@ -154,8 +169,8 @@ func pointless(c *config) (found []Finding) {
 			continue
 		}
 		for _, wide := range c.filters {
-			if wide.Class != "CommandFilter" || wide.file == nil || wide.RunAs() != f.RunAs() || base(wide.Exec()) != base(f.Exec()) ||
-				!sameSandbox(wide.Sandbox, f.Sandbox) {
+			if wide.Class != "CommandFilter" || wide.file == nil || wide.RunAs() != f.RunAs() ||
+				!c.sameProgram(wide, f) || !sameSandbox(wide.Sandbox, f.Sandbox) {
 				continue
 			}
 			found = append(found, f.at(-1, "filter "+quote(f.Name)+" restricts nothing: "+wide.where()+" allows "+quote(base(wide.Exec()))+" with any arguments", ""))

@@ -103,7 +103,7 @@ var patternRules = []*Rule{
 				}
 				for _, filler := range []string{"-x", "--option="} {
 					for _, w := range pyre.Words(p.text, filler) {
-						if strings.HasPrefix(w, filler) {
+						if strings.HasPrefix(w, filler) && !strings.Contains(w, "://") {
 							return "pattern " + quote(p.text) + " matches the option " + quote(w), ""
 						}
 					}
@@ -112,7 +112,7 @@ var patternRules = []*Rule{
 			})
 		},
 		finds:  []example{{filters: `x: RegExpFilter, cat, root, cat, .*/console\.log`, at: "a.filters:2:34", says: "the option -x/console.log"}},
-		passes: []example{{filters: `x: RegExpFilter, cat, root, cat, /srv/.*, .*, --file=/srv/.*, [^-].*/x`}},
+		passes: []example{{filters: `x: RegExpFilter, cat, root, cat, /srv/.*, .*, --file=/srv/.*, [^-].*/x, .*://.*`}},
 	},
 	{
 		ID: "open-argument", Severity: Note,

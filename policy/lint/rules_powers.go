@@ -14,9 +14,10 @@ var powerRules = []*Rule{
 		ID: "open-shell", Severity: Error,
 		Title: "a shell or an interpreter with arguments of the caller's choice",
 		Help:  "Whoever may call it is the run-as user, whatever the filter seems to restrict. Move what the service needs into a program of root's, and allow that.",
-		check: openShells,
+		check: func(c *config) []Finding { return openShells(c, false) },
 		finds: []example{
 			{filters: "x: CommandFilter, sh, root", at: "a.filters:2:19", says: "sh -c /tmp/evil"},
+			{filters: "x: CommandFilter, sh, root\n[Sandbox:x]\ncapabilities=none", at: "a.filters:2:19", says: "sh -c /tmp/evil"},
 			{filters: "x: CommandFilter, /usr/bin/python3.11, root", says: "python3.11 -c"},
 			{filters: "x: RegExpFilter, bash, root, bash, .*", at: "a.filters:2:18", says: "bash /tmp/mine"},
 			{filters: "x: RegExpFilter, sh, root, sh, -c, .*", says: "sh -c /tmp/evil"},
@@ -32,7 +33,8 @@ var powerRules = []*Rule{
 			{filters: `x: RegExpFilter, sh, root, sh, /usr/share/x/run\.sh, .*`},
 			{filters: `x: RegExpFilter, python3, root, python3, -m, pip, list`},
 			{filters: "x: CommandFilter, sha256sum, root\ny: CommandFilter, pythonx, root"},
-			{filters: "x: CommandFilter, sh, nobody\n[Sandbox:x]\nlandlock_ro=/usr\nlandlock_rw=none", setup: "true"},
+			{filters: "x: CommandFilter, sh, nobody\n[Sandbox:x]\nlandlock_ro=/usr\nlandlock_rw=none"},
+			{filters: "x: CommandFilter, sh, nosuchuser"},
 		},
 	},
 	{
@@ -67,6 +69,24 @@ var powerRules = []*Rule{
 		passes: []example{{filters: "x: CommandFilter, find, root\ny: CommandFilter, ls, nobody\nz: CommandFilter, find, nosuchuser"}},
 	},
 	{
+		ID: "confined-power", Severity: Note,
+		Title: "a program that would make its caller root is confined by a sandbox",
+		Help:  "Whether the capabilities, the seccomp profile or the read-only paths of its sandbox hold it back is not judged here (ironwrapctl audit does). Only landlock_ro and landlock_rw say which files it may touch.",
+		check: func(c *config) []Finding {
+			return append(c.powersOf("root", true, writes, governs, runs, destroys, reads), openShells(c, true)...)
+		},
+		finds: []example{
+			{filters: "x: CommandFilter, chown, root\n[Sandbox:x]\ncapabilities=CAP_KILL", at: "a.filters:2:19", says: "chown nobody /etc/passwd"},
+			{filters: "x: CommandFilter, find, root\n[Sandbox:x]\nseccomp=strict", says: "find"},
+			{filters: "x: CommandFilter, sh, root\n[Sandbox:x]\nseccomp=strict", says: "sh -c /tmp/evil"},
+		},
+		passes: []example{
+			{filters: "x: CommandFilter, chown, root\ny: CommandFilter, ls, root\n[Sandbox:y]\ncapabilities=none"},
+			{filters: "x: CommandFilter, chown, root\n[Sandbox:x]\nlandlock_ro=/usr\nlandlock_rw=/srv\ncapabilities=none"},
+			{filters: "x: CommandFilter, find, root\n[Sandbox:x]\ncapabilities=none"},
+		},
+	},
+	{
 		ID: "destroys-any-file", Severity: Note,
 		Title: "a program removes or overwrites any file",
 		Help:  "What keeps somebody out, or keeps a record, is a file as well. A PathFilter keeps the command to a directory.",
@@ -90,10 +110,12 @@ var powerRules = []*Rule{
 	},
 }
 
-func openShells(c *config) (found []Finding) {
+// openShells finds interpreters that run what the caller likes, or with held those
+// that a sandbox may hold back.
+func openShells(c *config, held bool) (found []Finding) {
 	for _, f := range c.filters {
 		in := interpreterOf(f.Exec())
-		if f.file == nil || in == nil || f.confined() {
+		if f.file == nil || in == nil || !f.userExists() || f.confinement() == someFiles || held != (f.confinement() >= runs.heldBy()) {
 			continue
 		}
 		argv, at := in.escapes(f)
@@ -107,16 +129,22 @@ func openShells(c *config) (found []Finding) {
 	return found
 }
 
-// powers finds filters whose program has one of the effects, and that accept a way
-// to it. user is the run-as user that is meant; empty for all but root.
-func (c *config) powers(user string, effects ...effect) (found []Finding) {
+// powers finds filters whose program has one of the effects, that accept a way to
+// it, and that no sandbox holds back. user is the run-as user that is meant; empty
+// for all but root.
+func (c *config) powers(user string, effects ...effect) []Finding {
+	return c.powersOf(user, false, effects...)
+}
+
+// powersOf is powers, or with held for those that a sandbox may hold back.
+func (c *config) powersOf(user string, held bool, effects ...effect) (found []Finding) {
 	for _, f := range c.filters {
 		p := of(powers, f.Exec())
-		if f.file == nil || p == nil || f.chain() || f.confined() || (f.RunAs() == "root") != (user == "root") || !slices.Contains(effects, p.gives) {
+		if f.file == nil || p == nil || f.chain() || (f.RunAs() == "root") != (user == "root") || !slices.Contains(effects, p.gives) || !f.userExists() {
 			continue
 		}
-		if _, err := account.Lookup(f.RunAs()); errors.Is(err, account.ErrUnknown) {
-			continue // nobody's rights
+		if by := f.confinement(); by == someFiles || held != (by >= p.gives.heldBy()) {
+			continue
 		}
 		for _, way := range p.ways {
 			argv := append(f.called(), split(way, blanks)...)
@@ -136,10 +164,42 @@ func (c *config) powers(user string, effects ...effect) (found []Finding) {
 	return found
 }
 
-// confined tells whether a sandbox says which files the command may touch. Nothing
-// less will do against these programs: root without capabilities still owns what
-// is root's.
-func (f *filter) confined() bool {
+// userExists: where the run-as user does not exist nothing is given away.
+func (f *filter) userExists() bool {
+	_, err := account.Lookup(f.RunAs())
+	return !errors.Is(err, account.ErrUnknown)
+}
+
+// confinement is what a sandbox takes away that matters here, the more the greater.
+type confinement int
+
+const (
+	unconfined confinement = iota
+	someRights             // capabilities, or paths that are read-only
+	someCalls              // system calls
+	someFiles              // files: Landlock, and not only where the kernel has it
+)
+
+func (f *filter) confinement() confinement {
 	s := f.Sandbox
-	return s != nil && (s.LandlockRO != nil || s.LandlockRW != nil) && !s.BestEffort
+	switch {
+	case s == nil:
+		return unconfined
+	case (s.LandlockRO != nil || s.LandlockRW != nil) && !s.BestEffort:
+		return someFiles
+	case s.Seccomp != "" && s.Seccomp != "none":
+		return someCalls
+	case s.Capabilities != nil || s.ReadOnly != nil:
+		return someRights
+	}
+	return unconfined
+}
+
+// heldBy is the least confinement that may hold an effect back. A program of the
+// caller's that runs as root without any capability still owns what is root's.
+func (e effect) heldBy() confinement {
+	if e == runs {
+		return someCalls
+	}
+	return someRights
 }
