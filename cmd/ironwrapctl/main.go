@@ -18,6 +18,19 @@ type status int
 func (s status) Error() string { return fmt.Sprintf("exit status %d", int(s)) }
 
 func main() {
+	err := newRoot().Execute()
+	var s status
+	switch {
+	case errors.As(err, &s):
+		os.Exit(int(s))
+	case err != nil:
+		fmt.Fprintln(os.Stderr, "ironwrapctl:", err)
+		os.Exit(2)
+	}
+}
+
+// newRoot is the command line.
+func newRoot() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "ironwrapctl",
 		Short: "tell what an ironwrap policy does",
@@ -35,14 +48,5 @@ nothing, but for the programs that "seccomp compile" makes.`,
 	root.AddCommand(explainCommand())
 	root.AddCommand(seccompCommand())
 	root.AddCommand(manCommand())
-
-	err := root.Execute()
-	var s status
-	switch {
-	case errors.As(err, &s):
-		os.Exit(int(s))
-	case err != nil:
-		fmt.Fprintln(os.Stderr, "ironwrapctl:", err)
-		os.Exit(2)
-	}
+	return root
 }

@@ -11,10 +11,33 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/spf13/cobra"
 )
 
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"ironwrapctl": main})
+}
+
+// TestHelp: every command says what it does, with examples that are calls of it.
+func TestHelp(t *testing.T) {
+	var look func(c *cobra.Command)
+	look = func(c *cobra.Command) {
+		if c.Name() == "completion" || c.Name() == "help" {
+			return // cobra's own
+		}
+		if c.Short == "" || c.Long == "" && !c.Hidden || c.Example == "" {
+			t.Errorf("%s: a short and a long description and examples are needed", c.CommandPath())
+		}
+		for line := range strings.Lines(c.Example) {
+			if !strings.HasPrefix(line, "  "+c.CommandPath()+" ") && !strings.Contains(line, "| "+c.CommandPath()+" ") {
+				t.Errorf("%s: %q is no call of it", c.CommandPath(), line)
+			}
+		}
+		for _, sub := range c.Commands() {
+			look(sub)
+		}
+	}
+	look(newRoot())
 }
 
 // TestScript runs testdata/script/*.txtar: the real command line, in a directory of

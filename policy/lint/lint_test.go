@@ -6,9 +6,12 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 
 	"ironwrap/policy"
 )
@@ -71,7 +74,15 @@ func (e example) Seccomp(s *policy.Sandbox) Profile { return e.profile }
 func (e example) found(t *testing.T, r *Rule) (dir string, list []Finding) {
 	t.Helper()
 	dir = e.lay(t)
+	if e.nobody {
+		runtime.LockOSThread() // whose rights these are
+		defer runtime.UnlockOSThread()
+		unix.Setfsuid(65534)
+	}
 	all := Check([]string{dir + "/rootwrap.conf"}, e).Findings
+	if e.nobody {
+		unix.Setfsuid(0)
+	}
 	faithful(t, dir+"/rootwrap.conf", e, all)
 	for _, f := range all {
 		wellFormed(t, f)

@@ -27,7 +27,19 @@ var fileRules = []*Rule{
 			{setup: "rm -r d", says: "no such directory"},
 			{setup: "rm rootwrap.conf", says: "no such file"},
 		},
-		passes: []example{{filters: "id: CommandFilter, id, root"}},
+		passes: []example{{filters: "id: CommandFilter, id, root"}, {setup: "chmod 600 d/a.filters", nobody: true}},
+	},
+	{
+		ID: "not-read", Severity: Warning,
+		Title: "a file or directory may not be read by who runs the check",
+		Help:  "It was not checked, and neither was what it leads to. Run the check as root, or as somebody who may read it.",
+		check: notRead,
+		finds: []example{
+			{setup: "chmod 600 d/a.filters", nobody: true, at: "a.filters", says: "permission denied"},
+			{setup: "chmod 700 d", nobody: true, at: "d", says: "permission denied"},
+			{setup: "chmod 600 rootwrap.conf", nobody: true, at: "rootwrap.conf", says: "permission denied"},
+		},
+		passes: []example{{nobody: true}, {setup: "chmod 600 d/a.filters"}, {filters: "x: CommandFilter, DIR/x, root", setup: "echo >x"}},
 	},
 	{
 		ID: "untrusted-path", Severity: Error,
@@ -180,11 +192,11 @@ func (c *config) listed(key string) []field {
 
 func refused(c *config) (found []Finding) {
 	for _, f := range c.files {
-		if f.ini == nil {
+		if f.ini == nil && !errors.Is(f.err, fs.ErrPermission) {
 			found = append(found, c.errorAt(f.err))
 		}
 	}
-	if c.refusal == nil {
+	if c.refusal == nil || errors.Is(c.refusal, fs.ErrPermission) {
 		return found
 	}
 	// What can be said of it in the place where it is wrong has been said.
@@ -194,6 +206,18 @@ func refused(c *config) (found []Finding) {
 		}
 	}
 	return append(found, c.errorAt(c.refusal))
+}
+
+func notRead(c *config) (found []Finding) {
+	for _, f := range c.files {
+		if errors.Is(f.err, fs.ErrPermission) {
+			found = append(found, fileAt(f.path, "permission denied", ""))
+		}
+	}
+	if len(found) == 0 && errors.Is(c.refusal, fs.ErrPermission) {
+		found = append(found, c.errorAt(c.refusal))
+	}
+	return found
 }
 
 func untrusted(c *config) (found []Finding) {
