@@ -11,6 +11,7 @@ import (
 
 	"ironwrap/exec"
 	"ironwrap/exec/audit"
+	"ironwrap/exec/launch"
 	"ironwrap/filters"
 	"ironwrap/policy"
 	"ironwrap/policy/machine"
@@ -114,8 +115,8 @@ func run(argv []string) (status int) {
 
 	err = exec.Replace(plan)
 
-	var program *exec.ExecError
-	var signal *exec.SignalError
+	var program *launch.ExecError
+	var signal *launch.SignalError
 	switch {
 	case errors.As(err, &program):
 		return fail(name, notExecutable, "Executable not found: %s (filter match = %s): %v",

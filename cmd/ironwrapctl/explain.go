@@ -83,22 +83,9 @@ exit status: 0 allowed, 96 program not found, 97 configuration not usable,
 type explainer struct {
 	policy  *policy.Policy // nil where it cannot be used
 	refusal error
-	machine looker
+	machine *machine.Machine
 	guide   *lint.Guide
 	caller  *callerJSON
-}
-
-// looker is the machine for somebody who only looks: a process is let go again,
-// since no signal will be sent.
-type looker struct{ *machine.Machine }
-
-func (l looker) Process(pid int) (filters.Process, error) {
-	p, err := l.Machine.Process(pid)
-	if err == nil {
-		closeAll(p.FD)
-		p.FD = -1
-	}
-	return p, err
 }
 
 func closeAll(fds ...int) {
@@ -123,7 +110,7 @@ func newExplainer(config, user string) (*explainer, error) {
 			return nil, fmt.Errorf("--user: %w", err)
 		}
 	}
-	x.machine = looker{machine.New(x.policy.ExecDirs, x.policy.Trust)}
+	x.machine = machine.New(x.policy.ExecDirs, x.policy.Trust)
 	x.guide = lint.NewGuide(x.policy)
 	return x, nil
 }
@@ -150,6 +137,7 @@ func (x *explainer) explain(argv []filters.Untrusted) explanation {
 	if x.refusal != nil {
 		return e.bad(x.refusal)
 	}
+	defer x.machine.Close() // no signal will be sent
 	for _, n := range x.policy.Notes {
 		e.Notes = append(e.Notes, n.String())
 	}

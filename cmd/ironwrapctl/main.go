@@ -36,7 +36,7 @@ func newRoot() *cobra.Command {
 		Short: "tell what an ironwrap policy does",
 		Long: `Ironwrapctl reads the configuration of ironwrap (oslo.rootwrap's rootwrap.conf and
 filter files) with the executor's own engine, and tells what it does. It changes
-nothing, but for the programs that "seccomp compile" makes.`,
+nothing, but for what "seccomp compile" and "learn" make.`,
 		Example: `  ironwrapctl check /etc/nova/rootwrap.conf
   ironwrapctl explain /etc/neutron/rootwrap.conf ip netns list
   ironwrapctl seccomp show storage`,
@@ -47,6 +47,7 @@ nothing, but for the programs that "seccomp compile" makes.`,
 	root.AddCommand(checkCommand())
 	root.AddCommand(explainCommand())
 	root.AddCommand(seccompCommand())
+	root.AddCommand(learnCommand(), learnBecomeCommand(), learnGuardCommand())
 	root.AddCommand(manCommand())
 	return root
 }
