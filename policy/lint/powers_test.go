@@ -81,15 +81,17 @@ func TestPowersLive(t *testing.T) {
 		if !p.live {
 			continue
 		}
-		program, err := exec.LookPath(p.names[0])
-		if err != nil {
-			t.Logf("%s is not installed: its way was not tried", p.names[0])
-			continue
+		for _, name := range p.names {
+			program, err := exec.LookPath(name)
+			if err != nil {
+				t.Logf("%s is not installed: its way was not tried", name)
+				continue
+			}
+			tried++
+			t.Run(name, func(t *testing.T) { try(t, program, split(p.ways[0], planted(t)), p.gives) })
 		}
-		tried++
-		t.Run(p.names[0], func(t *testing.T) { try(t, program, split(p.ways[0], planted(t)), p.gives) })
 	}
-	if tried < 25 {
+	if tried < 40 {
 		t.Errorf("only %d ways were tried", tried)
 	}
 }
@@ -176,7 +178,22 @@ func try(t *testing.T, program string, args []string, gives effect) {
 		if err == nil && slices.Equal(data, []byte("root's own\n")) {
 			why("the file is as it was")
 		}
+	case reads:
+		if !bytes.Contains(out, []byte("root's own")) && !bytes.Contains(out, []byte("nwo s'toor")) && !encoded(out) {
+			why("the file is not shown")
+		}
 	default:
 		t.Fatal(fmt.Sprint("effect ", gives, " cannot be looked at"))
 	}
+}
+
+// encoded tells whether the words of the file are in out in some other form: as
+// base 64 or 32, or as numbers.
+func encoded(out []byte) bool {
+	for _, form := range []string{"cm9vdCdzIG93bg", "OJXW65BHOMQG653O", "6f72 746f 7327", "726f 6f74 2773", "067562 072157"} {
+		if bytes.Contains(out, []byte(form)) {
+			return true
+		}
+	}
+	return false
 }

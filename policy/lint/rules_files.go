@@ -129,7 +129,7 @@ var fileRules = []*Rule{
 	},
 	{
 		ID: "network-file-system", Severity: Warning,
-		Title:  "a trusted file or directory comes over the network",
+		Title:  "a trusted file, directory or program comes over the network",
 		Help:   "Whoever answers in the name of the file server decides what runs as root; owners and modes are what that machine says. Keep it on a disk of this machine.",
 		check:  network,
 		finds:  []example{{network: "nfs", at: "rootwrap.conf", says: "it is on a nfs file system"}},

@@ -35,7 +35,7 @@ var patternRules = []*Rule{
 	{
 		ID: "pattern-split-at-comma", Severity: Error,
 		Title: "a comma has cut a pattern in two",
-		Help:  "Filters are split at every comma, also within a regular expression. A count such as {1,3} is written out: x, xx?x? or x{1}.",
+		Help:  "Filters are split at every comma, also within a regular expression. Write a count such as [a-z]{1,3} out: [a-z][a-z]?[a-z]?.",
 		check: func(c *config) []Finding {
 			return c.eachPattern(func(f *filter, i int, p field) (string, string) {
 				if !splitAt(f.patterns(), i) {
