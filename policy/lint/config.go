@@ -47,7 +47,8 @@ type config struct {
 	path    string
 	policy  *policy.Policy // as the executor has it; nil where it refuses
 	refusal error
-	conf    *file // nil where nothing can be read
+	written *file // rootwrap.conf
+	conf    *file // the same; nil where nothing can be made of it
 	dirs    []string
 	files   []*file   // the *.filters files, in the order in which they are read
 	others  []string  // what lies beside them and is not read
@@ -96,12 +97,12 @@ func (f *filter) where() string {
 func read(path string, facts Facts) *config {
 	c := &config{path: path, facts: facts}
 	c.policy, c.refusal = policy.Load(path, trust.Object)
-	conf := readFile(path, inifile.Strict)
-	if conf.ini == nil {
+	c.written = readFile(path, inifile.Strict)
+	if c.written.ini == nil {
 		return c
 	}
-	c.conf = conf
-	for _, e := range conf.ini.Defaults() {
+	c.conf = c.written
+	for _, e := range c.conf.ini.Defaults() {
 		if e.Key == "filters_path" {
 			c.dirs = filters.Fields(e.Value)
 		}
@@ -210,16 +211,12 @@ func (c *config) errorAt(err error) Finding {
 	return f
 }
 
-// cite adds the line that a finding speaks of.
+// cite adds the line that a finding speaks of, if its file was read.
 func (c *config) cite(f *Finding) {
-	if f.Line == 0 {
-		return
+	for _, read := range append([]*file{c.written}, c.files...) {
+		if read.path == f.Path && f.Line > 0 {
+			p := read.whole(f.Line)
+			f.Column, f.Width, f.Cited = p.column, p.width, read.line(f.Line)
+		}
 	}
-	data, err := os.ReadFile(f.Path)
-	if err != nil {
-		return
-	}
-	source := &file{path: f.Path, lines: strings.Split(string(data), "\n")}
-	p := source.whole(f.Line)
-	f.Column, f.Width, f.Cited = p.column, p.width, source.line(f.Line)
 }

@@ -1,13 +1,18 @@
 package lint
 
 import (
+	"errors"
+	"io"
+	"io/fs"
 	"os"
 	"strings"
+	"syscall"
 	"unicode"
 	"unicode/utf8"
 
 	"ironwrap/filters"
 	"ironwrap/policy/inifile"
+	"ironwrap/policy/trust"
 )
 
 // file is one configuration file as it is written, with the means to point at a
@@ -21,7 +26,7 @@ type file struct {
 
 func readFile(path string, mode inifile.Mode) *file {
 	f := &file{path: path}
-	data, err := os.ReadFile(path)
+	data, err := readText(path)
 	if err != nil {
 		f.err = err
 		return f
@@ -30,6 +35,26 @@ func readFile(path string, mode inifile.Mode) *file {
 	f.lines = strings.Split(strings.ReplaceAll(text, "\r", "\n"), "\n")
 	f.ini, f.err = inifile.Parse(path, data, mode)
 	return f
+}
+
+// readText reads a file as the executor does. One that somebody besides root can
+// have written is read as well, for it to be looked at; but then not through a link,
+// which could lead to a file that a report must not cite, and nothing that blocks.
+func readText(path string) ([]byte, error) {
+	data, err := trust.File(path, trust.Object)
+	if err == nil || errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
+		return data, err
+	}
+	f, openErr := os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
+	if openErr != nil {
+		return nil, err
+	}
+	defer f.Close()
+	info, statErr := f.Stat()
+	if statErr != nil || !info.Mode().IsRegular() || info.Sys().(*syscall.Stat_t).Nlink > 1 {
+		return nil, err
+	}
+	return io.ReadAll(io.LimitReader(f, trust.MaxSize))
 }
 
 // place is where something stands, in characters from 1.

@@ -184,3 +184,24 @@ func TestTable(t *testing.T) {
 		}
 	}
 }
+
+// TestCitesNoSecret: who can make a link where filters are must not have a report
+// cite what it leads to.
+func TestCitesNoSecret(t *testing.T) {
+	for _, setup := range []string{
+		"ln -s ../secret d/b.filters; chown -h 65534 d/b.filters",
+		"ln secret d/b.filters; chmod 666 secret; chown 65534 d",
+		"ln -sf secret rootwrap.conf; chown -h 65534 rootwrap.conf",
+	} {
+		e := example{filters: "id: CommandFilter, id, root", setup: "echo 'root:hash' >secret; chmod 600 secret; " + setup}
+		list := Check([]string{e.lay(t) + "/rootwrap.conf"}, e).Findings
+		if len(list) == 0 {
+			t.Errorf("%s: nothing is found", setup)
+		}
+		for _, f := range list {
+			if strings.Contains(f.Cited+f.Message, "hash") {
+				t.Errorf("%s: %q, %q", setup, f.Message, f.Cited)
+			}
+		}
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"ironwrap/filters"
@@ -43,8 +44,8 @@ var fileRules = []*Rule{
 	},
 	{
 		ID: "untrusted-path", Severity: Error,
-		Title: "somebody besides root can write a file or directory that is trusted",
-		Help:  "Who can write it decides what runs as root. The executor refuses it: give it to root, and take the right to write from all others.",
+		Title: "somebody besides root can write a file or directory that is trusted, or it is no plain file",
+		Help:  "Who can write it decides what runs as root. The executor refuses it: give it to root, and take the right to write from all others. Nothing is read from a FIFO or a device.",
 		check: untrusted,
 		finds: []example{
 			{setup: "chown 65534 rootwrap.conf", at: "rootwrap.conf", says: "owned by uid 65534, not root"},
@@ -52,6 +53,8 @@ var fileRules = []*Rule{
 			{setup: "chmod 775 d", at: "rootwrap.conf:2:14", says: "writable by group"},
 			{conf: "exec_dirs=/usr/bin,DIR/bin", setup: "mkdir bin; chown 65534 bin", at: "rootwrap.conf:3", says: "owned by uid 65534"},
 			{setup: "mv d/a.filters x; ln -s ../x d/a.filters; chown -h 65534 d/a.filters", says: "symbolic link"},
+			{filters: "sh: CommandFilter, sh, root", setup: "chown 65534 d/a.filters", at: "a.filters"},
+			{setup: "mkfifo d/b.filters", at: "b.filters", says: "it is a FIFO, not a regular file"},
 		},
 		passes: []example{
 			{setup: "mv d/a.filters x; ln -s ../x d/a.filters"},
@@ -191,21 +194,22 @@ func (c *config) listed(key string) []field {
 }
 
 func refused(c *config) (found []Finding) {
+	said := untrusted(c) // in the place where it is wrong
+	add := func(err error) {
+		one := c.errorAt(err)
+		if !slices.ContainsFunc(said, func(f Finding) bool { return strings.HasSuffix(err.Error(), f.Message) }) {
+			found, said = append(found, one), append(said, one)
+		}
+	}
 	for _, f := range c.files {
 		if f.ini == nil && !errors.Is(f.err, fs.ErrPermission) {
-			found = append(found, c.errorAt(f.err))
+			add(f.err)
 		}
 	}
-	if c.refusal == nil || errors.Is(c.refusal, fs.ErrPermission) {
-		return found
+	if c.refusal != nil && !errors.Is(c.refusal, fs.ErrPermission) {
+		add(c.refusal)
 	}
-	// What can be said of it in the place where it is wrong has been said.
-	for _, f := range append(untrusted(c), found...) {
-		if strings.HasSuffix(c.refusal.Error(), f.Message) {
-			return found
-		}
-	}
-	return append(found, c.errorAt(c.refusal))
+	return found
 }
 
 func notRead(c *config) (found []Finding) {
