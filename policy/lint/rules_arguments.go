@@ -103,7 +103,7 @@ var argumentRules = []*Rule{
 	{
 		ID: "privsep-service-config", Severity: Warning,
 		Title: "privsep-helper may be given configuration that a service can write",
-		Help:  "The helper obeys it as root: it sets the helper's user, capabilities and helper command. ironwrap turns off the options that execute code (log configuration), and no others. Give the files to root, with the group of the service; or set privsep_contexts = none where no service needs the implicit filter.",
+		Help:  "The helper obeys it as root: it sets the helper's user and capabilities. ironwrap turns off the options that execute code (log configuration), and no others. Give the files to root, with the group of the service; or set privsep_contexts = none where no service needs the implicit filter.",
 		check: privsepConfig,
 		finds: []example{
 			{setup: "chown 65534 .", at: "rootwrap.conf", says: "DIR is owned by uid 65534"},
