@@ -44,9 +44,11 @@ nothing, but for what "seccomp compile" and "learn" make.`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
+	root.AddCommand(auditCommand())
 	root.AddCommand(checkCommand())
 	root.AddCommand(explainCommand())
 	root.AddCommand(seccompCommand())
+	root.AddCommand(sudoersCommand())
 	root.AddCommand(learnCommand(), learnBecomeCommand(), learnGuardCommand())
 	root.AddCommand(manCommand())
 	return root

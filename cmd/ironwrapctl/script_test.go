@@ -37,7 +37,7 @@ func TestHelp(t *testing.T) {
 
 // TestScript runs testdata/script/*.txtar: each is a session with the real program,
 // in a directory which for root lies where every directory is root's, and which DIR
-// in the files stands for. The condition [root] holds for root. Besides testscript's
+// stands for in *.conf and *.filters. The condition [root] holds for root. Besides testscript's
 // own commands there is "status N COMMAND...", which demands that exit status.
 func TestScript(t *testing.T) {
 	params := testscript.Params{
@@ -64,10 +64,11 @@ func TestScript(t *testing.T) {
 	testscript.Run(t, params)
 }
 
-// placeFiles writes the name of the directory into the files in which DIR stands for it.
+// placeFiles writes the name of the directory into configurations in which DIR stands
+// for it.
 func placeFiles(dir string) error {
 	return filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
+		if ext := filepath.Ext(path); err != nil || d.IsDir() || ext != ".conf" && ext != ".filters" {
 			return err
 		}
 		data, err := os.ReadFile(path)
