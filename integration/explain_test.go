@@ -160,8 +160,7 @@ func inPlaceOf(t *testing.T, programs []string, work func() error) {
 		t.Fatal(err)
 	}
 	done := make(chan error)
-	go func() {
-		runtime.LockOSThread() // for ever: the thread ends with the goroutine
+	furnished := func() error {
 		err := unix.Unshare(unix.CLONE_NEWNS)
 		if err == nil {
 			err = unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, "")
@@ -172,11 +171,26 @@ func inPlaceOf(t *testing.T, programs []string, work func() error) {
 			}
 		}
 		if err != nil {
-			err = fmt.Errorf("cannot put the witness in the place of %q: %w", programs, err)
-		} else {
-			err = work()
+			return fmt.Errorf("cannot put the witness in the place of %q: %w", programs, err)
 		}
-		done <- err
+		return work()
+	}
+	go func() {
+		runtime.LockOSThread() // for ever: the thread ends with the goroutine
+		if unix.Gettid() != unix.Getpid() {
+			done <- furnished()
+			return
+		}
+		// The leading thread never ends, and its mounts are those that /proc/self
+		// shows to all other tests. It is held until another thread has begun.
+		begun := make(chan bool)
+		go func() {
+			runtime.LockOSThread()
+			close(begun)
+			done <- furnished()
+		}()
+		<-begun
+		runtime.UnlockOSThread()
 	}()
 	if err := <-done; err != nil {
 		t.Error(err)
