@@ -10,6 +10,8 @@ PREFIX   ?= /usr
 DESTDIR  ?=
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 FUZZTIME ?= 30s
+# The day on the man pages: that of the last change.
+EPOCH    ?= $(or $(SOURCE_DATE_EPOCH),$(shell git log -1 --format=%ct 2>/dev/null || echo 0))
 
 LIBDIR  = $(PREFIX)/lib/ironwrap
 LDFLAGS = -s -w -X main.version=$(VERSION) -X ironwrap/sandbox/seccomp.Dir=$(LIBDIR)/profiles \
@@ -77,7 +79,8 @@ install: build
 	install -D -m 0755 bin/ironwrapctl $(DESTDIR)$(PREFIX)/bin/ironwrapctl
 	install -d $(DESTDIR)$(LIBDIR)/profiles
 	install -m 0644 profiles/*.json bin/profiles/*.bpf $(DESTDIR)$(LIBDIR)/profiles
-	install -d $(DESTDIR)$(PREFIX)/share/bash-completion/completions
+	install -d $(DESTDIR)$(PREFIX)/share/bash-completion/completions $(DESTDIR)$(PREFIX)/share/zsh/vendor-completions \
+	    $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d $(DESTDIR)$(PREFIX)/share/man/man1
 	bin/ironwrapctl completion bash > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/ironwrapctl
 	install -D -m 0755 packaging/ironwrap-attach $(DESTDIR)$(LIBDIR)/ironwrap-attach
 	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
@@ -87,6 +90,10 @@ install: build
 	done
 	chmod 0644 $(DESTDIR)$(PREFIX)/lib/systemd/system/ironwrap-daemon@.*
 	install -D -m 0644 docs/daemon.md $(DESTDIR)$(PREFIX)/share/doc/ironwrap/daemon.md
+	bin/ironwrapctl completion zsh > $(DESTDIR)$(PREFIX)/share/zsh/vendor-completions/_ironwrapctl
+	bin/ironwrapctl completion fish > $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/ironwrapctl.fish
+	install -m 0644 man/*.1 $(DESTDIR)$(PREFIX)/share/man/man1
+	SOURCE_DATE_EPOCH=$(EPOCH) bin/ironwrapctl man $(DESTDIR)$(PREFIX)/share/man/man1
 
 clean:
 	rm -rf bin
