@@ -207,9 +207,24 @@ func runOnce(c *rootwrapclient.Client) (used time.Duration, err error) {
 	return cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime(), nil
 }
 
-// cpu is the processor time of a process and of its children that ended
-// (proc_pid_stat(5)).
+// cpu is the processor time of a process, of its children, and of theirs that ended
+// (proc_pid_stat(5)): a launcher that stays is a child that lives.
 func cpu(pid int) (sum time.Duration) {
+	sum = own(pid)
+	tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
+	for _, task := range tasks {
+		text, _ := os.ReadFile(task)
+		for word := range strings.FieldsSeq(string(text)) {
+			if child, err := strconv.Atoi(word); err == nil {
+				sum += own(child)
+			}
+		}
+	}
+	return sum
+}
+
+// own is the processor time of a process and of its children that ended.
+func own(pid int) (sum time.Duration) {
 	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	_, rest, _ := strings.Cut(string(text), ") ")
 	fields := strings.Fields(rest)
