@@ -2,16 +2,19 @@
 # make test    everything; as root the privileged behaviour too
 # make bench   what a call costs, beside sudo, doas and the peer
 # make fuzz    every fuzz target for FUZZTIME each
-# make install DESTDIR= PREFIX=/usr
+# make install DESTDIR= PREFIX=/usr CONFDIR=/etc/ironwrap SETUID=
+#              SETUID=1: for callers without sudo, see docs/configuration.md
 
 GO       ?= go
 PREFIX   ?= /usr
+CONFDIR  ?= /etc/ironwrap
 DESTDIR  ?=
+SETUID   ?=
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 FUZZTIME ?= 30s
 
 LIBDIR  = $(PREFIX)/lib/ironwrap
-LDFLAGS = -s -w -X main.version=$(VERSION) -X ironwrap/sandbox/seccomp.Dir=$(LIBDIR)/profiles
+LDFLAGS = -s -w -X main.version=$(VERSION) -X ironwrap/sandbox/seccomp.Dir=$(LIBDIR)/profiles -X ironwrap/exec.ConfigDir=$(CONFDIR)
 ASROOT  = $(if $(filter 0,$(shell id -u)),,sudo)
 
 .PHONY: build deps testdeps run test bench fuzz lint install clean
@@ -66,7 +69,7 @@ lint:
 	$(GO) run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.6.2 run
 
 install: build
-	install -D -m 0755 bin/ironwrap $(DESTDIR)$(PREFIX)/bin/ironwrap
+	install -D -m $(if $(SETUID),4755,0755) bin/ironwrap $(DESTDIR)$(PREFIX)/bin/ironwrap
 	install -D -m 0755 bin/ironwrapctl $(DESTDIR)$(PREFIX)/bin/ironwrapctl
 	install -d $(DESTDIR)$(LIBDIR)/profiles
 	install -m 0644 profiles/*.json bin/profiles/*.bpf $(DESTDIR)$(LIBDIR)/profiles

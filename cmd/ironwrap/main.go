@@ -81,6 +81,12 @@ func run(argv []string) (status int) {
 		}
 	}
 	p, err := policy.Load(config, level)
+	if err != nil && caller.Setuid() {
+		// Who may call is not known then, and a stranger shall not learn from the
+		// fault what lies below ConfigDir.
+		audit.New(name, policy.Unusable(config), caller).Refused(words, "Incorrect configuration file: "+err.Error())
+		return fail(name, badConfig, "Incorrect configuration file: %s cannot be used; the system log says why", filters.Untrusted(config))
+	}
 	if err != nil {
 		return fail(name, badConfig, "Incorrect configuration file: %v", err)
 	}
