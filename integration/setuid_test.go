@@ -547,7 +547,7 @@ func TestSetuidQuit(t *testing.T) {
 			t.Errorf("it tells %q: %s", secret, said)
 		}
 	}
-	if c.ProcessState.Success() || !strings.Contains(said, "SIGQUIT") {
+	if ws := c.ProcessState.Sys().(syscall.WaitStatus); !ws.Signaled() || ws.Signal() != syscall.SIGQUIT || ws.CoreDump() || said != "" {
 		t.Errorf("%v: %q", c.ProcessState, said)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"runtime"
 	"syscall"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -22,7 +23,15 @@ func Begin() error {
 	// hold a check open. Enter puts this back, after the ids have changed.
 	for _, s := range []unix.Signal{unix.SIGTSTP, unix.SIGTTIN, unix.SIGTTOU} {
 		if err := setAction(uintptr(s), sigaction{handler: sigIgn}); err != nil {
-			return fmt.Errorf("cannot ignore %v: %w", s, err)
+			return fmt.Errorf("cannot set the action of %v: %w", s, err)
+		}
+	}
+	// These end the process at once, also while it waits for an NFS server that is
+	// gone: the kernel interrupts that wait for a signal that kills, but for none that
+	// is caught, as the Go runtime does. A caller's nohup(1) stays.
+	for _, s := range []unix.Signal{unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGTERM} {
+		if err := uncatch(uintptr(s)); err != nil {
+			return fmt.Errorf("cannot set the action of %v: %w", s, err)
 		}
 	}
 	if err := allRoot(); err != nil {
@@ -43,6 +52,15 @@ func Begin() error {
 		}
 	}
 	return nil
+}
+
+// uncatch gives a signal back its default action, unless it is ignored.
+func uncatch(sig uintptr) error {
+	var now sigaction
+	if err := call(unix.SYS_RT_SIGACTION, sig, 0, uintptr(unsafe.Pointer(&now)), 8); err != nil || now.handler == sigIgn {
+		return err
+	}
+	return setAction(sig, sigaction{})
 }
 
 // whyNotRoot says why the set-user-id bit had no effect (execve(2)), and what to

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path"
+	"time"
 
 	"ironwrap/exec"
 	"ironwrap/exec/audit"
@@ -36,6 +37,10 @@ exit status: the command's own, or
   98  no command was given
   99  no filter matched
 `
+
+// patience is how long it may take from the first file to execve(2): longer than a
+// busy server needs, shorter than what waits for us.
+const patience = time.Minute
 
 // version is set by the build.
 var version = "unknown"
@@ -73,6 +78,12 @@ func run(argv []string) (status int) {
 	}
 	config, words := argv[1], filters.Words(argv[2:])
 
+	// A server that is gone shall not hold a service up for ever.
+	watchdog := time.AfterFunc(patience, func() {
+		os.Exit(fail(name, badConfig, "nothing was executed: waited %v for a file or a name service: does a server not answer (NFS, LDAP)?", patience))
+	})
+	defer watchdog.Stop()
+
 	level := trust.Object
 	if caller.Setuid() {
 		level = trust.Ancestors
@@ -106,6 +117,9 @@ func run(argv []string) (status int) {
 			filters.Untrusted(d.Filter.Exec()), filters.Untrusted(d.Filter.Name), d.Why)
 	default:
 		log.Refused(words, "Unauthorized command")
+		if d.Why != "" {
+			return fail(name, unauthorized, "Unauthorized command: %s (no filter matched): %s", filters.Line(words), d.Why)
+		}
 		return fail(name, unauthorized, "Unauthorized command: %s (no filter matched); ironwrapctl explain tells why", filters.Line(words))
 	}
 
