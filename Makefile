@@ -1,5 +1,7 @@
 # make run     the demonstration
 # make test    everything; as root the privileged behaviour too
+# make vm-test the scenarios of docs/scenarios.md, in a virtual machine (part of make test)
+# make vagrant-test    the same by Vagrant and libvirt
 # make bench   what a call costs, beside sudo, doas and the peer
 # make fuzz    every fuzz target for FUZZTIME each
 # make install DESTDIR= PREFIX=/usr CONFDIR=/etc/ironwrap SETUID=
@@ -17,7 +19,7 @@ LIBDIR  = $(PREFIX)/lib/ironwrap
 LDFLAGS = -s -w -X main.version=$(VERSION) -X ironwrap/sandbox/seccomp.Dir=$(LIBDIR)/profiles -X ironwrap/exec.ConfigDir=$(CONFDIR)
 ASROOT  = $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: build deps testdeps run test bench fuzz lint install clean
+.PHONY: build deps testdeps run test vm-test vm-update vagrant-validate vagrant-test bench fuzz lint install clean
 
 # The privileged program is static and pure Go: no dynamic loader, no name service
 # plug-ins, no C. ironwrapctl compiles seccomp profiles with libseccomp.
@@ -45,9 +47,18 @@ testdeps:
 	    { $(ASROOT) apt-get update -qq && $(ASROOT) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
 	      strace python3; }
 
+# The virtual machine has the cores for itself.
 test: build testdeps
 	$(GO) vet ./...
-	$(GO) test -count=1 -timeout 25m ./...
+	$(GO) test -count=1 -timeout 25m $$($(GO) list ./... | grep -v /integration/vm)
+	$(MAKE) vm-test
+
+vm-test:
+	$(GO) test -count=1 -timeout 25m ./integration/vm
+
+# Writes what came of the run into docs/scenarios.md. Read the difference.
+vm-update:
+	$(GO) test -count=1 -timeout 25m ./integration/vm -update
 
 bench: build
 	$(GO) test -run '^$$' -bench . -benchmem ./policy/... ./filters/...

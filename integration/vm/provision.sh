@@ -1,0 +1,48 @@
+#!/bin/sh
+# Makes a Debian machine one with two services as their packages make them, with
+# ironwrap (from ./tree) in the place of their rootwrap and the peer beside it.
+# Run as root. What a public box lacks is installed.
+set -eu
+cd "$(dirname "$0")"
+
+command -v dnsmasq >/dev/null && command -v doas >/dev/null && command -v auditctl >/dev/null && command -v exportfs >/dev/null || {
+    export DEBIAN_FRONTEND=noninteractive
+    apt-get update -qq
+    apt-get install -y -qq --no-install-recommends acl sudo opendoas python3-oslo.rootwrap libnss-extrausers dnsmasq-base haproxy \
+        qemu-utils rsyslog auditd apparmor nfs-kernel-server nfs-common libcap2-bin
+    systemctl disable -q --now haproxy nfs-server
+}
+
+cp -r tree/. /
+chmod 4755 /opt/ironwrap/bin/ironwrap # cp -r keeps no set-user-id bit
+
+for user in nova:64055 neutron:64060 mallory:64070; do
+    name=${user%:*} id=${user#*:}
+    groupadd --force --gid "$id" "$name"
+    id "$name" >/dev/null 2>&1 || useradd --key UID_MAX=70000 --uid "$id" --gid "$id" --create-home --home-dir "/var/lib/$name" --shell /bin/sh "$name"
+    chmod 755 "/var/lib/$name"
+done
+groupadd --force --gid 64080 images
+usermod --append --groups images nova
+
+# A directory of the service's, as Debian's packages make it, and the sudoers line
+# that they ship, once for each program.
+for service in nova neutron; do
+    mkdir -p "/etc/$service"
+    chown "$service:$service" "/etc/$service"
+    chmod 750 "/etc/$service"
+    ln -sf ironwrap "/usr/bin/$service-rootwrap"
+    cp /usr/bin/oslo-rootwrap "/usr/bin/peer-$service-rootwrap"
+    cat >"/etc/sudoers.d/$service" <<EOF
+Defaults:$service !requiretty
+$service ALL = (root) NOPASSWD: /usr/bin/$service-rootwrap /etc/$service/rootwrap.conf *
+$service ALL = (root) NOPASSWD: /usr/bin/peer-$service-rootwrap /etc/$service/rootwrap.conf *
+EOF
+    chmod 440 "/etc/sudoers.d/$service"
+done
+
+# Users of a name service: libnss-extrausers takes files for one.
+sed -i -E 's/^(passwd|group):.*/\1: files extrausers/' /etc/nsswitch.conf
+mkdir -p /var/lib/extrausers
+echo 'remote:x:70000:70001:Remote:/nonexistent:/bin/sh' >/var/lib/extrausers/passwd
+printf 'remote:x:70001:\nremoteops:x:70003:remote\n' >/var/lib/extrausers/group
