@@ -1,7 +1,6 @@
 # make run     the demonstration
 # make test    everything; as root the privileged behaviour too
 # make vm-test the scenarios of docs/scenarios.md, in a virtual machine (part of make test)
-# make vagrant-test    the same by Vagrant and libvirt
 # make bench   what a call costs, beside sudo, doas and the peer
 # make fuzz    every fuzz target for FUZZTIME each
 # make install DESTDIR= PREFIX=/usr CONFDIR=/etc/ironwrap SETUID=
@@ -19,7 +18,6 @@ LIBDIR  = $(PREFIX)/lib/ironwrap
 LDFLAGS = -s -w -X main.version=$(VERSION) -X ironwrap/sandbox/seccomp.Dir=$(LIBDIR)/profiles -X ironwrap/exec.ConfigDir=$(CONFDIR)
 ASROOT  = $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: build deps testdeps run test vm-test vm-update vagrant-validate vagrant-test bench fuzz lint install clean
 
 # The privileged program is static and pure Go: no dynamic loader, no name service
 # plug-ins, no C. ironwrapctl compiles seccomp profiles with libseccomp.

@@ -7,6 +7,7 @@ import errno
 import fcntl
 import os
 import pty
+import re
 import resource
 import select
 import signal
@@ -112,11 +113,11 @@ def swapped():
     while pid == 0:
         libc.renameat2(-100, os.fsencode(base + "/d"), -100, os.fsencode(base + "/l"), RENAME_EXCHANGE)
     try:
-        hits = sum(call("head", "-c1", base + "/d/root-only")[0] == "r" for _ in range(100))
+        read = [call("head", "-c1", base + "/d/root-only")[0] for _ in range(100)]
     finally:
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
-    return "%d of 100 outside of the directory" % hits
+    return "%d of 100 outside of the directory, and %s inside" % (read.count("r"), "some" if "m" in read else "none")
 
 
 def hold():
@@ -197,10 +198,10 @@ def typed():
         except OSError:
             pass
         os.waitpid(pid, 0)
-        return said.decode().split()[-1]
+        return re.search(r"\[(.*)\]", said.decode()).group(1)
     code = ["/usr/bin/python3", "-I", "-c", "import fcntl, termios\n"
-            "try:\n fcntl.ioctl(0, termios.TIOCSTI, b'x'); print('typed')\n"
-            "except OSError as e: print('refused:', e.errno)"]
+            "try:\n fcntl.ioctl(0, termios.TIOCSTI, b'x'); print('[typed]')\n"
+            "except OSError as e: print('[refused]')"]
     return "as nobody by ironwrap: %s; by itself: %s" % (on_terminal(["ironwrap", CONF] + code), on_terminal(code))
 
 

@@ -16,7 +16,6 @@ packages=$packages,sudo,opendoas,python3-oslo.rootwrap,libnss-extrausers        
 packages=$packages,dnsmasq-base,haproxy,qemu-utils                              # what services run
 packages=$packages,rsyslog,auditd,apparmor                                      # who watches
 packages=$packages,nfs-kernel-server,nfs-common                                 # servers
-packages=$packages,openssh-server,rsync                                         # Vagrant's door
 
 # The kernel is fetched but not installed: what its package does after unpacking
 # (initrd, boot loader) takes longer than all the rest, and nothing needs it.
@@ -48,21 +47,11 @@ for unit in haproxy nfs-server nfs-client.target rpcbind.socket rpcbind nfs-blkm
     systemctl --root=tree --quiet disable "$unit" 2>/dev/null || true
 done
 
-# Vagrant's user, by the public key that Vagrant itself replaces at the first start.
-cat >tree/etc/systemd/network/20-all.network <<'EOF'
-[Match]
-Type=ether
-[Network]
-DHCP=yes
-EOF
-systemctl --root=tree --quiet enable systemd-networkd
-chroot tree useradd --create-home --shell /bin/bash vagrant
-echo 'vagrant ALL = (ALL) NOPASSWD: ALL' >tree/etc/sudoers.d/vagrant
 echo ironwrap >tree/etc/hostname
 echo 127.0.1.1 ironwrap >>tree/etc/hosts
 
-# Without Vagrant: one unit runs what is on the disk "payload", and nothing else is
-# started that it does not ask for.
+# One unit runs what is on the disk "payload", and nothing else is started that it
+# does not ask for.
 cat >tree/etc/systemd/system/ironwrap-vm.target <<'EOF'
 [Unit]
 Description=The scenarios of ironwrap

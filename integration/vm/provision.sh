@@ -1,17 +1,8 @@
 #!/bin/sh
-# Makes a Debian machine one with two services as their packages make them, with
-# ironwrap (from ./tree) in the place of their rootwrap and the peer beside it.
-# Run as root. What a public box lacks is installed.
+# Makes the machine one with two services as their packages make them, with ironwrap
+# (from ./tree) in the place of their rootwrap and the peer beside it. Run as root.
 set -eu
 cd "$(dirname "$0")"
-
-command -v dnsmasq >/dev/null && command -v doas >/dev/null && command -v auditctl >/dev/null && command -v exportfs >/dev/null || {
-    export DEBIAN_FRONTEND=noninteractive
-    apt-get update -qq
-    apt-get install -y -qq --no-install-recommends acl sudo opendoas python3-oslo.rootwrap libnss-extrausers dnsmasq-base haproxy \
-        qemu-utils rsyslog auditd apparmor nfs-kernel-server nfs-common libcap2-bin
-    systemctl disable -q --now haproxy nfs-server
-}
 
 cp -r tree/. /
 chmod 4755 /opt/ironwrap/bin/ironwrap # cp -r keeps no set-user-id bit

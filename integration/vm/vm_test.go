@@ -12,7 +12,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -44,7 +43,7 @@ func TestScenarios(t *testing.T) {
 	if rc := strings.TrimSpace(read(t, out+"/rc")); rc != "0" {
 		t.Errorf("run.sh ended with status %s", rc)
 	}
-	Compare(t, read(t, out+"/rows"))
+	compare(t, read(t, out+"/rows"))
 }
 
 // tools sees to it that the programs are there.
@@ -112,7 +111,7 @@ func boot(t *testing.T, image, dir string) string {
 		"-accel", "tcg,thread=multi,tb-size=512", "-cpu", "Nehalem", "-smp", "2", "-m", "2048",
 		"-kernel", image + "/vmlinuz",
 		"-append", "console=ttyS0 root=/dev/nvme0n1 rootfstype=ext4 rw quiet panic=-1 mitigations=off systemd.unit=ironwrap-vm.target" +
-			" systemd.mask=systemd-udevd.service systemd.mask=systemd-udev-trigger.service systemd.mask=systemd-networkd.service",
+			" systemd.mask=systemd-udevd.service systemd.mask=systemd-udev-trigger.service",
 		"-device", "virtio-rng-pci",
 		"-drive", "if=none,id=root,cache=unsafe,file=" + disk, "-device", "nvme,drive=root,serial=root", // the kernel has NVMe built in
 		"-drive", "if=none,id=payload,format=raw,readonly=on,file=" + dir + "/payload", "-device", "virtio-blk-pci,drive=payload,serial=payload",
@@ -174,117 +173,4 @@ func truncate(t *testing.T, path string, size int64) {
 	if err := f.Truncate(size); err != nil {
 		t.Fatal(err)
 	}
-}
-
-// outcome is a row of the table: what must come, or came, of one scenario. An empty
-// string is for a program that it was not played with.
-type outcome struct{ name, peer, ironwrap string }
-
-// Compare holds rows, as a machine left them, against the table.
-func Compare(t *testing.T, rows string) {
-	t.Helper()
-	have, want := parseRows(t, rows), parseTable(t, read(t, table))
-	if *update {
-		write(t, table, replaceTable(read(t, table), have))
-		return
-	}
-	for _, w := range want {
-		i := slices.IndexFunc(have, func(h outcome) bool { return h.name == w.name })
-		if i < 0 {
-			t.Errorf("%s: was not played", w.name)
-			continue
-		}
-		h := have[i]
-		if h.peer != w.peer {
-			t.Errorf("%s\nthe peer:  %s\nexpected:  %s", h.name, h.peer, w.peer)
-		}
-		if h.ironwrap != w.ironwrap {
-			t.Errorf("%s\nironwrap:  %s\nexpected:  %s", h.name, h.ironwrap, w.ironwrap)
-		}
-	}
-	for _, h := range have {
-		if !slices.ContainsFunc(want, func(w outcome) bool { return w.name == h.name }) {
-			t.Errorf("%s: not in the table\nthe peer:  %s\nironwrap:  %s", h.name, h.peer, h.ironwrap)
-		}
-	}
-}
-
-// parseRows puts together what the scripts wrote: name, program and outcome, with
-// tabs between. Rows keep the order in which their names come first.
-func parseRows(t *testing.T, text string) (list []outcome) {
-	t.Helper()
-	for line := range strings.Lines(text) {
-		f := strings.Split(strings.TrimSuffix(line, "\n"), "\t")
-		if len(f) != 3 || f[0] == "" || f[2] == "" {
-			t.Errorf("not a row: %q", line)
-			continue
-		}
-		i := slices.IndexFunc(list, func(o outcome) bool { return o.name == f[0] })
-		if i < 0 {
-			i, list = len(list), append(list, outcome{name: f[0]})
-		}
-		to := map[string]*string{"peer": &list[i].peer, "ironwrap": &list[i].ironwrap}[f[1]]
-		if to == nil || *to != "" {
-			t.Errorf("a row twice, or of no program: %q", line)
-			continue
-		}
-		*to = strings.Join(strings.Fields(f[2]), " ")
-	}
-	return list
-}
-
-// The table stands between these lines; a heading of its own for each script.
-const (
-	begin = "<!-- the table: make vm-test compares it, make vm-update writes it -->\n"
-	end   = "<!-- end of the table -->\n"
-)
-
-func parseTable(t *testing.T, text string) (list []outcome) {
-	t.Helper()
-	_, rest, ok := strings.Cut(text, begin)
-	body, _, closed := strings.Cut(rest, end)
-	if !ok || !closed {
-		t.Fatalf("%s has no table between its two marks", table)
-	}
-	script := ""
-	for line := range strings.Lines(body) {
-		line = strings.TrimSuffix(line, "\n")
-		if heading, ok := strings.CutPrefix(line, "## "); ok {
-			script = heading
-		}
-		f := strings.Split(line, "|")
-		if len(f) != 5 || strings.HasPrefix(line, "| scenario |") || strings.HasPrefix(line, "|---") {
-			continue
-		}
-		cell := func(i int) string { return unescape(strings.TrimSpace(f[i])) }
-		list = append(list, outcome{script + "/" + cell(1), cell(2), cell(3)})
-	}
-	return list
-}
-
-func replaceTable(text string, list []outcome) string {
-	before, rest, _ := strings.Cut(text, begin)
-	_, after, _ := strings.Cut(rest, end)
-	var b strings.Builder
-	script := ""
-	for _, o := range list {
-		s, name, _ := strings.Cut(o.name, "/")
-		if s != script {
-			script = s
-			fmt.Fprintf(&b, "\n## %s\n\n| scenario | oslo.rootwrap | ironwrap |\n|---|---|---|\n", script)
-		}
-		fmt.Fprintf(&b, "| %s | %s | %s |\n", escape(name), escape(o.peer), escape(o.ironwrap))
-	}
-	return before + begin + b.String() + "\n" + end + after
-}
-
-// What Markdown would take for its own.
-var marks = []string{"&", "&amp;", "<", "&lt;", "*", "&ast;", "`", "&grave;"}
-
-func escape(s string) string { return strings.NewReplacer(marks...).Replace(s) }
-
-func unescape(s string) string {
-	back := slices.Clone(marks)
-	slices.Reverse(back)
-	return strings.NewReplacer(back...).Replace(s)
 }
