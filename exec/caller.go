@@ -18,21 +18,27 @@ type Caller struct {
 	GID     int                 // real group id
 	Groups  []int               // supplementary groups
 	SudoUID int                 // SUDO_UID, believed only when the real user is root; -1 for none
+	SudoGID int                 // SUDO_GID, likewise
 	LoginID int                 // /proc/self/loginuid (pam_loginuid(8)); -1 for none
 	Dir     filters.Untrusted   // working directory
 	Env     []filters.Untrusted // the environment that the caller gave
+
+	Client *Client // of a daemon that the caller started; else nil
 }
+
+// Client is who asks a daemon, as the kernel says (SO_PEERCRED, unix(7)).
+type Client struct{ PID, UID, GID int }
 
 // Take learns who the caller is, and takes the process out of their hands. From
 // here on the environment is empty, so that nothing acts upon it by accident.
 func Take() (Caller, error) {
-	c := Caller{UID: unix.Getuid(), GID: unix.Getgid(), SudoUID: -1, Env: filters.Words(os.Environ())}
+	c := Caller{UID: unix.Getuid(), GID: unix.Getgid(), SudoUID: -1, SudoGID: -1, Env: filters.Words(os.Environ())}
 	os.Clearenv()
 	if err := sandbox.Begin(); err != nil {
 		return c, err
 	}
 	if c.UID == 0 {
-		c.SudoUID = c.number("SUDO_UID")
+		c.SudoUID, c.SudoGID = c.number("SUDO_UID"), c.number("SUDO_GID")
 	}
 	c.LoginID = loginID()
 	groups, err := unix.Getgroups()
@@ -86,9 +92,12 @@ func (c Caller) number(name string) int {
 	return int(n)
 }
 
-// Account is the user id that the request is accounted to: who called sudo, else
-// the real user.
+// Account is the user id that the request is accounted to: the client of a
+// daemon, else who called sudo, else the real user.
 func (c Caller) Account() int {
+	if c.Client != nil {
+		return c.Client.UID
+	}
 	if c.SudoUID >= 0 {
 		return c.SudoUID
 	}

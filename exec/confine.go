@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -168,10 +167,10 @@ func pin(p *Plan, paths []int) error {
 			return fmt.Errorf("cannot pin %s (pin_paths): %w", p.Argv[i], err)
 		}
 		if dir := readOnlyAbove(path, p.Spec.ReadOnly); dir != "" {
+			unix.Close(fd)
 			return fmt.Errorf("cannot pin %s (pin_paths): it lies in %q (read_only), which holds for names only, not for a file that is open", p.Argv[i], dir)
 		}
-		p.Argv[i] = filters.Untrusted("/proc/self/fd/" + strconv.Itoa(fd))
-		p.Spec.Keep = append(p.Spec.Keep, fd)
+		p.Pinned(i, fd)
 	}
 	return nil
 }

@@ -1,5 +1,5 @@
 // Package exec carries a decision out: a Plan holds all that an allowed Decision
-// leads to, and Replace makes the process the command.
+// leads to; Replace makes the process the command, and Spawn another one.
 package exec
 
 import (
@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"ironwrap/exec/launch"
 	"ironwrap/filters"
 	"ironwrap/policy"
 	"ironwrap/policy/account"
@@ -18,11 +19,8 @@ import (
 // Plan is everything that is needed to run a command, with nothing left to look
 // up or to decide.
 type Plan struct {
-	Argv   []filters.Untrusted // Argv[0] is the absolute path of the program
-	Env    []filters.Var
-	User   account.User
-	Spec   sandbox.Spec
-	Signal *filters.Signal // sent, as User, instead of executing Argv
+	launch.Command
+	User account.User
 }
 
 var errNotAllowed = errors.New("the command is not allowed")
@@ -37,27 +35,31 @@ func NewPlan(d policy.Decision, c Caller) (*Plan, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot run as %s, which filter %s asks for: %w", filters.Untrusted(d.RunAs), filters.Untrusted(d.Filter.Name), err)
 	}
-	p := &Plan{
+	p := &Plan{User: user, Command: launch.Command{
 		Argv: slices.Clone(d.Argv),
 		Env:  environment(d, user, c),
-		User: user,
 		Spec: sandbox.Spec{
 			UID: user.UID, GID: user.GID, Groups: user.Groups,
 			Umask:  0o022,
 			NoFile: uint64(max(d.Policy.NoFile, 0)),
 		},
 		Signal: d.Signal,
-	}
+	}}
 	// What a profile holds is as good as what the configuration says.
 	level := trust.Parent
 	if d.Policy.StrictPaths || c.Setuid() {
 		level = trust.Ancestors
 	}
 	if err := confine(p, d, level); err != nil {
+		p.Close()
 		return nil, err
 	}
 	return p, nil
 }
+
+// Replace confines the process and makes it the command. It returns only with an
+// error, after which the process must exit.
+func Replace(p *Plan) error { return launch.Replace(&p.Command) }
 
 // environment is built from nothing. A name that comes later in this list takes
 // the place of one before.

@@ -10,7 +10,6 @@ import (
 	"ironwrap/filters"
 	"ironwrap/policy"
 	"ironwrap/policy/account"
-	"ironwrap/sandbox"
 )
 
 // databases puts a user and a group database of the test's own in place. They
@@ -186,23 +185,6 @@ func TestEnvironment(t *testing.T) {
 				t.Errorf("%s: %s twice in %q", c.want, name, have)
 			}
 			seen[name] = true
-		}
-	}
-}
-
-// An environment that NewPlan makes must come out of execve(2) as it was put in:
-// a NUL byte, which would cut it short, ends the whole.
-func TestReplaceRefusesNUL(t *testing.T) {
-	nothing := sandbox.Spec{UID: 1<<32 - 1, GID: 1<<32 - 1} // should Enter be reached, it fails
-	for name, p := range map[string]*Plan{
-		"word":  {Argv: filters.Words([]string{"/bin/true", "a\x00b"}), Spec: nothing},
-		"path":  {Argv: filters.Words([]string{"/bin/true\x00"}), Spec: nothing},
-		"name":  {Argv: filters.Words([]string{"/bin/true"}), Env: []filters.Var{{Name: "A\x00", Value: "b"}}, Spec: nothing},
-		"value": {Argv: filters.Words([]string{"/bin/true"}), Env: []filters.Var{{Name: "A", Value: "b\x00"}}, Spec: nothing},
-	} {
-		err := Replace(p)
-		if err == nil || !strings.Contains(err.Error(), "cannot pass the ") {
-			t.Errorf("%s: %v", name, err)
 		}
 	}
 }

@@ -19,9 +19,10 @@ import (
 )
 
 var (
-	root   string // the top of the repository
-	ours   string // bin/ironwrap, copied to a directory that everybody may enter
-	caller user   // an unprivileged user who may call both programs through sudo
+	root                   string // the top of the repository
+	ours                   string // bin/ironwrap, copied to a directory that everybody may enter
+	oursDaemon, oursLaunch string // beside it
+	caller                 user   // an unprivileged user who may call both programs through sudo
 )
 
 const peer = "/usr/bin/oslo-rootwrap"
@@ -76,7 +77,8 @@ func prepare() (clean func(), err error) {
 	undo = append(undo, func() { os.RemoveAll(dir) })
 	os.Chmod(dir, 0o755)
 	ours = filepath.Join(dir, "ironwrap")
-	build := exec.Command("go", "build", "-o", ours, "./cmd/ironwrap")
+	oursDaemon, oursLaunch = ours+"-daemon", ours+"-launch"
+	build := exec.Command("go", "build", "-o", dir+"/", "./cmd/ironwrap", "./cmd/ironwrap-daemon", "./cmd/ironwrap-launch")
 	build.Dir, build.Env = root, append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		return clean, fmt.Errorf("cannot build ironwrap: %v\n%s", err, out)

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -19,7 +20,7 @@ type Config struct {
 	Facility  int // syslog(3) facility, not yet shifted
 	Level     int // syslog(3) severity: records up to this number are written
 
-	DaemonTimeout int // seconds; 0 for ever
+	DaemonTimeout int // seconds without a request; 0 or less for ever
 	NoFile        int // soft RLIMIT_NOFILE of the command; 0 or less leaves the hard limit
 
 	AllowUsers, AllowGroups []string
@@ -28,7 +29,13 @@ type Config struct {
 	EnvKeep                 []string
 	AuditRequired           bool
 	StrictPaths             bool
-	MaxChildren, MaxOutput  int // of the daemon; 0 for the default
+
+	// Of the daemon.
+	MaxChildren      int    // commands that run at a time
+	MaxOutput        int    // bytes that a command may print, standard output and error together
+	KillOnDisconnect bool   // a client that goes away takes its command with it
+	MetricsFile      string // absolute path; empty for none
+	KeyFile          string // absolute path, for a daemon that systemd started; empty for none
 
 	filtersPathLine, execDirsLine int
 }
@@ -60,8 +67,12 @@ var keys = map[string]func(c *Config, e inifile.Entry) error{
 	"env_keep":       func(c *Config, e inifile.Entry) (err error) { c.EnvKeep, err = kept(e.Value); return err },
 	"audit_required": func(c *Config, e inifile.Entry) (err error) { return boolean(e, &c.AuditRequired) },
 	"strict_paths":   func(c *Config, e inifile.Entry) (err error) { return boolean(e, &c.StrictPaths) },
-	"max_children":   func(c *Config, e inifile.Entry) (err error) { return integer(e, &c.MaxChildren) },
-	"max_output":     func(c *Config, e inifile.Entry) (err error) { return integer(e, &c.MaxOutput) },
+	"max_children":   func(c *Config, e inifile.Entry) (err error) { return natural(e, &c.MaxChildren) },
+	"max_output":     func(c *Config, e inifile.Entry) (err error) { return natural(e, &c.MaxOutput) },
+
+	"kill_on_disconnect": func(c *Config, e inifile.Entry) (err error) { return boolean(e, &c.KillOnDisconnect) },
+	"metrics_file":       func(c *Config, e inifile.Entry) (err error) { return file(e, &c.MetricsFile) },
+	"authkey_file":       func(c *Config, e inifile.Entry) (err error) { return file(e, &c.KeyFile) },
 	"privsep_contexts": func(c *Config, e inifile.Entry) (err error) {
 		if c.NoPrivsep = e.Value == "none"; c.NoPrivsep {
 			return nil
@@ -72,7 +83,10 @@ var keys = map[string]func(c *Config, e inifile.Entry) error{
 }
 
 func parseConfig(path string, file *inifile.File) (Config, []Note, error) {
-	c := Config{Facility: facilities["syslog"], Level: levels["ERROR"], DaemonTimeout: 600, NoFile: 1024}
+	c := Config{
+		Facility: facilities["syslog"], Level: levels["ERROR"], DaemonTimeout: 600, NoFile: 1024,
+		MaxChildren: 256, MaxOutput: 64 << 20,
+	}
 	var notes []Note
 	for _, e := range file.Defaults() {
 		set := keys[e.Key]
@@ -177,6 +191,24 @@ func integer(e inifile.Entry, to *int) error {
 		return fmt.Errorf("%q is not a number", e.Value)
 	}
 	*to = int(n)
+	return nil
+}
+
+func natural(e inifile.Entry, to *int) error {
+	n := 0
+	if err := integer(e, &n); err != nil || n < 1 {
+		return fmt.Errorf("%q is not a number from 1", e.Value)
+	}
+	*to = n
+	return nil
+}
+
+// file reads the path of a file that the daemon writes.
+func file(e inifile.Entry, to *string) error {
+	if !filepath.IsAbs(e.Value) || filepath.Clean(e.Value) != e.Value || e.Value == "/" {
+		return fmt.Errorf("%q is not the plain absolute path of a file", e.Value)
+	}
+	*to = e.Value
 	return nil
 }
 

@@ -28,6 +28,7 @@ func TestConfigDefaults(t *testing.T) {
 		FiltersPath: []string{"/etc/x/rootwrap.d"},
 		ExecDirs:    []string{"/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"},
 		Facility:    5, Level: 3, DaemonTimeout: 600, NoFile: 1024, filtersPathLine: 2,
+		MaxChildren: 256, MaxOutput: 64 << 20,
 	}
 	if !reflect.DeepEqual(c, want) {
 		t.Errorf("%+v, not\n%+v", c, want)
@@ -76,6 +77,9 @@ func TestConfigKeys(t *testing.T) {
 		{"strict_paths = yes", func(c Config) any { return c.StrictPaths }, true},
 		{"max_children = 8", func(c Config) any { return c.MaxChildren }, 8},
 		{"max_output = 1000000", func(c Config) any { return c.MaxOutput }, 1000000},
+		{"kill_on_disconnect = yes", func(c Config) any { return c.KillOnDisconnect }, true},
+		{"metrics_file = /var/lib/x.prom", func(c Config) any { return c.MetricsFile }, "/var/lib/x.prom"},
+		{"authkey_file = /run/x/key", func(c Config) any { return c.KeyFile }, "/run/x/key"},
 		{"privsep_contexts = a.b, c.d.e", func(c Config) any { return c.PrivsepContexts }, list("a.b", "c.d.e")},
 		{"privsep_contexts = a.b", func(c Config) any { return c.NoPrivsep }, false},
 		{"privsep_contexts = none", func(c Config) any { return c.NoPrivsep }, true},
@@ -105,8 +109,11 @@ func TestConfigBadValues(t *testing.T) {
 		"syslog_log_level":    {"", "loud", "LOG_ERR", "3", "ERROR x"},
 		"daemon_timeout":      {"", "ten", "1.5", "600s", "0x10", "99999999999", "1 2"},
 		"rlimit_nofile":       {"", "unlimited", "1e3", "9999999999"},
-		"max_children":        {"", "many"},
-		"max_output":          {"", "1M"},
+		"max_children":        {"", "many", "0", "-1"},
+		"max_output":          {"", "1M", "0", "-1"},
+		"kill_on_disconnect":  {"", "maybe"},
+		"metrics_file":        {"", "x.prom", "/", "/a/../b", "/a/", "/a//b", "./x"},
+		"authkey_file":        {"", "key", "/", "/a/./b"},
 		"allow_users":         {"", "a b", "a,,b", "a,", "a=b"},
 		"allow_groups":        {"", "a\tb", ","},
 		"privsep_contexts":    {"", "a b", "a.b,", "none x"},

@@ -22,6 +22,7 @@ type Policy struct {
 	Filters []Entry     // in the order in which they are asked
 	Notes   []Note      // what was tolerated
 	Trust   trust.Level // how far up the path of a file ownership was demanded
+	Sources []string    // the files and directories that it depends on, existing or not
 
 	sandboxes sandboxes
 }
@@ -58,7 +59,7 @@ func Load(path string, level trust.Level) (*Policy, error) {
 	if !filepath.IsAbs(path) {
 		return nil, fmt.Errorf("%s: the path of the configuration must be absolute", filters.Untrusted(path))
 	}
-	p := &Policy{Path: path}
+	p := &Policy{Path: path, Sources: []string{path}}
 	file, err := read(path, level, inifile.Strict)
 	if err != nil {
 		return nil, err
@@ -76,6 +77,7 @@ func Load(path string, level trust.Level) (*Policy, error) {
 		}
 	}
 	p.Trust = level
+	p.Sources = append(append(p.Sources, p.FiltersPath...), p.ExecDirs...)
 	if err := p.checkExecDirs(level); err != nil {
 		return nil, err
 	}
@@ -172,6 +174,7 @@ func (p *Policy) loadDir(d *trust.Directory, dir string, level trust.Level) erro
 			p.note(path, 0, "not read: its name does not end in .filters")
 			continue
 		}
+		p.Sources = append(p.Sources, path)
 		data, err := d.File(name)
 		if err != nil {
 			return at(path, err)

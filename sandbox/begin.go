@@ -26,14 +26,6 @@ func Begin() error {
 			return fmt.Errorf("cannot set the action of %v: %w", s, err)
 		}
 	}
-	// These end the process at once, also while it waits for an NFS server that is
-	// gone: the kernel interrupts that wait for a signal that kills, but for none that
-	// is caught, as the Go runtime does. A caller's nohup(1) stays.
-	for _, s := range []unix.Signal{unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGTERM} {
-		if err := uncatch(uintptr(s)); err != nil {
-			return fmt.Errorf("cannot set the action of %v: %w", s, err)
-		}
-	}
 	if err := allRoot(); err != nil {
 		return err
 	}
@@ -49,6 +41,19 @@ func Begin() error {
 	for _, timer := range []unix.ItimerWhich{unix.ItimerReal, unix.ItimerVirtual, unix.ItimerProf} {
 		if _, err := unix.Setitimer(timer, unix.Itimerval{}); err != nil {
 			return fmt.Errorf("cannot stop the caller's timers (setitimer): %w", err)
+		}
+	}
+	return nil
+}
+
+// Uncatch is for a process that serves one request. The signals that end it do so at
+// once then, also while it waits for an NFS server that is gone: the kernel interrupts
+// that wait for a signal that kills, but for none that is caught, as the Go runtime
+// does. A caller's nohup(1) stays.
+func Uncatch() error {
+	for _, s := range []unix.Signal{unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGTERM} {
+		if err := uncatch(uintptr(s)); err != nil {
+			return fmt.Errorf("cannot set the action of %v: %w", s, err)
 		}
 	}
 	return nil

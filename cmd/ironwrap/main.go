@@ -12,10 +12,12 @@ import (
 
 	"ironwrap/exec"
 	"ironwrap/exec/audit"
+	"ironwrap/exec/launch"
 	"ironwrap/filters"
 	"ironwrap/policy"
 	"ironwrap/policy/machine"
 	"ironwrap/policy/trust"
+	"ironwrap/sandbox"
 )
 
 // Exit statuses, the peer's. A command that ran has its own.
@@ -70,6 +72,9 @@ func run(argv []string) (status int) {
 	}
 
 	caller, err := exec.Take()
+	if err == nil {
+		err = sandbox.Uncatch()
+	}
 	if err != nil {
 		return fail(name, badConfig, "%v", err)
 	}
@@ -134,8 +139,8 @@ func run(argv []string) (status int) {
 
 	err = exec.Replace(plan)
 
-	var program *exec.ExecError
-	var signal *exec.SignalError
+	var program *launch.ExecError
+	var signal *launch.SignalError
 	switch {
 	case errors.As(err, &program):
 		return fail(name, notExecutable, "Executable not found: %s (filter match = %s): %v",

@@ -27,6 +27,7 @@ func main() {
 	}
 	root.AddCommand(explainCommand())
 	root.AddCommand(seccompCommand())
+	root.AddCommand(learnCommand(), learnBecomeCommand(), learnGuardCommand())
 
 	err := root.Execute()
 	var s status

@@ -59,11 +59,15 @@ func (l *Log) write(severity int, text string) error {
 	if !required && (!l.p.UseSyslog || severity > l.p.Level) {
 		return nil
 	}
-	err := Send(l.p.Facility<<3|severity, fmt.Sprintf("%s[%d]", tag(l.name), os.Getpid()), filters.Prose(text))
+	err := l.send(severity, text)
 	if err != nil && !required {
 		l.complain(err.Error())
 	}
 	return err
+}
+
+func (l *Log) send(severity int, text string) error {
+	return Send(l.p.Facility<<3|severity, fmt.Sprintf("%s[%d]", tag(l.name), os.Getpid()), filters.Prose(text))
 }
 
 // tag makes of the name that the caller chose one that can be no other program's
@@ -82,9 +86,27 @@ func (l *Log) complain(text string) {
 	fmt.Fprintf(os.Stderr, "%s: %s\n", filters.Untrusted(l.name), filters.Prose(text))
 }
 
-// who says who called: the real user id, the one that sudo gave, and the one that
-// logged in.
+// Event records what concerns a daemon itself. What is wrong is recorded wherever
+// there is a system log, whatever the policy says: a daemon has nobody else to
+// tell.
+func (l *Log) Event(severity int, text string) {
+	if severity <= Error || l.p.UseSyslog && severity <= l.p.Level {
+		// There is nowhere to complain.
+		_ = l.send(severity, text)
+	}
+}
+
+// who says who called: the client of a daemon, the real user id, the one that
+// sudo gave, and the one that logged in.
 func (l *Log) who() string {
+	c := l.caller
+	if c.Client != nil {
+		return fmt.Sprintf("client_uid=%d client_pid=%d ", c.Client.UID, c.Client.PID) + l.starter()
+	}
+	return l.starter()
+}
+
+func (l *Log) starter() string {
 	c := l.caller
 	return fmt.Sprintf("ruid=%d sudo_uid=%s loginuid=%s cwd=%s", c.UID, idOrNone(c.SudoUID), idOrNone(c.LoginID), c.Dir.Quote())
 }

@@ -13,6 +13,9 @@ import (
 	"regexp"
 	"strings"
 	"syscall"
+	"time"
+
+	"ironwrap/integration/rootwrapclient"
 )
 
 func main() {
@@ -50,6 +53,7 @@ func (d *demo) run() error {
 	d.nova()
 	d.cinder()
 	d.ownPolicy()
+	d.daemon()
 	d.distrust()
 
 	fmt.Printf("\n%d calls, %d as expected. Try one yourself:\n", d.calls, d.calls-d.wrong)
@@ -219,6 +223,61 @@ sleep: KillFilter, root, sleep, -9
 	call(99, "kill", "-9", fmt.Sprint(os.Getpid()))
 }
 
+func (d *demo) daemon() {
+	title("the daemon: the same decisions for a client that stays connected")
+	conf := d.policy("daemon", `ip: IpFilter, ip, root
+id: CommandFilter, id, nobody
+sleep: CommandFilter, sleep, root
+`)
+	server, err := rootwrapclient.Start(d.ironwrap+"-daemon", conf)
+	if err != nil {
+		d.failed("start the daemon", err)
+		return
+	}
+	defer server.Stop()
+	client, err := rootwrapclient.Dial(server.Path, server.Key)
+	if err != nil {
+		d.failed("connect to the daemon", err)
+		return
+	}
+	defer client.Close()
+	call := func(want int, argv ...string) {
+		d.calls++
+		r, err := client.Run(argv, nil)
+		if err != nil {
+			d.failed("call the daemon", err)
+			return
+		}
+		fmt.Printf("\n  %s %s\n", bold("> "), bold(words(argv)))
+		d.show(string(r.Stdout), string(r.Stderr))
+		fmt.Printf("    %s\n", verdict(r.Status))
+		d.expect(r.Status, want)
+	}
+	say("It is what root_helper_daemon names, and speaks the protocol of the original's client.")
+	call(0, "id")
+	call(0, "ip", "-o", "link", "show", "lo")
+	call(99, "ip", "netns", "exec", "x", "/bin/sh")
+	call(1, "sleep", "x")
+	say("A filters file that changes is in force with the next request.")
+	os.WriteFile(filepath.Dir(conf)+"/filters.d/demo.filters", []byte("[Filters]\nip: IpFilter, ip, root\n"), 0o644)
+	call(99, "id")
+
+	const n = 500
+	began := time.Now()
+	for range n {
+		if _, err := client.Run([]string{"ip", "-V"}, nil); err != nil {
+			d.failed("call the daemon", err)
+			return
+		}
+	}
+	fmt.Printf("\n  %d more calls of \"ip -V\" took %.1f ms each.\n", n, time.Since(began).Seconds()*1000/n)
+}
+
+func (d *demo) failed(what string, err error) {
+	d.wrong++
+	fmt.Printf("    NOT AS EXPECTED: cannot %s: %v\n", what, err)
+}
+
 func (d *demo) distrust() {
 	title("configurations that cannot be trusted")
 	conf := d.policy("loose", "id: CommandFilter, id, root\n")
@@ -261,16 +320,25 @@ func (d *demo) caller(name, conf string) func(want int, argv ...string) {
 		status := c.ProcessState.Sys().(syscall.WaitStatus).ExitStatus()
 
 		fmt.Printf("\n  %s %s\n", bold("$ "+name), bold(words(argv)))
-		for _, text := range []string{out.String(), errOut.String()} {
-			for line := range strings.Lines(text) {
-				fmt.Printf("    %s\n", strings.TrimRight(strings.ReplaceAll(line, d.dir, "..."), "\n"))
-			}
-		}
+		d.show(out.String(), errOut.String())
 		fmt.Printf("    %s\n", verdict(status))
-		if status != want {
-			d.wrong++
-			fmt.Printf("    NOT AS EXPECTED: the status should be %d\n", want)
+		d.expect(status, want)
+	}
+}
+
+// show prints what a command printed.
+func (d *demo) show(texts ...string) {
+	for _, text := range texts {
+		for line := range strings.Lines(text) {
+			fmt.Printf("    %s\n", strings.TrimRight(strings.ReplaceAll(line, d.dir, "..."), "\n"))
 		}
+	}
+}
+
+func (d *demo) expect(status, want int) {
+	if status != want {
+		d.wrong++
+		fmt.Printf("    NOT AS EXPECTED: the status should be %d\n", want)
 	}
 }
 

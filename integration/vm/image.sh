@@ -8,8 +8,8 @@
 set -eu
 mkdir -p "$1"
 cd "$1"
-rm -rf tree unpacked
-trap 'rm -rf tree unpacked' EXIT
+rm -rf .tree .unpacked # which go list passes over
+trap 'rm -rf .tree .unpacked' EXIT
 
 packages=systemd-sysv,dbus,udev,kmod,netbase,procps,iproute2,libcap2-bin,util-linux,acl
 packages=$packages,sudo,opendoas,python3-oslo.rootwrap,libnss-extrausers        # the ways in
@@ -30,36 +30,36 @@ mmdebstrap --quiet --mode=root --variant=minbase --include="$packages" \
     --aptopt='APT::Install-Recommends "false"' --aptopt='Acquire::Languages "none"' \
     --dpkgopt=force-unsafe-io --dpkgopt='path-exclude=/usr/share/man/*' \
     --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/locale/*' \
-    --customize-hook='sh kernel.sh "$1"' bookworm tree
+    --customize-hook='sh kernel.sh "$1"' bookworm .tree
 rm kernel.sh
 
 # Not into the tree itself: there /lib is a link, which unpacking would replace.
-mkdir unpacked
-dpkg-deb --fsys-tarfile linux-image-*.deb | tar -x -C unpacked ./boot ./lib/modules
+mkdir .unpacked
+dpkg-deb --fsys-tarfile linux-image-*.deb | tar -x -C .unpacked ./boot ./lib/modules
 rm linux-image-*.deb
-mv unpacked/boot/vmlinuz-* vmlinuz
-mv unpacked/lib/modules tree/usr/lib/modules
-chroot tree depmod "$(ls tree/usr/lib/modules)"
+mv .unpacked/boot/vmlinuz-* vmlinuz
+mv .unpacked/lib/modules .tree/usr/lib/modules
+chroot .tree depmod "$(ls .tree/usr/lib/modules)"
 
 # What packages start by themselves, and no scenario wants running.
 for unit in haproxy nfs-server nfs-client.target rpcbind.socket rpcbind nfs-blkmap nfs-idmapd \
             apt-daily.timer apt-daily-upgrade.timer e2scrub_all.timer e2scrub_reap fstrim.timer dpkg-db-backup.timer; do
-    systemctl --root=tree --quiet disable "$unit" 2>/dev/null || true
+    systemctl --root=.tree --quiet disable "$unit" 2>/dev/null || true
 done
 
-echo ironwrap >tree/etc/hostname
-echo 127.0.1.1 ironwrap >>tree/etc/hosts
+echo ironwrap >.tree/etc/hostname
+echo 127.0.1.1 ironwrap >>.tree/etc/hosts
 
 # One unit runs what is on the disk "payload", and nothing else is started that it
 # does not ask for.
-cat >tree/etc/systemd/system/ironwrap-vm.target <<'EOF'
+cat >.tree/etc/systemd/system/ironwrap-vm.target <<'EOF'
 [Unit]
 Description=The scenarios of ironwrap
 Requires=basic.target ironwrap-vm.service
 Wants=rsyslog.service auditd.service
 AllowIsolate=yes
 EOF
-cat >tree/etc/systemd/system/ironwrap-vm.service <<'EOF'
+cat >.tree/etc/systemd/system/ironwrap-vm.service <<'EOF'
 [Unit]
 After=basic.target rsyslog.service auditd.service apparmor.service
 [Service]
@@ -68,7 +68,7 @@ ExecStart=/usr/local/sbin/ironwrap-vm
 StandardOutput=file:/run/ironwrap-vm.log
 StandardError=inherit
 EOF
-cat >tree/usr/local/sbin/ironwrap-vm <<'EOF'
+cat >.tree/usr/local/sbin/ironwrap-vm <<'EOF'
 #!/bin/sh
 # Unpacks the disk "payload", runs its run.sh, and leaves the exit status, the log
 # and what it put into $OUT on the disk "result".
@@ -88,6 +88,6 @@ sync
 echo o >/proc/sysrq-trigger
 sleep 60
 EOF
-chmod 755 tree/usr/local/sbin/ironwrap-vm
+chmod 755 .tree/usr/local/sbin/ironwrap-vm
 
-mke2fs -q -t ext4 -O ^has_journal,^metadata_csum -m 0 -L root -d tree root.raw 1200M
+mke2fs -q -t ext4 -O ^has_journal,^metadata_csum -m 0 -L root -d .tree root.raw 1200M

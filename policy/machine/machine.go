@@ -15,17 +15,26 @@ import (
 	"ironwrap/policy/trust"
 )
 
-// Machine implements policy.Machine.
+// Machine implements policy.Machine, for one request.
 type Machine struct {
 	execDirs []string
 	level    trust.Level
+	held     []int // pidfds
 }
 
 // New returns the machine with the search path of a policy. level says how far up
 // a program's path must be root's: at least so that nobody else can redirect it
 // between the check and execve(2).
 func New(execDirs []string, level trust.Level) *Machine {
-	return &Machine{execDirs, max(level, trust.Fixed)}
+	return &Machine{execDirs: execDirs, level: max(level, trust.Fixed)}
+}
+
+// Close lets go of the processes that were looked at.
+func (m *Machine) Close() {
+	for _, fd := range m.held {
+		unix.Close(fd)
+	}
+	m.held = nil
 }
 
 var errNotFound = errors.New("not found in exec_dirs")

@@ -12,7 +12,7 @@ import (
 	"ironwrap/filters"
 )
 
-// Process holds a process by a pidfd and looks at what it runs.
+// Process holds a process by a pidfd, until Close, and looks at what it runs.
 func (m *Machine) Process(pid int) (filters.Process, error) {
 	fd, err := unix.PidfdOpen(pid, 0)
 	if err != nil {
@@ -23,6 +23,7 @@ func (m *Machine) Process(pid int) (filters.Process, error) {
 		unix.Close(fd)
 		return filters.Process{}, fmt.Errorf("cannot look at process %d: %w", pid, err)
 	}
+	m.held = append(m.held, fd)
 	return p, nil
 }
 

@@ -3,6 +3,7 @@ package machine
 import (
 	"errors"
 	"fmt"
+	"os"
 	"runtime"
 	"strconv"
 	"strings"
@@ -144,7 +145,9 @@ func as(u account.User, look func() error) error {
 	}
 	defer func() {
 		if setfs(unix.SYS_SETFSUID, 0) != nil || setfs(unix.SYS_SETFSGID, 0) != nil || setgroups(own) != nil {
-			panic("cannot take back root's file access rights")
+			// Not a panic, which a daemon might survive with such a thread.
+			fmt.Fprintln(os.Stderr, "ironwrap: internal error, nothing was executed: cannot take back root's file access rights")
+			os.Exit(97)
 		}
 	}()
 	if err := setgroups(u.Groups); err != nil {

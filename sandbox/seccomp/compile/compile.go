@@ -399,7 +399,6 @@ func (c *compiler) newer() []unix.SockFilter {
 		return nil
 	}
 	const (
-		x32   = 0x40000000 // marks the numbers of x32 on x86-64, and is part of them
 		load  = unix.BPF_LD | unix.BPF_W | unix.BPF_ABS
 		equal = unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K
 		above = unix.BPF_JMP | unix.BPF_JGT | unix.BPF_K

@@ -1,0 +1,56 @@
+package daemon
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"strconv"
+
+	"github.com/coreos/go-systemd/v22/activation"
+	sd "github.com/coreos/go-systemd/v22/daemon"
+
+	"ironwrap/exec"
+)
+
+// What systemd tells is in the environment (sd_listen_fds(3), sd_notify(3)), which
+// anybody may set: it is believed where root started the daemon, not below sudo.
+// The library looks in the process's environment, which exec.Take has emptied.
+
+// activated returns the socket that systemd passed, or nil for none.
+func activated(starter exec.Caller) (*socket, error) {
+	pid, _ := starter.Getenv("LISTEN_PID")
+	if starter.SudoUID >= 0 || pid.Raw() != strconv.Itoa(os.Getpid()) {
+		return nil, nil
+	}
+	for _, name := range []string{"LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"} {
+		if value, ok := starter.Getenv(name); ok {
+			if err := os.Setenv(name, value.Raw()); err != nil {
+				return nil, fmt.Errorf("cannot take the socket from systemd: %s: %w", name, err)
+			}
+		}
+	}
+	listeners, err := activation.Listeners()
+	if err != nil {
+		return nil, fmt.Errorf("cannot take the socket from systemd: %w", err)
+	}
+	if len(listeners) != 1 {
+		return nil, fmt.Errorf("cannot take the socket from systemd: it passed %d, not 1", len(listeners))
+	}
+	l, ok := listeners[0].(*net.UnixListener)
+	if !ok {
+		return nil, errors.New("cannot take the socket from systemd: it is no Unix stream socket (ListenStream= with a path)")
+	}
+	l.SetUnlinkOnClose(false)
+	return &socket{UnixListener: l, path: l.Addr().String(), activated: true}, nil
+}
+
+// notify tells systemd of the daemon's state, where it listens.
+func notify(starter exec.Caller, state string) {
+	where, ok := starter.Getenv("NOTIFY_SOCKET")
+	if !ok || starter.SudoUID >= 0 || os.Setenv("NOTIFY_SOCKET", where.Raw()) != nil {
+		return
+	}
+	// Where nobody listens there is nobody to tell.
+	_, _ = sd.SdNotify(true, state)
+}

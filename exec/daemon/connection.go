@@ -1,0 +1,217 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"ironwrap/exec"
+	"ironwrap/exec/audit"
+	"ironwrap/exec/daemon/wire"
+	"ironwrap/filters"
+	"ironwrap/policy"
+)
+
+// handshake is how long a client may take to show that it has the key.
+const handshake = 10 * time.Second
+
+// objectID is the one object that clients can have: the peer makes a new one for
+// each create, all alike.
+const objectID = "1"
+
+var objectMethods = []string{"run_one_command", "shutdown"}
+
+// client is one connection.
+type client struct {
+	d      *Daemon
+	conn   *wire.Conn
+	who    exec.Client
+	groups []int
+	let    *policy.Policy // the one that let it in
+
+	requests chan []byte
+	gone     context.Context // done when the client has closed the connection
+	fault    error           // why it cannot be read any more, once requests is closed
+}
+
+// serve does all that happens on one connection. To those who may not connect it
+// says nothing.
+func (d *Daemon) serve(c *net.UnixConn) {
+	defer c.Close()
+	defer func() {
+		// A fault of ours costs one connection, and no other.
+		if bug := recover(); bug != nil {
+			d.metrics.refuse("bug")
+			d.log().Event(audit.Error, fmt.Sprintf("internal error: %v: %s", bug, filters.Untrusted(debug.Stack())))
+		}
+	}()
+	p := d.policies.current()
+	who, groups, err := peer(c)
+	if err == nil {
+		err = d.mayConnect(p, who, groups)
+	}
+	if err != nil {
+		d.refused("user", fmt.Sprintf("refused a connection of uid %d, process %d: %v", who.UID, who.PID, err))
+		return
+	}
+	if !d.clients.enter(c) {
+		d.refused("full", fmt.Sprintf("refused a connection of uid %d, process %d: there are %d already", who.UID, who.PID, maxClients))
+		return
+	}
+	defer d.clients.leave(c)
+
+	conn, err := wire.NewConn(c, time.Now().Add(handshake))
+	if err == nil {
+		err = conn.Authenticate(d.key)
+	}
+	d.clients.authenticated(c)
+	if err != nil {
+		d.refused(reason(err), fmt.Sprintf("refused a connection of uid %d, process %d: %v", who.UID, who.PID, err))
+		return
+	}
+	d.metrics.connected(1)
+	defer d.metrics.connected(-1)
+	s := &client{d: d, conn: conn, who: who, groups: groups, let: p}
+	// Whoever does not listen gets no answer.
+	_ = s.first()
+}
+
+// reason is what a failed handshake counts as.
+func reason(err error) string {
+	switch {
+	case errors.Is(err, wire.ErrKey):
+		return "key"
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return "slow"
+	}
+	return "protocol"
+}
+
+// refused counts, and records where that is of use: not more than once a second.
+func (d *Daemon) refused(reason, text string) {
+	d.metrics.refuse(reason)
+	if d.refusals.allow(time.Now()) {
+		d.log().Event(audit.Error, text)
+	}
+}
+
+// first answers the first request on a connection, which is for the manager, as
+// Python calls it. All but one are the last, too.
+func (s *client) first() error {
+	message, err := s.conn.Read()
+	if err != nil {
+		return s.tooLong(err)
+	}
+	call, err := wire.Parse(message)
+	if err != nil {
+		return s.conn.ReturnError(err.Error())
+	}
+	args, err := call.Strings()
+	if err != nil {
+		return s.conn.ReturnError(err.Error())
+	}
+	switch arg := strings.Join(args, " "); {
+	case call.Method == "dummy":
+		return s.conn.Return()
+	case call.Method == "create" && arg == "rootwrap":
+		return s.conn.ReturnObject(objectID, objectMethods...)
+	case (call.Method == "incref" || call.Method == "decref") && arg == objectID:
+		return s.conn.Return()
+	case call.Method == "get_methods" && arg == objectID:
+		return s.conn.ReturnMethods(objectMethods...)
+	case call.Method == "accept_connection":
+		if err := s.conn.Return(); err != nil {
+			return err
+		}
+		return s.objects()
+	}
+	return s.conn.ReturnError(fmt.Sprintf("%s is not offered, or not with such arguments", filters.Untrusted(call.Method).Quote()))
+}
+
+// tooLong answers a message that was refused for its length, since the client waits
+// for an answer.
+func (s *client) tooLong(err error) error {
+	var long *wire.TooLongError
+	if errors.As(err, &long) {
+		return s.conn.ReturnError(err.Error())
+	}
+	return err
+}
+
+// objects answers calls of the object's methods until the client goes away, or the
+// daemon stops.
+func (s *client) objects() error {
+	var leave context.CancelFunc
+	s.gone, leave = context.WithCancel(context.Background())
+	s.requests = make(chan []byte)
+	done := make(chan struct{})
+	defer close(done)
+	defer leave()
+	go s.read(leave, done)
+	for {
+		select {
+		case message, ok := <-s.requests:
+			if !ok {
+				return s.tooLong(s.fault)
+			}
+			if err := s.answer(message); err != nil {
+				return err
+			}
+		case <-s.d.stopping:
+			return nil
+		}
+	}
+}
+
+// read reads requests ahead of need, one at most, so that a client that goes away
+// while its command runs is noticed.
+func (s *client) read(leave context.CancelFunc, done <-chan struct{}) {
+	for {
+		message, err := s.conn.Read()
+		if err != nil {
+			// Of a deadline, ours or that of the daemon's end, the client knows
+			// nothing: it waits for the answer still.
+			if !errors.Is(err, os.ErrDeadlineExceeded) {
+				leave()
+			}
+			s.fault = err
+			close(s.requests)
+			return
+		}
+		select {
+		case s.requests <- message:
+		case <-done:
+			return
+		}
+	}
+}
+
+// answer answers one call of a method. An error is that of the connection.
+func (s *client) answer(message []byte) error {
+	call, err := wire.Parse(message)
+	switch {
+	case err != nil:
+	case call.Ident != objectID:
+		err = fmt.Errorf("there is no object %s", filters.Untrusted(call.Ident).Quote())
+	case call.Method == "shutdown":
+		// What systemd started is not the client's to end.
+		if !s.d.socket.activated {
+			defer s.d.stop()
+		}
+		return s.conn.Return()
+	case call.Method == "run_one_command":
+		argv, stdin, bad := call.Command()
+		if err = bad; err == nil {
+			return s.conn.ReturnResult(s.run(argv, stdin))
+		}
+	default:
+		err = fmt.Errorf("%s is not offered", filters.Untrusted(call.Method).Quote())
+	}
+	s.d.metrics.request("malformed", "", 0)
+	return s.conn.ReturnError(err.Error())
+}

@@ -1,0 +1,233 @@
+// Package daemon serves oslo.rootwrap's protocol: one process that has loaded the
+// policy, decides about each request as the one-shot program does, and has a
+// launcher become the command.
+package daemon
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/signal"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"ironwrap/exec"
+	"ironwrap/exec/audit"
+	"ironwrap/policy"
+)
+
+const (
+	spares      = 4                // launchers that wait
+	keySize     = 32               // bytes, as the client reads them
+	metricsTime = 10 * time.Second // between two writings of the metrics
+)
+
+// Daemon is the state of the one that runs.
+type Daemon struct {
+	name      string      // as it was called
+	starter   exec.Caller // who may connect, and whose environment env_keep takes from
+	key       []byte
+	policies  *policies
+	launchers *exec.Launchers
+	socket    *socket
+	metrics   *metrics
+
+	clients  *clients
+	children gate         // commands that run
+	refusals limiter      // of records of refused connections
+	lastUsed atomic.Int64 // Unix time in ns of the last request
+
+	stopping chan struct{} // closed when nothing more is begun
+	stop     func()        // closes it
+}
+
+// Run serves until it is told to stop, or nobody has asked for a while. p is the
+// policy of the rootwrap.conf at p.Path, which is read again when it changes.
+func Run(name string, p *policy.Policy, starter exec.Caller) error {
+	if err := settle(); err != nil {
+		return err
+	}
+	d := &Daemon{name: name, starter: starter, stopping: make(chan struct{})}
+	d.stop = sync.OnceFunc(func() { close(d.stopping) })
+	d.metrics = newMetrics()
+	d.clients = newClients(d.metrics)
+	d.policies = newPolicies(p, d.reloaded)
+	d.log().Warnings()
+
+	// A client that is gone must not kill us when the path is printed.
+	signal.Ignore(syscall.SIGPIPE)
+	signals := make(chan os.Signal, 8)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
+
+	var err error
+	if d.launchers, err = exec.NewLaunchers(spares); err != nil {
+		return err
+	}
+	defer d.launchers.Close()
+	if d.socket, err = d.listen(); err != nil {
+		return err
+	}
+	defer d.socket.close()
+	if err := d.announce(); err != nil {
+		return err
+	}
+	d.lastUsed.Store(time.Now().UnixNano())
+
+	accepting := make(chan struct{})
+	go func() {
+		defer close(accepting)
+		d.accept()
+	}()
+	d.wait(signals)
+
+	// What runs is finished and answered first.
+	d.stop()
+	d.socket.close()
+	<-accepting
+	d.clients.stop()
+	d.clients.Wait()
+	d.metrics.write(d.policies.current(), d)
+	return nil
+}
+
+// settle undoes what a starter could set to make the daemon fail half-way.
+func settle() error {
+	unix.Umask(0o022)
+	for _, resource := range []int{unix.RLIMIT_FSIZE, unix.RLIMIT_CPU, unix.RLIMIT_AS, unix.RLIMIT_DATA} {
+		var limit unix.Rlimit
+		err := unix.Getrlimit(resource, &limit)
+		if err == nil && limit.Cur != limit.Max {
+			limit.Cur = limit.Max
+			err = unix.Setrlimit(resource, &limit)
+		}
+		if err != nil {
+			return fmt.Errorf("cannot raise the resource limits (setrlimit): %w", err)
+		}
+	}
+	return nil
+}
+
+// wait returns when it is time to stop.
+func (d *Daemon) wait(signals <-chan os.Signal) {
+	idle := time.NewTimer(0)
+	defer idle.Stop()
+	metrics := time.NewTicker(metricsTime)
+	defer metrics.Stop()
+	for {
+		select {
+		case s := <-signals:
+			if s != syscall.SIGHUP {
+				return
+			}
+			d.policies.reload()
+		case <-d.stopping:
+			return
+		case <-metrics.C:
+			d.metrics.write(d.policies.current(), d)
+			d.launchers.Trim()
+		case <-idle.C:
+			left, idling := d.idle()
+			if idling && left <= 0 {
+				return
+			}
+			idle.Reset(max(left, time.Second/10))
+		}
+	}
+}
+
+// idle tells how long the daemon may go on without a request, and whether it is
+// without one now.
+func (d *Daemon) idle() (left time.Duration, idling bool) {
+	timeout := d.policies.loaded().DaemonTimeout
+	if timeout <= 0 || d.children.count() > 0 {
+		return time.Second, false
+	}
+	return time.Until(time.Unix(0, d.lastUsed.Load()).Add(time.Duration(timeout) * time.Second)), true
+}
+
+// listen makes the key and the socket, or takes those that systemd has made.
+func (d *Daemon) listen() (*socket, error) {
+	s, err := activated(d.starter)
+	if err != nil {
+		return nil, err
+	}
+	if s != nil {
+		d.key, err = readKey(d.policies.loaded())
+		return s, err
+	}
+	d.key = make([]byte, keySize)
+	rand.Read(d.key) // it never fails, see its documentation
+	return newSocket(d.starter, d.policies.loaded())
+}
+
+// announce tells the one who started the daemon where it is: its socket's path on
+// one line, and the key. Then it closes its standard descriptors, which its starter
+// may wait for.
+func (d *Daemon) announce() error {
+	if d.socket.activated {
+		notify(d.starter, "READY=1")
+		return nil
+	}
+	if _, err := os.Stdout.Write(append([]byte(d.socket.path+"\n"), d.key...)); err != nil {
+		return fmt.Errorf("cannot tell the client where the socket is: %w", err)
+	}
+	null, err := unix.Open("/dev/null", unix.O_RDWR|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return fmt.Errorf("cannot open /dev/null: %w", err)
+	}
+	defer unix.Close(null)
+	for fd := range 3 {
+		if err := unix.Dup3(null, fd, 0); err != nil {
+			return fmt.Errorf("cannot close descriptor %d: %w", fd, err)
+		}
+	}
+	return nil
+}
+
+// accept takes connections until the socket is closed.
+func (d *Daemon) accept() {
+	for {
+		c, err := d.socket.AcceptUnix()
+		switch {
+		case err == nil:
+			d.clients.Go(func() { d.serve(c) })
+		case errors.Is(err, net.ErrClosed):
+			return
+		default:
+			// Too many open files, or too little memory: it passes, and clients
+			// wait in the queue of the socket meanwhile.
+			d.metrics.refuse("resources")
+			select {
+			case <-time.After(100 * time.Millisecond):
+			case <-d.stopping:
+				return
+			}
+		}
+	}
+}
+
+// reloaded is told of each attempt to load a changed policy.
+func (d *Daemon) reloaded(p *policy.Policy, err error) {
+	if err != nil {
+		d.metrics.reload("failed")
+		d.log().Event(audit.Error, fmt.Sprintf("the changed configuration cannot be used, the one before stays in force: %v", err))
+		notify(d.starter, "STATUS=the changed configuration cannot be used: "+err.Error())
+		return
+	}
+	d.metrics.reload("loaded")
+	d.log().Event(audit.Info, "the configuration has changed and is in force now")
+	d.log().Warnings()
+	if err := d.socket.open(d.starter, p); err != nil {
+		d.log().Event(audit.Error, fmt.Sprintf("cannot open the socket to those who may connect now: %v", err))
+	}
+	notify(d.starter, "STATUS=")
+}
+
+// log is for what concerns the daemon itself.
+func (d *Daemon) log() *audit.Log { return audit.New(d.name, d.policies.loaded(), d.starter) }

@@ -1,0 +1,122 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"ironwrap/exec"
+	"ironwrap/exec/audit"
+	"ironwrap/exec/daemon/wire"
+	"ironwrap/exec/launch"
+	"ironwrap/filters"
+	"ironwrap/policy"
+	"ironwrap/policy/machine"
+)
+
+// Statuses of commands that did not run, the one-shot program's.
+const (
+	notExecutable = 96
+	badConfig     = 97
+	unauthorized  = 99
+)
+
+// patience is how long a request waits for one of max_children to end.
+const patience = 30 * time.Second
+
+// run decides about one request and carries it out.
+func (s *client) run(argv []filters.Untrusted, stdin []byte) wire.Result {
+	d := s.d
+	d.lastUsed.Store(time.Now().UnixNano())
+	defer func() { d.lastUsed.Store(time.Now().UnixNano()) }()
+
+	limit := d.policies.loaded().MaxChildren
+	ctx, cancel := context.WithTimeout(s.gone, patience)
+	inside := d.children.enter(ctx, limit)
+	cancel()
+	if !inside {
+		d.metrics.request("busy", "", 0)
+		return s.failed(badConfig, fmt.Errorf("not run: %d commands run, as many as max_children allows: try again later", limit))
+	}
+	defer func() { d.children.leave(d.policies.loaded().MaxChildren) }()
+
+	p := d.policies.current()
+	caller := d.starter
+	caller.Client = &s.who
+	log := audit.New(d.name, p, caller)
+	began := time.Now()
+	if err := s.letIn(p); err != nil {
+		d.metrics.request("denied", "", time.Since(began))
+		log.Refused(argv, err.Error())
+		return s.failed(unauthorized, err)
+	}
+
+	m := machine.New(p.ExecDirs, p.Trust)
+	defer m.Close()
+	decision := p.Decide(policy.Request{Argv: argv, Machine: m})
+	switch decision.Verdict {
+	case policy.Allowed:
+	case policy.NotExecutable:
+		d.metrics.request("not_executable", decision.Filter.Name, time.Since(began))
+		log.Refused(argv, "Executable not found")
+		return wire.Result{Status: notExecutable}
+	default:
+		d.metrics.request("denied", "", time.Since(began))
+		log.Refused(argv, "Unauthorized command")
+		return wire.Result{Status: unauthorized}
+	}
+
+	fail := func(status int, err error) wire.Result {
+		d.metrics.request("failed", decision.Filter.Name, time.Since(began))
+		log.Refused(argv, err.Error())
+		return s.failed(status, err)
+	}
+	plan, err := exec.NewPlan(decision, caller)
+	if err != nil {
+		return fail(badConfig, err)
+	}
+	defer plan.Close()
+	if err := log.Executing(decision); err != nil {
+		return fail(badConfig, err)
+	}
+	process, err := d.launchers.Spawn(plan)
+	if err != nil {
+		return fail(badConfig, err)
+	}
+	d.metrics.launched(time.Since(began))
+	result, err := s.attend(process, stdin, p)
+
+	var program *launch.ExecError
+	var signal *launch.SignalError
+	switch {
+	case err == nil:
+		d.metrics.request("allowed", decision.Filter.Name, time.Since(began))
+		return result
+	case errors.As(err, &program):
+		return fail(notExecutable, fmt.Errorf("Executable not found: %s (filter match = %s): %w",
+			program.Path, filters.Untrusted(decision.Filter.Name), program.Err))
+	case errors.As(err, &signal):
+		return fail(1, err)
+	}
+	return fail(badConfig, err)
+}
+
+// letIn tells whether the client may ask still, where the policy has changed since
+// it connected.
+func (s *client) letIn(p *policy.Policy) error {
+	if p == s.let {
+		return nil
+	}
+	if err := s.d.mayConnect(p, s.who, s.groups); err != nil {
+		return err
+	}
+	s.let = p
+	return nil
+}
+
+// failed is the answer for a command that did not run, with the reason where the
+// one-shot program prints it.
+func (s *client) failed(status int, err error) wire.Result {
+	return wire.Result{Status: status, Stderr: []byte(s.d.name + ": " + filters.Prose(err.Error()) + "\n")}
+}

@@ -1,0 +1,125 @@
+// Package launch is the last mile of a command: Replace is the one road to
+// execve(2). The one-shot program takes it itself; for the daemon, a process of
+// ironwrap-launch takes it with a Command that was sent to it.
+package launch
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+	"strconv"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"ironwrap/filters"
+	"ironwrap/sandbox"
+)
+
+// Command is what becomes of an allowed request: bytes and numbers, with nothing
+// left to look up or to decide.
+type Command struct {
+	Argv   []filters.Untrusted // Argv[0] is the absolute path of the program
+	Env    []filters.Var
+	Pins   []Pin
+	Spec   sandbox.Spec
+	Signal *filters.Signal // sent, confined as Spec says, instead of executing Argv
+}
+
+// Pin says that a word of Argv names an open file, which is in Spec.Keep.
+type Pin struct {
+	Word int // index in Argv
+	FD   int
+}
+
+// ExecError tells that the command could not be executed, all confinement being
+// in place: the fault is the program's, not the configuration's.
+type ExecError struct {
+	Path filters.Untrusted
+	Err  error
+}
+
+func (e *ExecError) Error() string { return fmt.Sprintf("cannot execute %s: %v", e.Path, e.Err) }
+func (e *ExecError) Unwrap() error { return e.Err }
+
+// SignalError tells that an allowed signal could not be sent.
+type SignalError struct {
+	PID, Number int
+	Err         error
+}
+
+func (e *SignalError) Error() string {
+	return fmt.Sprintf("cannot send signal %d to process %d: %v", e.Number, e.PID, e.Err)
+}
+func (e *SignalError) Unwrap() error { return e.Err }
+
+// Pinned makes the word at index name the file that is open as fd.
+func (c *Command) Pinned(word, fd int) {
+	c.Pins = append(c.Pins, Pin{word, fd})
+	c.Spec.Keep = append(c.Spec.Keep, fd)
+	c.Argv[word] = pinnedPath(fd)
+}
+
+func pinnedPath(fd int) filters.Untrusted {
+	return filters.Untrusted("/proc/self/fd/" + strconv.Itoa(fd))
+}
+
+// Close closes the descriptors that c was given for the command, all but that of
+// Signal, which belongs to whoever found the process.
+func (c *Command) Close() {
+	for _, fd := range append(c.Spec.Keep, c.Spec.Landlock...) {
+		unix.Close(fd)
+	}
+	c.Spec.Keep, c.Spec.Landlock = nil, nil
+}
+
+// Replace confines the process and makes it the command. It returns only with an
+// error, after which the process must exit.
+func Replace(c *Command) error {
+	// All that can need memory comes before the first right is given up.
+	argv, err := syscall.SlicePtrFromStrings(raw(c.Argv))
+	if err != nil {
+		return fmt.Errorf("cannot pass the arguments: %w", err)
+	}
+	env := make([]string, len(c.Env))
+	for i, v := range c.Env {
+		env[i] = v.Name.Raw() + "=" + v.Value.Raw()
+	}
+	envp, err := syscall.SlicePtrFromStrings(env)
+	if err != nil {
+		return fmt.Errorf("cannot pass the environment: %w", err)
+	}
+
+	if err := sandbox.Enter(&c.Spec); err != nil {
+		return err
+	}
+	if c.Signal != nil {
+		return send(c.Signal)
+	}
+	_, _, errno := unix.RawSyscall(unix.SYS_EXECVE,
+		uintptr(unsafe.Pointer(argv[0])),
+		uintptr(unsafe.Pointer(&argv[0])),
+		uintptr(unsafe.Pointer(&envp[0])))
+	runtime.KeepAlive(argv)
+	runtime.KeepAlive(envp)
+	return &ExecError{c.Argv[0], errno}
+}
+
+// send is what kill(1) would do. The process was identified through the same
+// descriptor.
+func send(s *filters.Signal) error {
+	if err := unix.PidfdSendSignal(s.Process.FD, unix.Signal(s.Number), nil, 0); err != nil {
+		return &SignalError{s.Process.PID, s.Number, err}
+	}
+	os.Exit(0)
+	return nil
+}
+
+func raw(words []filters.Untrusted) []string {
+	s := make([]string, len(words))
+	for i, w := range words {
+		s[i] = w.Raw()
+	}
+	return s
+}

@@ -1,0 +1,199 @@
+package launch
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+
+	"golang.org/x/sys/unix"
+
+	"ironwrap/filters"
+)
+
+// The daemon and a launcher talk over a socket pair (unix(7)). Each message is one
+// byte that says what it is, four bytes of length, big endian, and as many bytes.
+// Descriptors travel beside the first byte (SCM_RIGHTS).
+const (
+	// To the launcher.
+	orderBecome = 'b' // become a command; the end of the stream is the answer
+	orderStart  = 's' // start a command, and stay for others of its kind
+	orderReap   = 'r' // let go of the command that has ended
+
+	// From the launcher.
+	replyStarted = 'p' // the process id
+	replyEnded   = 'e' // the status, as in wait(2)
+	replyExec    = 'x' // an ExecError: errno
+	replySignal  = 'g' // a SignalError: errno
+	replyOther   = 'o' // any other error: text
+)
+
+const (
+	maxOrder       = 8 << 20 // bytes; execve(2) takes less
+	maxDescriptors = 250     // SCM_MAX_FD is 253
+	maxReply       = 8 << 10
+)
+
+// ErrGone tells that a launcher ended before it took the order: nothing was
+// executed.
+var ErrGone = errors.New("the launcher ended before it took the command")
+
+// Order is one command for a launcher.
+type Order struct {
+	*Command
+	Stdio [3]int // the command's standard descriptors
+	Stay  bool   // start the command, and be ready for another one; it must be Plain
+}
+
+// Message is what carries an order: bytes, and the descriptors beside them.
+func (o *Order) Message() (message []byte, fds []int, err error) {
+	kind, body := byte(orderBecome), encode(o.Command)
+	if o.Stay {
+		kind = orderStart
+	}
+	fds = append(o.Stdio[:], descriptors(o.Command)...)
+	if len(body) > maxOrder {
+		return nil, nil, fmt.Errorf("cannot pass the arguments: %w", unix.E2BIG)
+	}
+	if len(fds) > maxDescriptors {
+		return nil, nil, fmt.Errorf("cannot pass %d open files, at most %d: name fewer paths that pin_paths holds", len(fds), maxDescriptors)
+	}
+	return frame(kind, body), fds, nil
+}
+
+// Reap is the message that lets a launcher let go of the command that has ended.
+func Reap() []byte { return frame(orderReap, nil) }
+
+func frame(kind byte, body []byte) []byte {
+	return append(binary.BigEndian.AppendUint32([]byte{kind}, uint32(len(body))), body...)
+}
+
+// Reply is what a launcher says.
+type Reply struct {
+	Started int    // process id of the command, or 0
+	Ended   bool   // the command has ended, with Status
+	Status  uint32 // as in wait(2)
+	Err     error  // why the command was not executed
+}
+
+// ReadReply reads what the launcher of c says next. io.EOF tells that it is not
+// there any more, or has become the command.
+func ReadReply(r io.Reader, c *Command) (Reply, error) {
+	kind, body, err := readFrame(r, maxReply)
+	if err != nil {
+		return Reply{}, err
+	}
+	d := decoder{rest: body}
+	var reply Reply
+	switch kind {
+	case replyStarted:
+		reply.Started = d.small()
+	case replyEnded:
+		reply.Ended, reply.Status = true, d.id()
+	case replyExec:
+		reply.Err = &ExecError{c.Argv[0], unix.Errno(d.small())}
+	case replySignal:
+		if c.Signal == nil {
+			return Reply{}, errMalformed
+		}
+		reply.Err = &SignalError{c.Signal.Process.PID, c.Signal.Number, unix.Errno(d.small())}
+	case replyOther:
+		reply.Err = errors.New(filters.Prose(d.text()))
+	default:
+		return Reply{}, errMalformed
+	}
+	return reply, d.err
+}
+
+func readFrame(r io.Reader, longest uint32) (kind byte, body []byte, err error) {
+	var head [5]byte
+	if _, err := io.ReadFull(r, head[:]); err != nil {
+		return 0, nil, err
+	}
+	length := binary.BigEndian.Uint32(head[1:])
+	if length > longest {
+		return 0, nil, errMalformed
+	}
+	body = make([]byte, length)
+	_, err = io.ReadFull(r, body)
+	return head[0], body, err
+}
+
+// channel is a launcher's end of the socket.
+type channel struct {
+	fd     int
+	rights []int // received, and not yet taken by an order
+}
+
+// Read is read(2), and takes the descriptors that come with the bytes.
+func (c *channel) Read(buf []byte) (int, error) {
+	rights := make([]byte, unix.CmsgSpace(4*maxDescriptors))
+	n, m, flags, _, err := unix.Recvmsg(c.fd, buf, rights, unix.MSG_CMSG_CLOEXEC)
+	switch {
+	case err != nil:
+		return 0, err
+	case flags&unix.MSG_CTRUNC != 0:
+		return 0, errMalformed
+	case n == 0:
+		return 0, io.EOF
+	case m == 0:
+		return n, nil
+	}
+	messages, err := unix.ParseSocketControlMessage(rights[:m])
+	if err != nil {
+		return 0, err
+	}
+	for i := range messages {
+		fds, err := unix.ParseUnixRights(&messages[i])
+		if err != nil {
+			return 0, err
+		}
+		c.rights = append(c.rights, fds...)
+	}
+	return n, nil
+}
+
+// order waits for the next order; nil tells to let go of the last command. io.EOF
+// tells that there will be none.
+func (c *channel) order() (*Order, error) {
+	kind, body, err := readFrame(c, maxOrder)
+	if err != nil {
+		return nil, err
+	}
+	fds := c.rights
+	c.rights = nil
+	if kind == orderReap && len(body)+len(fds) == 0 {
+		return nil, nil
+	}
+	if kind != orderBecome && kind != orderStart || len(fds) < 3 {
+		return nil, errMalformed
+	}
+	o := &Order{Stdio: [3]int(fds), Stay: kind == orderStart}
+	o.Command, err = decode(body, fds[3:])
+	return o, err
+}
+
+// say sends a reply. Where the daemon is gone there is nobody left to tell.
+func (c *channel) say(kind byte, number uint64) {
+	e := encoder{}
+	e.number(number)
+	_ = unix.Sendto(c.fd, frame(kind, e.b), unix.MSG_NOSIGNAL, nil)
+}
+
+// fail says why the command was not executed.
+func (c *channel) fail(failure error) {
+	var program *ExecError
+	var signal *SignalError
+	var errno unix.Errno
+	switch {
+	case errors.As(failure, &program) && errors.As(failure, &errno):
+		c.say(replyExec, uint64(errno))
+	case errors.As(failure, &signal) && errors.As(failure, &errno):
+		c.say(replySignal, uint64(errno))
+	default:
+		text := failure.Error()
+		e := encoder{}
+		e.text(text[:min(len(text), maxReply-16)])
+		_ = unix.Sendto(c.fd, frame(replyOther, e.b), unix.MSG_NOSIGNAL, nil)
+	}
+}

@@ -1,0 +1,216 @@
+package integration
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"reflect"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"ironwrap/integration/rootwrapclient"
+)
+
+// What faults_test.go does with the one-shot program is done here with the
+// daemon's launchers: each call between an order and its command fails in turn, on
+// the real launcher. Nothing is executed then, and the answer says why; or the
+// command is exactly what it would have been.
+func TestDaemonFaults(t *testing.T) {
+	need(t, "strace", "/usr/bin/strace")
+	for _, user := range []string{"root", "nobody"} {
+		t.Run(user, func(t *testing.T) {
+			p := newPolicy(t, "cp: CommandFilter, cp, "+user)
+			out := p.dir + "/out"
+			if err := os.Mkdir(out, 0o777); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Chmod(out, 0o777); err != nil {
+				t.Fatal(err)
+			}
+			d, err := rootwrapclient.Start(oursDaemon, p.conf)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer d.Stop()
+
+			before := tracedRun(t, d, out, "")
+			if before.Status != 0 || before.as == nil {
+				t.Fatalf("without a fault: %+v", before)
+			}
+			refused := 0
+			for _, place := range launcherPlaces(before.log) {
+				o := tracedRun(t, d, out, fmt.Sprintf("%s:error=EPERM:when=%d", place.call, place.n))
+				if !strings.Contains(o.log, "INJECTED") {
+					t.Errorf("%v: no call was made to fail", place)
+				}
+				switch {
+				case o.as == nil && o.Status >= 96 && o.Status <= 97 && strings.Count(string(o.Stderr), "\n") == 1:
+					refused++
+				case o.as != nil && o.Status == 0 && reflect.DeepEqual(o.as, before.as):
+				default:
+					t.Errorf("%v fails: status %d, %q, the command was %v, not %v", place, o.Status, o.Stderr, o.as, before.as)
+				}
+			}
+			if refused < 15 {
+				t.Errorf("only %d faults kept the command from running", refused)
+			}
+			t.Logf("%d faults kept the command from running", refused)
+		})
+	}
+}
+
+// traced is what became of a command whose launcher was traced.
+type traced struct {
+	rootwrapclient.Result
+	as  map[string]string // the identity of the command; nil when it did not run
+	log string            // strace's, of the launcher that took the order
+}
+
+// tracedRun attaches strace to all launchers that wait, and has one command run.
+func tracedRun(t *testing.T, d *rootwrapclient.Daemon, dir, inject string) traced {
+	t.Helper()
+	logs := t.TempDir()
+	args := []string{"-ff", "-o", logs + "/log", "-e", "trace=!futex,nanosleep"}
+	if inject != "" {
+		args = append(args, "-e", "inject="+inject)
+	}
+	waiting := launchersOf(t, d.PID)
+	for _, pid := range waiting {
+		args = append(args, "-p", strconv.Itoa(pid))
+	}
+	strace := exec.Command("/usr/bin/strace", args...)
+	if err := strace.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		strace.Process.Signal(os.Interrupt)
+		strace.Wait()
+	}()
+	for _, pid := range waiting {
+		until(t, fmt.Sprintf("strace holds launcher %d", pid), func() bool {
+			status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+			return err != nil || fields(string(status))["TracerPid"] != "0"
+		})
+	}
+	c, err := rootwrapclient.Dial(d.Path, d.Key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	marker := filepath.Join(dir, "marker")
+	defer os.Remove(marker)
+	var o traced
+	if o.Result, err = c.Run([]string{"cp", "/proc/self/status", marker}, nil); err != nil {
+		t.Fatal(err)
+	}
+	if status, err := os.ReadFile(marker); err == nil {
+		o.as = identity(string(status))
+	}
+	// The launcher that took the order is the one that said or did something.
+	names, _ := filepath.Glob(logs + "/log.*")
+	for _, name := range names {
+		until(t, "strace has written its log", func() bool { _, err := os.Stat(name); return err == nil })
+		log, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(string(log), "close_range(") {
+			continue
+		}
+		o.log = string(log)
+		// One that stays has the privileged section behind it: the next order is to
+		// find another one.
+		if pid, err := strconv.Atoi(strings.TrimPrefix(filepath.Ext(name), ".")); err == nil {
+			unix.Kill(pid, unix.SIGKILL)
+			until(t, "the launcher is gone", func() bool { return unix.Kill(pid, 0) != nil })
+		}
+	}
+	return o
+}
+
+// launchersOf lists the launchers that wait for a first order: a child of the
+// daemon's is one that has no child.
+func launchersOf(t *testing.T, daemon int) (pids []int) {
+	t.Helper()
+	until(t, "spare launchers wait", func() bool {
+		pids = nil
+		for _, pid := range childrenOf(daemon) {
+			name, _ := os.ReadFile(fmt.Sprintf("/proc/%d/syscall", pid))
+			if strings.HasPrefix(string(name), fmt.Sprintf("%d ", unix.SYS_RECVMSG)) {
+				pids = append(pids, pid)
+			}
+		}
+		return len(pids) >= 4
+	})
+	return pids
+}
+
+// childrenOf lists the children of a process, of all its threads.
+func childrenOf(pid int) (pids []int) {
+	tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
+	for _, path := range tasks {
+		list, _ := os.ReadFile(path)
+		for _, word := range strings.Fields(string(list)) {
+			if n, err := strconv.Atoi(word); err == nil {
+				pids = append(pids, n)
+			}
+		}
+	}
+	return pids
+}
+
+// launcherPlaces lists the calls of a launcher from the first of the privileged
+// section on: of each name the first, and the last.
+func launcherPlaces(log string) (list []place) {
+	first, count := map[string]int{}, map[string]int{}
+	var order []string
+	inside := false
+	for line := range strings.Lines(log) {
+		name := callName(line)
+		if name == "" {
+			continue
+		}
+		count[name]++
+		inside = inside || name == "close_range"
+		if inside && first[name] == 0 && !isNoise(name) {
+			first[name] = count[name]
+			order = append(order, name)
+		}
+		if name == "execve" {
+			break
+		}
+	}
+	for _, name := range order {
+		list = append(list, place{name, first[name], ""})
+		if count[name] > first[name] {
+			list = append(list, place{name, count[name], ""})
+		}
+	}
+	return list
+}
+
+func isNoise(name string) bool {
+	for _, n := range noise {
+		if n == name {
+			return true
+		}
+	}
+	return name == "sendto" || name == "recvmsg" || name == "waitid" || name == "wait4" || name == "close"
+}
+
+// until polls for at most ten seconds.
+func until(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for range 1000 {
+		if ok() {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	t.Fatalf("in vain for ten seconds: %s", what)
+}
