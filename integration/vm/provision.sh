@@ -24,10 +24,14 @@ for service in nova neutron; do
     chmod 750 "/etc/$service"
     ln -sf ironwrap "/usr/bin/$service-rootwrap"
     cp /usr/bin/oslo-rootwrap "/usr/bin/peer-$service-rootwrap"
+    ln -sf ironwrap-daemon "/usr/bin/$service-rootwrap-daemon"
+    cp /usr/bin/oslo-rootwrap-daemon "/usr/bin/peer-$service-rootwrap-daemon"
     cat >"/etc/sudoers.d/$service" <<EOF
 Defaults:$service !requiretty
 $service ALL = (root) NOPASSWD: /usr/bin/$service-rootwrap /etc/$service/rootwrap.conf *
 $service ALL = (root) NOPASSWD: /usr/bin/peer-$service-rootwrap /etc/$service/rootwrap.conf *
+$service ALL = (root) NOPASSWD: /usr/bin/$service-rootwrap-daemon /etc/$service/rootwrap.conf
+$service ALL = (root) NOPASSWD: /usr/bin/peer-$service-rootwrap-daemon /etc/$service/rootwrap.conf
 EOF
     chmod 440 "/etc/sudoers.d/$service"
 done

@@ -94,7 +94,7 @@ func makePayload(t *testing.T, dir string) {
 		run(t, "../..", nil, "make", append([]string{"-s", "install", "DESTDIR=" + dir + "/tree"}, args...)...)
 	}
 	run(t, "../..", nil, "make", "-s", "build")
-	run(t, ".", nil, "tar", "-cf", dir+"/payload", "run.sh", "provision.sh", "lib.sh", "attempts.py", "nfs-server.sh", "scenarios", "-C", dir, "tree")
+	run(t, ".", nil, "tar", "-cf", dir+"/payload", "run.sh", "provision.sh", "lib.sh", "attempts.py", "client.py", "nfs-server.sh", "scenarios", "-C", dir, "tree")
 	truncate(t, dir+"/payload", 64<<20)
 }
 

@@ -30,7 +30,10 @@ gone() { [ ! -e "/proc/$1" ] || grep -q '^State:.Z' "/proc/$1/status"; }
 # killed NAME WHO PID SIGNAL asks for a signal and looks whether it came.
 killed() {
     result=$(outcome as_service neutron "$(program "$2" neutron)" kill "$4" "$3")
-    sleep 0.5
+    case "$result $4" in
+    "ran -9" | "ran -15") until_true gone "$3" ;;
+    *) sleep 0.5 ;;
+    esac
     gone "$3" && result="$result; it is gone"
     row "$1" "$2" "$result"
 }
