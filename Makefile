@@ -1,6 +1,7 @@
 # make run     the demonstration
 # make test    everything; as root the privileged behaviour too
 # make vm-test the scenarios of docs/scenarios.md, in a virtual machine (part of make test)
+# make soak    the soak test of the daemon at full length, 10 to 20 minutes
 # make bench   what a call costs, beside sudo, doas and the peer
 # make fuzz    every fuzz target for FUZZTIME each
 # make install DESTDIR= PREFIX=/usr CONFDIR=/etc/ironwrap SETUID=
@@ -13,12 +14,15 @@ DESTDIR  ?=
 SETUID   ?=
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 FUZZTIME ?= 30s
+# The day on the man pages: that of the last change.
+EPOCH    ?= $(or $(SOURCE_DATE_EPOCH),$(shell git log -1 --format=%ct 2>/dev/null || echo 0))
 
 LIBDIR  = $(PREFIX)/lib/ironwrap
 LDFLAGS = -s -w -X main.version=$(VERSION) -X ironwrap/sandbox/seccomp.Dir=$(LIBDIR)/profiles \
           -X ironwrap/exec.LauncherPath=$(LIBDIR)/ironwrap-launch -X ironwrap/exec.ConfigDir=$(CONFDIR)
 ASROOT  = $(if $(filter 0,$(shell id -u)),,sudo)
 
+.PHONY: build deps testdeps run test vm-test vm-update soak bench fuzz lint install clean
 
 # The privileged programs are static and pure Go: no dynamic loader, no name service
 # plug-ins, no C. ironwrapctl compiles seccomp profiles with libseccomp.
@@ -59,6 +63,9 @@ vm-test:
 vm-update:
 	$(GO) test -count=1 -timeout 25m ./integration/vm -update
 
+soak: build
+	IRONWRAP_SOAK=100000 $(GO) test -count=1 -timeout 3h -v -run '^TestDaemonSoak$$' ./integration
+
 bench: build
 	$(GO) test -run '^$$' -bench . -benchmem ./policy/... ./filters/...
 	$(ASROOT) $(GO) run ./integration/bench
@@ -85,8 +92,21 @@ install: build
 	install -D -m 0755 bin/ironwrapctl $(DESTDIR)$(PREFIX)/bin/ironwrapctl
 	install -d $(DESTDIR)$(LIBDIR)/profiles
 	install -m 0644 profiles/*.json bin/profiles/*.bpf $(DESTDIR)$(LIBDIR)/profiles
-	install -d $(DESTDIR)$(PREFIX)/share/bash-completion/completions
+	install -d $(DESTDIR)$(PREFIX)/share/bash-completion/completions $(DESTDIR)$(PREFIX)/share/zsh/vendor-completions \
+	    $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d $(DESTDIR)$(PREFIX)/share/man/man1
 	bin/ironwrapctl completion bash > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/ironwrapctl
+	install -D -m 0755 packaging/ironwrap-attach $(DESTDIR)$(LIBDIR)/ironwrap-attach
+	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
+	for unit in packaging/systemd/*; do \
+	    sed 's|/usr/bin/ironwrap-daemon|$(PREFIX)/bin/ironwrap-daemon|; s|/usr/share/doc|$(PREFIX)/share/doc|' $$unit \
+	        > $(DESTDIR)$(PREFIX)/lib/systemd/system/$$(basename $$unit) || exit 1; \
+	done
+	chmod 0644 $(DESTDIR)$(PREFIX)/lib/systemd/system/ironwrap-daemon@.*
+	install -D -m 0644 docs/daemon.md $(DESTDIR)$(PREFIX)/share/doc/ironwrap/daemon.md
+	bin/ironwrapctl completion zsh > $(DESTDIR)$(PREFIX)/share/zsh/vendor-completions/_ironwrapctl
+	bin/ironwrapctl completion fish > $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/ironwrapctl.fish
+	install -m 0644 man/*.1 $(DESTDIR)$(PREFIX)/share/man/man1
+	SOURCE_DATE_EPOCH=$(EPOCH) bin/ironwrapctl man $(DESTDIR)$(PREFIX)/share/man/man1
 
 clean:
 	rm -rf bin

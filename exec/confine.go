@@ -99,7 +99,7 @@ func (g *given) add(spec *sandbox.Spec, b *policy.Sandbox, level trust.Level) er
 		spec.Landlock = append(spec.Landlock, ruleset)
 	}
 	if b.Seccomp != "" && b.Seccomp != "none" {
-		program, err := load(b.Seccomp, level)
+		program, err := Program(b.Seccomp, level)
 		if err != nil {
 			return err
 		}
@@ -126,9 +126,10 @@ var resources = map[string]int{
 	"rttime": unix.RLIMIT_RTTIME, "sigpending": unix.RLIMIT_SIGPENDING, "stack": unix.RLIMIT_STACK,
 }
 
-// load reads the program of a profile, which must have been compiled from the
-// profile as it is now. Nobody but root can have written either.
-func load(name string, level trust.Level) (*seccomp.Program, error) {
+// Program reads the seccomp program of the profile that the value of a key seccomp
+// names. It must have been compiled from the profile as it is now. Nobody but root
+// can have written either.
+func Program(name string, level trust.Level) (*seccomp.Program, error) {
 	profile, compiled, err := seccomp.Locate(name)
 	if err != nil {
 		return nil, err

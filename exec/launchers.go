@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"sync"
 	"syscall"
@@ -31,11 +32,13 @@ type Launchers struct {
 	program int // descriptor of path, O_PATH: an upgrade on disk does not change what runs
 	null    int // descriptor of /dev/null
 
-	spares chan *launcher
-	quit   chan struct{}
-	work   sync.WaitGroup // goroutines of ours
+	want chan struct{} // a spare may be missing
+	quit chan struct{}
+	work sync.WaitGroup // goroutines of ours
 
 	mu     sync.Mutex
+	size   int         // how many spares there are to be
+	spares []*launcher // the oldest first
 	idle   []*launcher // that stay, of one kind, the last used at the end
 	kind   string      // their confinement
 	least  int         // the fewest that were idle since Trim
@@ -91,8 +94,9 @@ func NewLaunchers(spares int) (*Launchers, error) {
 	}
 	l := &Launchers{
 		path: id.Path, program: program, null: null,
-		spares: make(chan *launcher, spares),
-		quit:   make(chan struct{}),
+		size: spares,
+		want: make(chan struct{}, 1),
+		quit: make(chan struct{}),
 	}
 	l.work.Go(l.fill)
 	return l, nil
@@ -110,27 +114,71 @@ func launcherPath() (string, error) {
 	return LauncherPath, nil
 }
 
+// pause lies between two attempts to start a spare when one could not be started, or
+// has ended by itself.
+const pause = 100 * time.Millisecond
+
 // fill keeps the spares complete until Close.
 func (l *Launchers) fill() {
 	for {
-		p, err := l.start()
-		if err != nil {
-			// Too little memory, or too many processes or files: Spawn says so.
-			select {
-			case <-time.After(100 * time.Millisecond):
+		var again <-chan time.Time
+		if l.lacks() {
+			p, err := l.start()
+			if err == nil && l.add(p) {
 				continue
-			case <-l.quit:
-				return
 			}
+			// Too little memory, or too many processes or files: Spawn says so.
+			again = time.After(pause)
 		}
 		select {
-		case l.spares <- p:
-		case <-p.done: // somebody killed it
-			p.end()
+		case <-l.want:
+		case <-again:
 		case <-l.quit:
-			p.end()
 			return
 		}
+	}
+}
+
+func (l *Launchers) lacks() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.spares) < l.size
+}
+
+// add makes a launcher a spare, unless it has ended already.
+func (l *Launchers) add(p *launcher) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	select {
+	case <-p.done:
+		l.retire(p)
+		return false
+	default:
+		l.spares = append(l.spares, p)
+		return true
+	}
+}
+
+// drop forgets a launcher that somebody has killed while it waited, or that cannot
+// work here.
+func (l *Launchers) drop(p *launcher) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	same := func(o *launcher) bool { return o == p }
+	before := len(l.spares) + len(l.idle)
+	l.spares, l.idle = slices.DeleteFunc(l.spares, same), slices.DeleteFunc(l.idle, same)
+	if len(l.spares)+len(l.idle) < before {
+		l.least = min(l.least, len(l.idle))
+		l.retire(p)
+		time.AfterFunc(pause, l.wake)
+	}
+}
+
+// wake has fill look whether a spare is missing.
+func (l *Launchers) wake() {
+	select {
+	case l.want <- struct{}{}:
+	default: // it will look
 	}
 }
 
@@ -164,7 +212,10 @@ func (l *Launchers) start() (*launcher, error) {
 		pidfd:  os.NewFile(uintptr(pidfd), "pidfd"),
 		done:   make(chan struct{}),
 	}
-	go p.watch()
+	go func() {
+		p.watch()
+		l.drop(p)
+	}()
 	return p, nil
 }
 
@@ -255,31 +306,31 @@ func (p *launcher) send(message []byte, fds []int) error {
 // take returns a launcher for commands of a kind, "" for one of whatever kind that
 // has done nothing yet. fresh says that it was started just now.
 func (l *Launchers) take(kind string) (p *launcher, fresh bool, err error) {
-	if kind != "" {
-		if p := l.staying(kind); p != nil {
-			return p, false, nil
-		}
-	}
-	select {
-	case p := <-l.spares:
+	if p := l.waiting(kind); p != nil {
 		return p, false, nil
-	default:
-		p, err := l.start()
-		return p, true, err
 	}
+	p, err = l.start()
+	return p, true, err
 }
 
-func (l *Launchers) staying(kind string) *launcher {
+func (l *Launchers) waiting(kind string) *launcher {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	n := len(l.idle)
-	if n == 0 || l.kind != kind {
+	if kind != "" {
+		if n := len(l.idle); n > 0 && l.kind == kind {
+			p := l.idle[n-1]
+			l.idle = l.idle[:n-1]
+			l.least = min(l.least, n-1)
+			return p
+		}
 		l.least = 0
+	}
+	if len(l.spares) == 0 {
 		return nil
 	}
-	p := l.idle[n-1]
-	l.idle = l.idle[:n-1]
-	l.least = min(l.least, n-1)
+	p := l.spares[0]
+	l.spares = slices.Delete(l.spares, 0, 1)
+	l.wake()
 	return p
 }
 
@@ -288,7 +339,7 @@ func (l *Launchers) put(p *launcher) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.closed {
-		l.retire(p)
+		go p.end()
 		return
 	}
 	if l.kind != p.kind { // rlimit_nofile has changed, or root's groups
@@ -310,7 +361,7 @@ func (l *Launchers) retire(list ...*launcher) {
 func (l *Launchers) Trim() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	surplus := max(l.least-cap(l.spares), 0)
+	surplus := max(l.least-l.size, 0)
 	l.retire(l.idle[:surplus]...)
 	l.idle = append([]*launcher(nil), l.idle[surplus:]...)
 	l.least = len(l.idle)
@@ -319,20 +370,13 @@ func (l *Launchers) Trim() {
 // Close ends the launchers and waits for them. Commands that run are not touched.
 func (l *Launchers) Close() {
 	close(l.quit)
+	l.work.Wait() // for fill, which must not start another one
 	l.mu.Lock()
 	l.closed = true
-	l.retire(l.idle...)
-	l.idle = nil
+	l.retire(append(l.spares, l.idle...)...)
+	l.spares, l.idle = nil, nil
 	l.mu.Unlock()
 	l.work.Wait()
-	for {
-		select {
-		case p := <-l.spares:
-			p.end()
-		default:
-			unix.Close(l.program)
-			unix.Close(l.null)
-			return
-		}
-	}
+	unix.Close(l.program)
+	unix.Close(l.null)
 }

@@ -188,3 +188,31 @@ func TestEnvironment(t *testing.T) {
 		}
 	}
 }
+
+// What a plan that cannot be made has opened by then is closed.
+func TestNewPlanClosesOnError(t *testing.T) {
+	databases(t, passwd, group)
+	dir := t.TempDir()
+	for name, tt := range map[string]struct {
+		sandbox *policy.Sandbox
+		paths   []int
+	}{
+		"Landlock, then a profile that is not there": {&policy.Sandbox{LandlockRO: []string{"/usr", "/etc"}, Seccomp: dir + "/none.json"}, nil},
+		"Landlock, then a path that is not there":    {&policy.Sandbox{LandlockRO: []string{"/usr", dir + "/none"}}, nil},
+		"pinned, then one that is not there":         {&policy.Sandbox{PinPaths: true}, []int{1, 2}},
+	} {
+		d := allowed("root")
+		d.Filter.Sandbox = tt.sandbox
+		d.Argv = filters.Words([]string{"/usr/bin/id", "/etc/passwd", dir + "/none"})
+		d.Paths = tt.paths
+		before := descriptorCount(t)
+		p, err := NewPlan(d, Caller{SudoUID: -1})
+		if err == nil {
+			p.Close()
+			t.Errorf("%s: no error", name)
+		}
+		if after := descriptorCount(t); after > before {
+			t.Errorf("%s: %v: %d descriptors before, %d after", name, err, before, after)
+		}
+	}
+}

@@ -67,7 +67,8 @@ func (c *Process) hand(order *launch.Order, kind string) error {
 	if err != nil {
 		return err
 	}
-	for {
+	const attempts = 3 // with one that was started just now
+	for failed := 0; ; {
 		p, fresh, err := c.from.take(kind)
 		if err != nil {
 			return err
@@ -80,7 +81,10 @@ func (c *Process) hand(order *launch.Order, kind string) error {
 			return nil
 		}
 		p.end()
-		if !errors.Is(err, launch.ErrGone) || fresh {
+		if fresh {
+			failed++
+		}
+		if !errors.Is(err, launch.ErrGone) || failed == attempts {
 			return fmt.Errorf("cannot hand the command to a launcher: %w", err)
 		}
 	}
@@ -203,7 +207,7 @@ func (c *Process) release() {
 	case c.err == nil && p.send(launch.Reap(), nil) == nil, errors.As(c.err, &program):
 		c.from.put(p)
 	default:
-		c.from.retire(p)
+		go p.end()
 	}
 }
 

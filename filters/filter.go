@@ -110,16 +110,19 @@ func (w Why) String() string {
 	return Prose(fmt.Sprintf(w.format, w.args[:strings.Count(w.format, "%")]...))
 }
 
+// Because is a reason that names things; format takes one verb per arg, at most two.
+func Because(format string, args ...any) Why {
+	w := Why{format: format}
+	copy(w.args[:], args)
+	return w
+}
+
 // no is a refusal for a fixed reason.
 func no(reason string) Match { return Match{Why: Why{format: reason}} }
 
 // nof is a refusal whose reason names things; format takes one verb per arg, at
 // most two.
-func nof(format string, args ...any) Match {
-	w := Why{format: format}
-	copy(w.args[:], args)
-	return Match{Why: w}
-}
+func nof(format string, args ...any) Match { return Match{Why: Because(format, args...)} }
 
 // ErrUnknownClass tells that a definition names a class that is none of the
 // peer's. The peer skips such a line with a warning.

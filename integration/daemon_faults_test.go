@@ -139,7 +139,7 @@ func launchersOf(t *testing.T, daemon int) (pids []int) {
 	t.Helper()
 	until(t, "spare launchers wait", func() bool {
 		pids = nil
-		for _, pid := range childrenOf(daemon) {
+		for _, pid := range children(daemon) {
 			name, _ := os.ReadFile(fmt.Sprintf("/proc/%d/syscall", pid))
 			if strings.HasPrefix(string(name), fmt.Sprintf("%d ", unix.SYS_RECVMSG)) {
 				pids = append(pids, pid)
@@ -147,20 +147,6 @@ func launchersOf(t *testing.T, daemon int) (pids []int) {
 		}
 		return len(pids) >= 4
 	})
-	return pids
-}
-
-// childrenOf lists the children of a process, of all its threads.
-func childrenOf(pid int) (pids []int) {
-	tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
-	for _, path := range tasks {
-		list, _ := os.ReadFile(path)
-		for _, word := range strings.Fields(string(list)) {
-			if n, err := strconv.Atoi(word); err == nil {
-				pids = append(pids, n)
-			}
-		}
-	}
 	return pids
 }
 

@@ -60,6 +60,7 @@ func TestDifferential(t *testing.T) {
 				sum := w.compareAll()
 				t.Log(sum)
 				w.runSample()
+				w.explainAgrees()
 				mu.Lock()
 				defer mu.Unlock()
 				total += sum.commands
@@ -85,10 +86,16 @@ func TestDifferential(t *testing.T) {
 }
 
 // download fetches the packages, unpacks each, and returns the directory that
-// holds them by name. Nothing is installed.
+// holds them by name, for all tests. Nothing is installed.
 func download(t *testing.T) string {
 	t.Helper()
-	dir := t.TempDir()
+	dir := filepath.Join(filepath.Dir(ours), "packages")
+	if _, err := os.Stat(dir); err == nil {
+		return dir
+	}
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
 	var names []string
 	for _, s := range services {
 		names = append(names, s.packages...)
@@ -173,31 +180,7 @@ func newWorkshop(t *testing.T, unpacked string, packages []string) *workshop {
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	w := &workshop{t: t, dir: dir, conf: dir + "/rootwrap.conf", bin: dir + "/bin", alt: dir + "/alt"}
 
-	conf := "[DEFAULT]\nfilters_path=\nexec_dirs=\n"
-	for _, name := range packages {
-		err := filepath.WalkDir(unpacked+"/"+name, func(path string, d fs.DirEntry, err error) error {
-			if err != nil || d.IsDir() {
-				return err
-			}
-			isConf := filepath.Base(path) == "rootwrap.conf"
-			if !isConf && filepath.Ext(path) != ".filters" {
-				return nil
-			}
-			data, err := os.ReadFile(path)
-			if err != nil {
-				return err
-			}
-			if isConf {
-				conf = string(data)
-			} else {
-				write(t, dir+"/rootwrap.d/"+filepath.Base(path), string(data))
-			}
-			return nil
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
+	conf := layPackages(t, dir, unpacked, packages)
 	if len(packages) == 0 {
 		w.layFiles()
 		write(t, dir+"/rootwrap.d/every.filters", strings.ReplaceAll(everyClass, "DIR", dir))
@@ -233,6 +216,38 @@ func newWorkshop(t *testing.T, unpacked string, packages []string) *workshop {
 	w.standIns()
 	w.processes()
 	return w
+}
+
+// layPackages copies the filters files of some packages to dir/rootwrap.d, and
+// returns the text of their rootwrap.conf.
+func layPackages(t *testing.T, dir, unpacked string, packages []string) string {
+	t.Helper()
+	conf := "[DEFAULT]\nfilters_path=\nexec_dirs=\n"
+	for _, name := range packages {
+		err := filepath.WalkDir(unpacked+"/"+name, func(path string, d fs.DirEntry, err error) error {
+			if err != nil || d.IsDir() {
+				return err
+			}
+			isConf := filepath.Base(path) == "rootwrap.conf"
+			if !isConf && filepath.Ext(path) != ".filters" {
+				return nil
+			}
+			data, err := os.ReadFile(path)
+			if err != nil {
+				return err
+			}
+			if isConf {
+				conf = string(data)
+			} else {
+				write(t, dir+"/rootwrap.d/"+filepath.Base(path), string(data))
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return conf
 }
 
 // sameFilters compares what both read, filter by filter, in order.

@@ -19,10 +19,11 @@ import (
 )
 
 var (
-	root                   string // the top of the repository
-	ours                   string // bin/ironwrap, copied to a directory that everybody may enter
-	oursDaemon, oursLaunch string // beside it
-	caller                 user   // an unprivileged user who may call both programs through sudo
+	root   string // the top of the repository
+	ours   string // bin/ironwrap, copied to a directory that everybody may enter
+	caller user   // an unprivileged user who may call both programs through sudo
+
+	oursDaemon, oursLaunch string // beside ours
 )
 
 const peer = "/usr/bin/oslo-rootwrap"
@@ -83,6 +84,9 @@ func prepare() (clean func(), err error) {
 	if out, err := build.CombinedOutput(); err != nil {
 		return clean, fmt.Errorf("cannot build ironwrap: %v\n%s", err, out)
 	}
+	if err := os.Chmod(oursLaunch, 0o700); err != nil { // as it is installed
+		return clean, err
+	}
 
 	caller.name = fmt.Sprintf("iwtest%d", os.Getpid())
 	if out, err := exec.Command("useradd", "--create-home", "--home-dir", "/var/lib/"+caller.name, "--shell", "/bin/sh", caller.name).CombinedOutput(); err != nil {
@@ -97,7 +101,7 @@ func prepare() (clean func(), err error) {
 	caller.uid, caller.gid = sys.Uid, sys.Gid
 
 	sudoers := "/etc/sudoers.d/" + caller.name
-	line := fmt.Sprintf("%[1]s ALL = (root) NOPASSWD: %s, %s\nDefaults:%[1]s !requiretty, !lecture\n", caller.name, ours, peer)
+	line := fmt.Sprintf("%[1]s ALL = (root) NOPASSWD: %s, %s, %s\nDefaults:%[1]s !requiretty, !lecture\n", caller.name, ours, oursDaemon, peer)
 	if err := os.WriteFile(sudoers, []byte(line), 0o440); err != nil {
 		return clean, err
 	}

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"fmt"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -81,6 +82,9 @@ var keys = map[string]func(c *Config, e inifile.Entry) error{
 		return err
 	},
 }
+
+// Keys lists what section [DEFAULT] may hold, sorted.
+func Keys() []string { return slices.Sorted(maps.Keys(keys)) }
 
 func parseConfig(path string, file *inifile.File) (Config, []Note, error) {
 	c := Config{

@@ -55,6 +55,7 @@ type Step struct {
 	Entry   *Entry
 	Matched bool
 	Why     string // of a refusal
+	Nested  []Step // the filters that were asked about the command behind a prefix
 }
 
 // Decide asks the filters in their order; the first that matches, with a program
@@ -70,7 +71,7 @@ func (p *Policy) Decide(req Request) Decision {
 		f := &p.Filters[i]
 		allowed, match, why := p.ask(f, req)
 		if req.Trace {
-			d.Steps = append(d.Steps, Step{f, allowed.Verdict == Allowed, why})
+			d.Steps = append(d.Steps, Step{f, allowed.Verdict == Allowed, why, allowed.Steps})
 		}
 		if allowed.Verdict == Allowed {
 			allowed.Steps = d.Steps
@@ -103,13 +104,14 @@ func (p *Policy) ask(f *Entry, req Request) (d Decision, match bool, why string)
 	words := m.Args
 	d.Paths = shift(m.Paths, 1)
 	if m.Nested > 0 {
-		leaf := p.nested(f, req.Argv[m.Nested:], req.Machine)
+		leaf := p.nested(f, req.Argv[m.Nested:], req)
 		if leaf.Verdict != Allowed {
-			return Decision{}, false, "no other filter with run-as " + f.RunAs() + " allows the nested command " + filters.Line(req.Argv[m.Nested:])
+			return Decision{Steps: leaf.Steps}, false, "no other filter with run-as " + f.RunAs() + " allows the nested command " + filters.Line(req.Argv[m.Nested:])
 		}
 		words = append(append([]filters.Untrusted(nil), req.Argv[1:m.Nested]...), leaf.Argv...)
 		d.Leaf, d.Env, d.Signal = leaf.Filter, leaf.Env, leaf.Signal
 		d.Paths = shift(leaf.Paths, m.Nested)
+		d.Steps = leaf.Steps
 	}
 	if d.Signal != nil {
 		// ironwrap sends it itself, so that no program is needed, nor the
@@ -119,7 +121,7 @@ func (p *Policy) ask(f *Entry, req Request) (d Decision, match bool, why string)
 	}
 	program, err := req.Machine.Find(f.Exec(), f.RunAs())
 	if err != nil {
-		return Decision{}, true, err.Error()
+		return Decision{Steps: d.Steps}, true, err.Error()
 	}
 	if m.Nested == 0 {
 		d.Env = quieted(program, d.Env)
@@ -131,37 +133,56 @@ func (p *Policy) ask(f *Entry, req Request) (d Decision, match bool, why string)
 // nested decides about the command that a chaining filter prefixes. It must match
 // a filter that does not chain and has the same run-as. The program is always the
 // one that this filter resolves to: the peer compares the base name, and then
-// executes what was typed.
-func (p *Policy) nested(chain *Entry, argv []filters.Untrusted, m Machine) Decision {
+// executes what was typed. Of req it takes the machine, and whether to trace.
+func (p *Policy) nested(chain *Entry, argv []filters.Untrusted, req Request) (d Decision) {
 	typed := string(argv[0])
 	words := append([]filters.Untrusted(nil), argv...)
 	words[0] = filters.Untrusted(typed[strings.LastIndexByte(typed, '/')+1:])
 	for i := range p.Filters {
 		f := &p.Filters[i]
-		if f.RunAs() != chain.RunAs() || filters.Chaining(f.Filter) {
-			continue
-		}
-		match := f.Match(words, m)
-		if !match.Matched {
-			continue
-		}
-		program := f.Exec()
-		if match.Signal == nil {
-			var err error
-			if program, err = m.Find(f.Exec(), f.RunAs()); err != nil {
-				continue
+		leaf, why := p.leaf(f, chain, typed, words, req.Machine)
+		if req.Trace {
+			step := Step{Entry: f, Matched: leaf.Verdict == Allowed}
+			if !step.Matched {
+				step.Why = why.String()
 			}
+			d.Steps = append(d.Steps, step)
 		}
-		if strings.Contains(typed, "/") && typed != program && typed != f.Exec() {
-			continue
-		}
-		return Decision{
-			Verdict: Allowed, Filter: f, Env: quieted(program, match.Env), Signal: match.Signal,
-			Argv:  append([]filters.Untrusted{filters.Untrusted(program)}, match.Args...),
-			Paths: shift(match.Paths, 1),
+		if leaf.Verdict == Allowed {
+			leaf.Steps = d.Steps
+			return leaf
 		}
 	}
-	return Decision{}
+	return d
+}
+
+// leaf puts the nested command words, called by the name typed, before one filter.
+func (p *Policy) leaf(f, chain *Entry, typed string, words []filters.Untrusted, m Machine) (Decision, filters.Why) {
+	if f.RunAs() != chain.RunAs() {
+		return Decision{}, filters.Because("it runs as %s, not %s", f.RunAs(), chain.RunAs())
+	}
+	if filters.Chaining(f.Filter) {
+		return Decision{}, filters.Because("it is itself only for what stands before a command")
+	}
+	match := f.Match(words, m)
+	if !match.Matched {
+		return Decision{}, match.Why
+	}
+	program := f.Exec()
+	if match.Signal == nil {
+		var err error
+		if program, err = m.Find(f.Exec(), f.RunAs()); err != nil {
+			return Decision{}, filters.Because("%v", err)
+		}
+	}
+	if strings.Contains(typed, "/") && typed != program && typed != f.Exec() {
+		return Decision{}, filters.Because("it is for %s, not for %s", filters.Untrusted(program), filters.Untrusted(typed))
+	}
+	return Decision{
+		Verdict: Allowed, Filter: f, Env: quieted(program, match.Env), Signal: match.Signal,
+		Argv:  append([]filters.Untrusted{filters.Untrusted(program)}, match.Args...),
+		Paths: shift(match.Paths, 1),
+	}, filters.Why{}
 }
 
 // shift moves indices of words up by what is put before the words.

@@ -189,6 +189,19 @@ ip_exec: IpNetnsExecFilter, ip, root
 			if s.Entry != &p.Filters[i] || s.Matched != (d.Verdict == Allowed && i == len(steps)-1) || !s.Matched && s.Why == "" {
 				t.Errorf("%q: step %d is %+v", c.line, i, s)
 			}
+			// Behind a prefix each filter is asked again, up to the one that matches.
+			if m := s.Entry.Match(argv, newMachine(absent...)); (m.Nested > 0) != (s.Nested != nil) {
+				t.Errorf("%q: step %d has %d nested steps", c.line, i, len(s.Nested))
+			}
+			for j, n := range s.Nested {
+				last := j == len(s.Nested)-1
+				if n.Entry != &p.Filters[j] || n.Matched && !last || !n.Matched && n.Why == "" || n.Nested != nil || last && !n.Matched && j != len(p.Filters)-1 {
+					t.Errorf("%q: nested step %d is %+v", c.line, j, n)
+				}
+				if s.Matched && last && n.Entry != d.Leaf {
+					t.Errorf("%q: the nested command matched %s, and the last step is %s", c.line, d.Leaf.Name, n.Entry.Name)
+				}
+			}
 		}
 		if last := len(steps) - 1; d.Verdict == Allowed && steps[last].Entry != d.Filter || d.Verdict != Allowed && len(steps) != len(p.Filters) {
 			t.Errorf("%q: %d steps", c.line, len(steps))
@@ -267,7 +280,11 @@ func TestDecideTracePrints(t *testing.T) {
 	p := newPolicy(t, "a: CommandFilter, a, root\ncat: PathFilter, cat, root, /x\nnice: ChainingRegExpFilter, nice, root, nice\nkill: KillFilter, root, x, -9\nip: IpFilter, ip, root\nns: IpNetnsExecFilter, ip, root")
 	for _, line := range []string{"a\n\x1b[2J", "cat \n\u202e", "nice \n\xff", "nice nice\nx \x1b", "kill -9\n 1", "kill -9 \n1", "ip -\n", "ip netns exec \n/ a", "ip netns exec n \u2028"} {
 		d := p.Decide(Request{Argv: words(line), Machine: newMachine(), Trace: true})
+		var steps []Step
 		for _, s := range d.Steps {
+			steps = append(append(steps, s), s.Nested...)
+		}
+		for _, s := range steps {
 			if strings.ContainsFunc(s.Why, func(r rune) bool { return r < ' ' || r == '\u202e' || r == '\u2028' || r == '\ufffd' }) {
 				t.Errorf("%q: filter %s says %q", line, s.Entry.Name, s.Why)
 			}

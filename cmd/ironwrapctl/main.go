@@ -18,18 +18,7 @@ type status int
 func (s status) Error() string { return fmt.Sprintf("exit status %d", int(s)) }
 
 func main() {
-	root := &cobra.Command{
-		Use:           "ironwrapctl",
-		Short:         "tell what an ironwrap policy does",
-		Version:       version,
-		SilenceUsage:  true,
-		SilenceErrors: true,
-	}
-	root.AddCommand(explainCommand())
-	root.AddCommand(seccompCommand())
-	root.AddCommand(learnCommand(), learnBecomeCommand(), learnGuardCommand())
-
-	err := root.Execute()
+	err := newRoot().Execute()
 	var s status
 	switch {
 	case errors.As(err, &s):
@@ -38,4 +27,29 @@ func main() {
 		fmt.Fprintln(os.Stderr, "ironwrapctl:", err)
 		os.Exit(2)
 	}
+}
+
+// newRoot is the command line.
+func newRoot() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "ironwrapctl",
+		Short: "tell what an ironwrap policy does",
+		Long: `Ironwrapctl reads the configuration of ironwrap (oslo.rootwrap's rootwrap.conf and
+filter files) with the executor's own engine, and tells what it does. It changes
+nothing, but for what "seccomp compile" and "learn" make.`,
+		Example: `  ironwrapctl check /etc/nova/rootwrap.conf
+  ironwrapctl explain /etc/neutron/rootwrap.conf ip netns list
+  ironwrapctl seccomp show storage`,
+		Version:       version,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	root.AddCommand(auditCommand())
+	root.AddCommand(checkCommand())
+	root.AddCommand(explainCommand())
+	root.AddCommand(seccompCommand())
+	root.AddCommand(sudoersCommand())
+	root.AddCommand(learnCommand(), learnBecomeCommand(), learnGuardCommand())
+	root.AddCommand(manCommand())
+	return root
 }

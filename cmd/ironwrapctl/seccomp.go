@@ -35,6 +35,8 @@ one, or as the path of a file that ends with .json.
 
 ironwrap reads no JSON: it loads the program that "compile" leaves beside the
 profile, and runs nothing if there is none, or the profile has changed since.`,
+		Example: `  ironwrapctl seccomp compile /etc/ironwrap/backup.json
+  ironwrapctl seccomp test storage mount`,
 	}
 	c.PersistentFlags().StringSliceVar(&caps, "capabilities", nil, `the capabilities the command may have, for rules with "includes" or "excludes": CAP_NET_ADMIN,... (none if not given)`)
 	c.AddCommand(seccompCompile(&caps), seccompShow(&caps), seccompDiff(&caps), seccompTest(&caps))
@@ -109,6 +111,8 @@ func seccompCompile(caps *[]string) *cobra.Command {
 		Long: `Compile makes a program for this machine out of each PROFILE, and puts it beside
 the profile with .bpf for .json, or at FILE. It must be done again when a profile
 has changed. A profile under which nothing could be started is refused.`,
+		Example: `  ironwrapctl seccomp compile /etc/ironwrap/backup.json
+  ironwrapctl seccomp compile --capabilities CAP_SYS_ADMIN --output /tmp/x.bpf storage`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			if output != "" && len(args) > 1 {
@@ -164,6 +168,8 @@ func seccompShow(caps *[]string) *cobra.Command {
 		Long: `Show prints a line for each rule of a profile, as it is for this machine, or for
 each system call of a compiled program, of which the conditions cannot be told.
 With --bpf the program follows, instruction by instruction.`,
+		Example: `  ironwrapctl seccomp show storage
+  ironwrapctl seccomp show --bpf /etc/ironwrap/backup.bpf`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			out := c.OutOrStdout()
@@ -224,7 +230,8 @@ func seccompDiff(caps *[]string) *cobra.Command {
 with +, by system call.
 
 exit status: 0 no difference, 1 differences, 2 a profile cannot be read.`,
-		Args: cobra.ExactArgs(2),
+		Example: "  ironwrapctl seccomp diff default /etc/ironwrap/backup.json",
+		Args:    cobra.ExactArgs(2),
 		RunE: func(c *cobra.Command, args []string) error {
 			var have [2][]string
 			for i, arg := range args {

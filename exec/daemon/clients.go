@@ -4,12 +4,13 @@ import (
 	"net"
 	"slices"
 	"sync"
-	"time"
 )
 
 const (
 	// maxWaiting is how many connections may be there that have not shown the key
-	// yet. One more takes the place of the oldest: a client shows it in no time.
+	// yet. One more takes the place of another, the oldest of the user who has most
+	// of them: a client shows the key in no time, and a user who floods the socket
+	// is in nobody's way but their own.
 	maxWaiting = 64
 
 	// maxClients is how many connections may be there at all. The client of oslo
@@ -23,30 +24,55 @@ type clients struct {
 	metrics        *metrics
 
 	mu      sync.Mutex
-	all     map[*net.UnixConn]bool
-	waiting []*net.UnixConn // not authenticated, the oldest first
+	all     map[*net.UnixConn]bool // whether it may wait for the answer of a command
+	waiting []waiting              // not authenticated, the oldest first
 	stopped bool
+}
+
+type waiting struct {
+	*net.UnixConn
+	uid int
 }
 
 func newClients(m *metrics) *clients {
 	return &clients{metrics: m, all: make(map[*net.UnixConn]bool)}
 }
 
-// enter takes a connection in, or tells that there are too many.
-func (s *clients) enter(c *net.UnixConn) bool {
+// enter takes a connection in, or tells that there are too many. It closes one that
+// comes when the daemon has stopped.
+func (s *clients) enter(c *net.UnixConn, uid int) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.all) >= maxClients || s.stopped {
+	if s.stopped {
+		c.Close()
+		return true
+	}
+	if len(s.all) >= maxClients {
 		return false
 	}
-	s.all[c] = true
+	s.all[c] = false
 	if len(s.waiting) == maxWaiting {
-		s.waiting[0].Close()
-		s.waiting = s.waiting[1:]
+		i := s.most()
+		s.waiting[i].Close()
+		// It counts no more, though whoever serves it may take a while to see it.
+		delete(s.all, s.waiting[i].UnixConn)
+		s.waiting = slices.Delete(s.waiting, i, i+1)
 		s.metrics.refuse("crowd")
 	}
-	s.waiting = append(s.waiting, c)
+	s.waiting = append(s.waiting, waiting{c, uid})
 	return true
+}
+
+// most returns the index of the oldest that waits of the user who has most.
+func (s *clients) most() int {
+	count := make(map[int]int)
+	user := s.waiting[0].uid
+	for _, w := range s.waiting {
+		if count[w.uid]++; count[w.uid] > count[user] {
+			user = w.uid
+		}
+	}
+	return slices.IndexFunc(s.waiting, func(w waiting) bool { return w.uid == user })
 }
 
 // authenticated takes a connection from those that wait.
@@ -57,7 +83,7 @@ func (s *clients) authenticated(c *net.UnixConn) {
 }
 
 func (s *clients) forget(c *net.UnixConn) {
-	if i := slices.Index(s.waiting, c); i >= 0 {
+	if i := slices.IndexFunc(s.waiting, func(w waiting) bool { return w.UnixConn == c }); i >= 0 {
 		s.waiting = slices.Delete(s.waiting, i, i+1)
 	}
 }
@@ -70,12 +96,24 @@ func (s *clients) leave(c *net.UnixConn) {
 	delete(s.all, c)
 }
 
-// stop ends the reading on all connections. What runs is answered still.
+// asks notes that commands may be run for a connection, or tells that none are any
+// more.
+func (s *clients) asks(c *net.UnixConn) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.all[c] = true
+	return !s.stopped
+}
+
+// stop closes the connections that wait for no command. The others end by
+// themselves when what runs is answered.
 func (s *clients) stop() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.stopped = true
-	for c := range s.all {
-		_ = c.SetReadDeadline(time.Unix(1, 0)) // it may be closed already
+	for c, asks := range s.all {
+		if !asks {
+			c.Close()
+		}
 	}
 }

@@ -29,6 +29,7 @@ var objectMethods = []string{"run_one_command", "shutdown"}
 // client is one connection.
 type client struct {
 	d      *Daemon
+	raw    *net.UnixConn
 	conn   *wire.Conn
 	who    exec.Client
 	groups []int
@@ -59,7 +60,7 @@ func (d *Daemon) serve(c *net.UnixConn) {
 		d.refused("user", fmt.Sprintf("refused a connection of uid %d, process %d: %v", who.UID, who.PID, err))
 		return
 	}
-	if !d.clients.enter(c) {
+	if !d.clients.enter(c, who.UID) {
 		d.refused("full", fmt.Sprintf("refused a connection of uid %d, process %d: there are %d already", who.UID, who.PID, maxClients))
 		return
 	}
@@ -70,13 +71,16 @@ func (d *Daemon) serve(c *net.UnixConn) {
 		err = conn.Authenticate(d.key)
 	}
 	d.clients.authenticated(c)
+	if errors.Is(err, net.ErrClosed) {
+		return // by us: another took its place, which is counted, or it is the end
+	}
 	if err != nil {
 		d.refused(reason(err), fmt.Sprintf("refused a connection of uid %d, process %d: %v", who.UID, who.PID, err))
 		return
 	}
 	d.metrics.connected(1)
 	defer d.metrics.connected(-1)
-	s := &client{d: d, conn: conn, who: who, groups: groups, let: p}
+	s := &client{d: d, raw: c, conn: conn, who: who, groups: groups, let: p}
 	// Whoever does not listen gets no answer.
 	_ = s.first()
 }
@@ -111,24 +115,26 @@ func (s *client) first() error {
 	if err != nil {
 		return s.conn.ReturnError(err.Error())
 	}
+	switch call.Method {
+	case "dummy":
+		return s.conn.Return()
+	case "get_methods":
+		return s.conn.ReturnMethods(objectMethods...)
+	case "accept_connection":
+		if err := s.conn.Return(); err != nil || !s.d.clients.asks(s.raw) {
+			return err
+		}
+		return s.objects()
+	}
 	args, err := call.Strings()
 	if err != nil {
 		return s.conn.ReturnError(err.Error())
 	}
 	switch arg := strings.Join(args, " "); {
-	case call.Method == "dummy":
-		return s.conn.Return()
 	case call.Method == "create" && arg == "rootwrap":
 		return s.conn.ReturnObject(objectID, objectMethods...)
 	case (call.Method == "incref" || call.Method == "decref") && arg == objectID:
 		return s.conn.Return()
-	case call.Method == "get_methods" && arg == objectID:
-		return s.conn.ReturnMethods(objectMethods...)
-	case call.Method == "accept_connection":
-		if err := s.conn.Return(); err != nil {
-			return err
-		}
-		return s.objects()
 	}
 	return s.conn.ReturnError(fmt.Sprintf("%s is not offered, or not with such arguments", filters.Untrusted(call.Method).Quote()))
 }
@@ -174,8 +180,8 @@ func (s *client) read(leave context.CancelFunc, done <-chan struct{}) {
 	for {
 		message, err := s.conn.Read()
 		if err != nil {
-			// Of a deadline, ours or that of the daemon's end, the client knows
-			// nothing: it waits for the answer still.
+			// Of a deadline of ours the client knows nothing: it waits for the answer
+			// still.
 			if !errors.Is(err, os.ErrDeadlineExceeded) {
 				leave()
 			}

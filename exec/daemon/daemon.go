@@ -99,6 +99,10 @@ func Run(name string, p *policy.Policy, starter exec.Caller) error {
 // settle undoes what a starter could set to make the daemon fail half-way.
 func settle() error {
 	unix.Umask(0o022)
+	// What was open before is nothing to launchers.
+	if err := unix.CloseRange(3, 1<<32-1, unix.CLOSE_RANGE_CLOEXEC); err != nil {
+		return fmt.Errorf("cannot mark descriptors close-on-exec (close_range, Linux 5.11): %w", err)
+	}
 	for _, resource := range []int{unix.RLIMIT_FSIZE, unix.RLIMIT_CPU, unix.RLIMIT_AS, unix.RLIMIT_DATA} {
 		var limit unix.Rlimit
 		err := unix.Getrlimit(resource, &limit)
@@ -174,20 +178,34 @@ func (d *Daemon) announce() error {
 		notify(d.starter, "READY=1")
 		return nil
 	}
+	// Go opens /dev/null where a descriptor is closed.
+	var out, null unix.Stat_t
+	if err := errors.Join(unix.Fstat(1, &out), unix.Stat("/dev/null", &null)); err != nil || out.Rdev == null.Rdev && out.Mode&unix.S_IFMT == unix.S_IFCHR {
+		return errors.New("cannot tell the client where the socket is: standard output is closed or /dev/null")
+	}
 	if _, err := os.Stdout.Write(append([]byte(d.socket.path+"\n"), d.key...)); err != nil {
 		return fmt.Errorf("cannot tell the client where the socket is: %w", err)
 	}
-	null, err := unix.Open("/dev/null", unix.O_RDWR|unix.O_CLOEXEC, 0)
+	fd, err := unix.Open("/dev/null", unix.O_RDWR|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return fmt.Errorf("cannot open /dev/null: %w", err)
 	}
-	defer unix.Close(null)
-	for fd := range 3 {
-		if err := unix.Dup3(null, fd, 0); err != nil {
-			return fmt.Errorf("cannot close descriptor %d: %w", fd, err)
+	defer unix.Close(fd)
+	for std := range 3 {
+		if err := unix.Dup3(fd, std, 0); err != nil {
+			return fmt.Errorf("cannot close descriptor %d: %w", std, err)
 		}
 	}
 	return nil
+}
+
+func (d *Daemon) stopped() bool {
+	select {
+	case <-d.stopping:
+		return true
+	default:
+		return false
+	}
 }
 
 // accept takes connections until the socket is closed.

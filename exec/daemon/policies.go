@@ -21,8 +21,9 @@ type policies struct {
 	tell    func(*policy.Policy, error) // of each attempt
 
 	mu     sync.Mutex
-	failed string // the stamp that the last attempt failed with
-	why    string // and its error
+	failed string    // the stamp that the last attempt failed with
+	at     time.Time // when it was
+	why    string    // and its error
 }
 
 // stamped is a policy, and what its files looked like when it was loaded.
@@ -31,6 +32,10 @@ type stamped struct {
 	stamp string
 	fresh bool // a file had changed a moment before: its times may hide a change since
 }
+
+// again is how long what could not be loaded is left alone while what is watched
+// stays as it is. The fault may lie elsewhere: in a file that is new, or above.
+const again = time.Second
 
 // moment is longer than the clock of any file system's time stamps takes to move.
 const moment = 50 * time.Millisecond
@@ -68,12 +73,13 @@ func (h *policies) load(always bool) *policy.Policy {
 	began := time.Now()
 	stamp, newest := look(s.Sources)
 	changed := stamp != s.stamp && s.stamp != ""
-	if !always && (stamp == s.stamp && !s.fresh || stamp == h.failed) {
+	if !always && (stamp == s.stamp && !s.fresh || stamp == h.failed && began.Sub(h.at) < again) {
 		return s.Policy // another request was faster, or it cannot be used still
 	}
 	fresh := began.Sub(newest) < moment
 	p, err := policy.Load(s.Path, trust.Object)
 	if err != nil {
+		h.at = began
 		if h.failed = stamp; fresh {
 			h.failed = "" // more of the change may be to come
 		}

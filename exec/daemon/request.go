@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"ironwrap/exec"
 	"ironwrap/exec/audit"
 	"ironwrap/exec/daemon/wire"
@@ -25,6 +27,10 @@ const (
 // patience is how long a request waits for one of max_children to end.
 const patience = 30 * time.Second
 
+// attempts is how often a request may meet a launcher that somebody has killed, all
+// spares for one, before it took the order.
+const attempts = spares + 2
+
 // run decides about one request and carries it out.
 func (s *client) run(argv []filters.Untrusted, stdin []byte) wire.Result {
 	d := s.d
@@ -40,6 +46,10 @@ func (s *client) run(argv []filters.Untrusted, stdin []byte) wire.Result {
 		return s.failed(badConfig, fmt.Errorf("not run: %d commands run, as many as max_children allows: try again later", limit))
 	}
 	defer func() { d.children.leave(d.policies.loaded().MaxChildren) }()
+	if d.stopped() {
+		d.metrics.request("busy", "", 0)
+		return s.failed(badConfig, errors.New("not run: the daemon was told to stop"))
+	}
 
 	p := d.policies.current()
 	caller := d.starter
@@ -55,6 +65,13 @@ func (s *client) run(argv []filters.Untrusted, stdin []byte) wire.Result {
 	m := machine.New(p.ExecDirs, p.Trust)
 	defer m.Close()
 	decision := p.Decide(policy.Request{Argv: argv, Machine: m})
+	if decision.Verdict != policy.Allowed {
+		if err := descriptors(); err != nil {
+			d.metrics.request("failed", "", time.Since(began))
+			log.Refused(argv, err.Error())
+			return s.failed(badConfig, err)
+		}
+	}
 	switch decision.Verdict {
 	case policy.Allowed:
 	case policy.NotExecutable:
@@ -80,12 +97,19 @@ func (s *client) run(argv []filters.Untrusted, stdin []byte) wire.Result {
 	if err := log.Executing(decision); err != nil {
 		return fail(badConfig, err)
 	}
-	process, err := d.launchers.Spawn(plan)
-	if err != nil {
-		return fail(badConfig, err)
+	var result wire.Result
+	for range attempts {
+		var process *exec.Process
+		if process, err = d.launchers.Spawn(plan); err != nil {
+			return fail(badConfig, err)
+		}
+		d.metrics.launched(time.Since(began))
+		// One that was killed with the order unread has executed nothing: the next,
+		// unless it was killed since nobody waits any more.
+		if result, err = s.attend(process, stdin, p); !errors.Is(err, launch.ErrGone) || s.gone.Err() != nil {
+			break
+		}
 	}
-	d.metrics.launched(time.Since(began))
-	result, err := s.attend(process, stdin, p)
 
 	var program *launch.ExecError
 	var signal *launch.SignalError
@@ -100,6 +124,20 @@ func (s *client) run(argv []filters.Untrusted, stdin []byte) wire.Result {
 		return fail(1, err)
 	}
 	return fail(badConfig, err)
+}
+
+// descriptors returns an error when too few are left to look at files: a program
+// that could not be looked at must not be called missing, nor a command
+// unauthorized.
+func descriptors() error {
+	for range 4 {
+		fd, err := unix.Open("/", unix.O_PATH|unix.O_CLOEXEC, 0)
+		if err != nil {
+			return fmt.Errorf("not run: cannot look at the files that decide: %w", err)
+		}
+		defer unix.Close(fd)
+	}
+	return nil
 }
 
 // letIn tells whether the client may ask still, where the policy has changed since

@@ -51,7 +51,10 @@ func newSocket(starter exec.Caller, p *policy.Policy) (s *socket, err error) {
 			err = fmt.Errorf("cannot make a socket: %w", err)
 		}
 	}()
-	if err := os.Mkdir(runDir, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+	if err = os.Mkdir(runDir, 0o755); err == nil {
+		err = os.Chmod(runDir, 0o755) // whatever the starter's umask
+	}
+	if err != nil && !errors.Is(err, fs.ErrExist) {
 		return nil, err
 	}
 	d, err := trust.Dir(runDir, trust.Fixed)

@@ -19,6 +19,9 @@ const Socket = 3
 // It returns when there is nothing more to do. The error is one that nobody else
 // knows of; the daemon is told of all others.
 func Serve() (err error) {
+	if err := sandbox.Begin(); err != nil {
+		return err
+	}
 	if err := fromParent(Socket); err != nil {
 		return fmt.Errorf("not started by ironwrap-daemon, which alone can use it: %w", err)
 	}
@@ -29,10 +32,6 @@ func Serve() (err error) {
 			daemon.fail(fmt.Errorf("internal error, nothing was executed: %v", bug))
 		}
 	}()
-	if err := sandbox.Begin(); err != nil {
-		daemon.fail(err)
-		return nil
-	}
 	o, err := daemon.order()
 	switch {
 	case err == io.EOF:
@@ -161,7 +160,8 @@ func ended(pid int) (uint32, error) {
 // made as root. The kernel wrote down who made it (SO_PEERCRED, unix(7)): nobody
 // else can come by such a socket, whatever program they may start as root and
 // with whatever descriptors, arguments and environment. A socket that was
-// connected to a listening one has the listener's credentials, and its name.
+// connected to a listening one has the listener's credentials, and its name; one
+// that was accepted has those of whoever connected, and a name of its own.
 func fromParent(socket int) error {
 	domain, err := unix.GetsockoptInt(socket, unix.SOL_SOCKET, unix.SO_DOMAIN)
 	if err != nil {
@@ -170,14 +170,16 @@ func fromParent(socket int) error {
 	if domain != unix.AF_UNIX {
 		return fmt.Errorf("descriptor %d is no local socket", socket)
 	}
-	// unix.Getpeername does not tell an address without a name from some others.
-	var peer unix.RawSockaddrUnix
-	size := uint32(unsafe.Sizeof(peer))
-	if _, _, errno := unix.RawSyscall(unix.SYS_GETPEERNAME, uintptr(socket), uintptr(unsafe.Pointer(&peer)), uintptr(unsafe.Pointer(&size))); errno != 0 {
-		return fmt.Errorf("nobody is at the other end of descriptor %d: %w", socket, errno)
-	}
-	if size > uint32(unsafe.Sizeof(peer.Family)) {
-		return errors.New("its order would come from a socket that others can reach")
+	for _, call := range []uintptr{unix.SYS_GETPEERNAME, unix.SYS_GETSOCKNAME} {
+		// unix.Getpeername does not tell an address without a name from some others.
+		var name unix.RawSockaddrUnix
+		size := uint32(unsafe.Sizeof(name))
+		if _, _, errno := unix.RawSyscall(call, uintptr(socket), uintptr(unsafe.Pointer(&name)), uintptr(unsafe.Pointer(&size))); errno != 0 {
+			return fmt.Errorf("nobody is at the other end of descriptor %d: %w", socket, errno)
+		}
+		if size > uint32(unsafe.Sizeof(name.Family)) {
+			return errors.New("its order would come from a socket that others can reach")
+		}
 	}
 	cred, err := unix.GetsockoptUcred(socket, unix.SOL_SOCKET, unix.SO_PEERCRED)
 	if err != nil {

@@ -226,19 +226,24 @@ func quote(b, text []byte) []byte {
 		r, n := utf8.DecodeRune(text)
 		switch {
 		case r == utf8.RuneError && n == 1:
-			b = fmt.Appendf(b, `\udc%02x`, text[0])
+			b = unicode(b, 0xdc00+uint16(text[0]))
 		case r == '"' || r == '\\':
 			b = append(b, '\\', byte(r))
 		case r >= ' ' && r < utf8.RuneSelf:
 			b = append(b, byte(r))
 		default:
 			for _, unit := range utf16.AppendRune(nil, r) {
-				b = fmt.Appendf(b, `\u%04x`, unit)
+				b = unicode(b, unit)
 			}
 		}
 		text = text[n:]
 	}
 	return append(b, '"')
+}
+
+func unicode(b []byte, unit uint16) []byte {
+	const hex = "0123456789abcdef"
+	return append(b, '\\', 'u', hex[unit>>12], hex[unit>>8&15], hex[unit>>4&15], hex[unit&15])
 }
 
 var errString = errors.New("no string as Python writes one")

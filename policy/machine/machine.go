@@ -37,7 +37,8 @@ func (m *Machine) Close() {
 	m.held = nil
 }
 
-var errNotFound = errors.New("not found in exec_dirs")
+// ErrNotFound tells that no directory of exec_dirs has the program.
+var ErrNotFound = errors.New("not found in exec_dirs")
 
 // Find returns where the program lies that name stands for. A program that
 // somebody else than root, or than the user it runs as, could have written is an
@@ -54,7 +55,7 @@ func (m *Machine) Find(name, runAs string) (string, error) {
 		}
 		return path, err
 	}
-	return "", errNotFound
+	return "", ErrNotFound
 }
 
 func (m *Machine) usable(path, runAs string) error {

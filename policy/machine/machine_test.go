@@ -108,7 +108,7 @@ func TestFind(t *testing.T) {
 			t.Errorf("%q as %s: %q, %v, not %q", c.name, c.runAs, got, err, c.want)
 		}
 	}
-	if _, err := m.Find("missing", "root"); !errors.Is(err, errNotFound) {
+	if _, err := m.Find("missing", "root"); !errors.Is(err, ErrNotFound) {
 		t.Errorf("missing: %v", err)
 	}
 	if _, err := New(nil, trust.Parent).Find("sh", "root"); err == nil {

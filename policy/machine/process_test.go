@@ -356,3 +356,35 @@ func TestProcessRace(t *testing.T) {
 		unix.Close(p.FD)
 	}
 }
+
+// Close lets go of every process that was looked at, and may be called again.
+func TestCloseLetsGo(t *testing.T) {
+	count := func() (n int) {
+		list, err := os.ReadDir("/proc/self/fd")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, fd := range list {
+			// Nothing else here has any; other descriptors come and go with other tests.
+			if to, _ := os.Readlink("/proc/self/fd/" + fd.Name()); to == "anon_inode:[pidfd]" || strings.HasPrefix(to, "pidfd:") {
+				n++
+			}
+		}
+		return n
+	}
+	m := New(nil, trust.Object)
+	before := count()
+	for range 3 {
+		if _, err := m.Process(os.Getpid()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := count(); got != before+3 {
+		t.Fatalf("%d pidfds before, %d while three processes are held", before, got)
+	}
+	m.Close()
+	m.Close()
+	if got := count(); got != before {
+		t.Errorf("%d pidfds before, %d after", before, got)
+	}
+}

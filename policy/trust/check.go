@@ -109,7 +109,7 @@ func kind(st *unix.Stat_t) string {
 
 // distrust is the error for an object that somebody besides root has in hand.
 func (w *walk) distrust(format string, args ...any) error {
-	return fmt.Errorf("cannot trust %s: %s", show(w.path), fmt.Sprintf(format, args...))
+	return fmt.Errorf("cannot trust %s: %w", show(w.path), fmt.Errorf(format, args...))
 }
 
 // cannot is the error for a system call on the object at where. It wraps err.

@@ -58,7 +58,17 @@ const MaxSize = 16 << 20
 // directory above it is missing, and with fs.ErrPermission when the kernel did
 // not let us look (EACCES); an object that is there but that somebody besides
 // root can have written satisfies neither.
-func File(path string, lvl Level) ([]byte, error) {
+func File(path string, lvl Level) (data []byte, err error) {
+	// Whoever changes /etc/passwd replaces it: what is there now is as good.
+	for range 5 {
+		if data, err = file(path, lvl); !errors.Is(err, errReplaced) {
+			return data, err
+		}
+	}
+	return data, err
+}
+
+func file(path string, lvl Level) ([]byte, error) {
 	w, err := find(path, lvl, false)
 	if err != nil {
 		return nil, err
@@ -66,6 +76,8 @@ func File(path string, lvl Level) ([]byte, error) {
 	defer w.close()
 	return w.read()
 }
+
+var errReplaced = errors.New("it was replaced by another file while it was being opened: try again")
 
 // ID tells which file Executable found.
 type ID struct {
@@ -205,7 +217,7 @@ func (w *walk) read() ([]byte, error) {
 		return nil, w.cannot("open", w.object, err)
 	}
 	if w.st.Dev != found.Dev || w.st.Ino != found.Ino {
-		return nil, w.distrust("it was replaced by another file while it was being opened: try again")
+		return nil, w.distrust("%w", errReplaced)
 	}
 	if err := w.checkObject(nil); err != nil {
 		return nil, err

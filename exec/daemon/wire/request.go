@@ -20,11 +20,37 @@ type Call struct {
 	args   []json.RawMessage
 }
 
+// maxValues is how many values a request may hold: each takes many times the memory
+// of the two bytes that it may be long. execve(2) takes fewer words with the limit
+// that a command has for its stack.
+const maxValues = 1 << 18
+
+// values tells how many values a JSON text holds, at the most.
+func values(message []byte) int {
+	n, quoted := 1, false
+	for i := 0; i < len(message); i++ {
+		switch message[i] {
+		case '"':
+			quoted = !quoted
+		case '\\':
+			i++ // it stands within quotes alone
+		case ',', '[', '{':
+			if !quoted {
+				n++
+			}
+		}
+	}
+	return n
+}
+
 // Parse reads a request. Keyword arguments, which no client sends, are refused.
 func Parse(message []byte) (Call, error) {
 	// Python's decoder refuses this too; encoding/json would put U+FFFD there.
 	if !utf8.Valid(message) {
 		return Call{}, errors.New("the request is not UTF-8")
+	}
+	if values(message) > maxValues {
+		return Call{}, fmt.Errorf("the request has more than %d values", maxValues)
 	}
 	var parts []json.RawMessage
 	if err := json.Unmarshal(message, &parts); err != nil || parts == nil {

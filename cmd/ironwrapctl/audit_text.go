@@ -1,0 +1,122 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/jedib0t/go-pretty/v6/text"
+	"golang.org/x/term"
+
+	"ironwrap/filters"
+	"ironwrap/policy/exposure"
+)
+
+// The terminal's width where it has none.
+const plainWidth = 100
+
+// auditText prints the table, worst filter first, and the reasons of each.
+func auditText(w io.Writer, r exposure.Report) error {
+	width, coloured := terminal(w)
+	paint := painter(coloured)
+
+	fmt.Fprintf(w, "%s gives away %s: %s of 10\n", r.Config, paint(r.Band, r.Band), paint(r.Band, fmt.Sprintf("%.1f", r.Score)))
+	var counts []string
+	for _, band := range exposure.Bands {
+		if n := r.Counts[band]; n > 0 {
+			counts = append(counts, fmt.Sprintf("%d %s", n, band))
+		}
+	}
+	fmt.Fprintf(w, "%d filters: %s\n", len(r.Filters), strings.Join(counts, ", "))
+	if len(r.Reasons) > 0 {
+		fmt.Fprintln(w)
+	}
+	for _, reason := range r.Reasons {
+		fmt.Fprintln(w, "  "+strings.ReplaceAll(wrapLines(filters.Prose(reason), width-4), "\n", "\n    "))
+	}
+
+	t := table.NewWriter()
+	t.SetStyle(plainTable)
+	t.AppendHeader(table.Row{"SCORE", "BAND", "FILTER", "RUNS AS", "BECAUSE"})
+	t.SetColumnConfigs([]table.ColumnConfig{{Number: 1, AlignHeader: text.AlignRight, Align: text.AlignRight}, {Number: 3, WidthMax: 28, WidthMaxEnforcer: text.WrapHard},
+		{Number: 5, WidthMax: max(width-58, 30), WidthMaxEnforcer: wrapLines}})
+	for _, f := range exposure.WorstFirst(r.Filters) {
+		t.AppendRow(table.Row{paint(f.Band, fmt.Sprintf("%.1f", f.Score)), paint(f.Band, f.Band), f.Name.String(), f.RunAs.String(), because(f)})
+	}
+	fmt.Fprintln(w)
+	for line := range strings.Lines(t.Render()) {
+		fmt.Fprintln(w, strings.TrimRight(line, " \n"))
+	}
+	for _, n := range r.Notes {
+		fmt.Fprintf(w, "note: %s\n", n)
+	}
+	return nil
+}
+
+// because is the worst that a filter gives away: the power, an example, and what
+// else.
+func because(f exposure.Filter) string {
+	if len(f.Cells) == 0 {
+		return strings.Join(append(f.Notes, "it gives nothing away that the table knows"), "\n")
+	}
+	c := f.Cells[0]
+	s := exposure.Title(c.Power) + ": " + c.How
+	if len(c.Example) > 0 {
+		s += "\n$ " + exposure.Command(c.Example)
+	}
+	if len(c.Limits) > 0 {
+		s += "\nbut " + filters.Prose(strings.Join(c.Limits, "; "))
+	}
+	var more []string
+	for _, o := range f.Cells[1:] {
+		if o.Score > 0 && o.Extent != exposure.Implied && o.Power != exposure.Arguments {
+			more = append(more, fmt.Sprintf("%s %.1f", strings.ToLower(exposure.Title(o.Power)), o.Score))
+		}
+	}
+	if len(more) > 0 {
+		s += "\nand " + strings.Join(more, ", ")
+	}
+	return s
+}
+
+// wrapLines wraps each line by itself.
+func wrapLines(s string, width int) string {
+	lines := strings.Split(s, "\n")
+	for i, l := range lines {
+		lines[i] = strings.TrimRight(text.WrapSoft(l, width), " ")
+	}
+	return strings.Join(lines, "\n")
+}
+
+var plainTable = table.Style{
+	Name:    "plain",
+	Box:     table.BoxStyle{PaddingRight: "  "},
+	Options: table.Options{},
+}
+
+// terminal is the width of what is printed to, and whether it shows colours.
+func terminal(w io.Writer) (width int, coloured bool) {
+	f, ok := w.(*os.File)
+	if !ok || !term.IsTerminal(int(f.Fd())) {
+		return plainWidth, false
+	}
+	if n, _, err := term.GetSize(int(f.Fd())); err == nil && n > 0 {
+		width = n
+	}
+	return max(width, 60), os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
+}
+
+var bandColours = map[string]text.Colors{
+	"root": {text.FgRed, text.Bold}, "high": {text.FgRed}, "medium": {text.FgYellow}, "low": {text.FgGreen}, "little": {text.FgGreen},
+}
+
+// painter colours text by a band; without colours it leaves it as it is.
+func painter(coloured bool) func(band, s string) string {
+	if !coloured {
+		return func(_, s string) string { return s }
+	}
+	text.EnableColors()
+	return func(band, s string) string { return bandColours[band].Sprint(s) }
+}

@@ -1,0 +1,256 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"ironwrap/filters"
+	"ironwrap/policy/lint"
+)
+
+func checkCommand() *cobra.Command {
+	var format, failOn string
+	var ignore []string
+	var listRules bool
+	c := &cobra.Command{
+		Use:                   "check [--format text|json|sarif] [--fail-on error|warning|note] CONFIG...",
+		DisableFlagsInUseLine: true,
+		Short:                 "find what is wrong, dangerous or dead in configurations",
+		Long: `Check reads each CONFIG (a rootwrap.conf) with its filters as the executor does,
+and tells what the executor would refuse, what gives away more than it seems to,
+and what has no effect. Every finding names its rule, file and line, and what to
+do. "check --rules" lists the rules; docs/check.md has them with their reasons.
+
+Who owns a file, which programs are there and which users exist is asked of this
+machine. It takes no privilege but that of reading the files.
+
+exit status: 0 no finding at or above --fail-on, 1 findings, 2 no CONFIG could be
+read, or wrong use.`,
+		Example: `  ironwrapctl check /etc/nova/rootwrap.conf
+  ironwrapctl check --fail-on error --format sarif /etc/*/rootwrap.conf >check.sarif
+  ironwrapctl check --ignore executable-missing,reads-any-file /etc/cinder/rootwrap.conf`,
+		Args: func(c *cobra.Command, args []string) error {
+			if listRules {
+				return cobra.NoArgs(c, args)
+			}
+			return cobra.MinimumNArgs(1)(c, args)
+		},
+		RunE: func(c *cobra.Command, args []string) error {
+			if !slices.Contains([]string{"text", "json", "sarif"}, format) {
+				return fmt.Errorf("format %q is neither text, json nor sarif", format)
+			}
+			threshold, ok := lint.ParseSeverity(failOn)
+			if !ok {
+				return fmt.Errorf("--fail-on %q is neither error, warning nor note", failOn)
+			}
+			if listRules {
+				return printRules(c.OutOrStdout())
+			}
+			for _, id := range ignore {
+				if !slices.ContainsFunc(lint.Rules(), func(r *lint.Rule) bool { return r.ID == id }) {
+					return fmt.Errorf("--ignore %q is not a rule: ironwrapctl check --rules lists them", id)
+				}
+			}
+			var paths []string
+			for _, arg := range args {
+				path, err := filepath.Abs(arg)
+				if err != nil {
+					return err
+				}
+				paths = append(paths, path)
+			}
+			report := lint.Check(paths, facts{})
+			report.Findings = slices.DeleteFunc(report.Findings, func(f lint.Finding) bool { return slices.Contains(ignore, f.Rule.ID) })
+			if err := printReport(c.OutOrStdout(), format, paths, report); err != nil {
+				return err
+			}
+			switch {
+			case report.Unusable == len(paths):
+				return status(2)
+			case report.Worst() >= threshold:
+				return status(1)
+			}
+			return nil
+		},
+	}
+	c.Flags().StringVar(&format, "format", "text", "how to print: text, json or sarif (2.1.0)")
+	c.Flags().StringVar(&failOn, "fail-on", "warning", "the least severity that makes the exit status 1: error, warning or note")
+	c.Flags().StringSliceVar(&ignore, "ignore", nil, "rules that are left out: RULE,...")
+	c.Flags().BoolVar(&listRules, "rules", false, "list the rules, and check nothing")
+	words(c, "format", "text", "json", "sarif")
+	words(c, "fail-on", "error", "warning", "note")
+	var ids []string
+	for _, r := range lint.Rules() {
+		ids = append(ids, r.ID)
+	}
+	words(c, "ignore", ids...)
+	return c
+}
+
+// words has the shell complete the values of a flag.
+func words(c *cobra.Command, flag string, values ...string) {
+	// The error is for a flag that does not exist.
+	if err := c.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp)); err != nil {
+		panic(err)
+	}
+}
+
+func printReport(w io.Writer, format string, paths []string, report lint.Report) error {
+	switch format {
+	case "json":
+		return printJSON(w, paths, report)
+	case "sarif":
+		return printSARIF(w, report)
+	}
+	printText(w, report, colours(w))
+	return nil
+}
+
+func printRules(w io.Writer) error {
+	for _, r := range lint.Rules() {
+		if _, err := fmt.Fprintf(w, "%-8s %-27s %s\n", r.Severity, r.ID, r.Title); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// reportJSON is the report in the shape that scripts rely on.
+type reportJSON struct {
+	Version  int                 `json:"version"`
+	Configs  []filters.Untrusted `json:"configs"`
+	Unusable int                 `json:"unusable"` // configurations of which nothing could be read
+	Count    countJSON           `json:"count"`
+	Findings []findingJSON       `json:"findings"`
+}
+
+type countJSON struct {
+	Error   int `json:"error"`
+	Warning int `json:"warning"`
+	Note    int `json:"note"`
+}
+
+type findingJSON struct {
+	Rule     string              `json:"rule"`
+	Severity string              `json:"severity"`
+	File     filters.Untrusted   `json:"file"`
+	Line     int                 `json:"line"`   // 0 for the whole file
+	Column   int                 `json:"column"` // in characters; 0 for the whole file
+	Width    int                 `json:"width"`
+	Cited    filters.Untrusted   `json:"cited"`
+	Message  string              `json:"message"`
+	Hint     string              `json:"hint"`
+	Witness  []filters.Untrusted `json:"witness,omitempty"` // a command that the filter accepts
+}
+
+func printJSON(w io.Writer, paths []string, report lint.Report) error {
+	j := reportJSON{
+		Version: 1, Configs: filters.Words(paths), Unusable: report.Unusable,
+		Count:    countJSON{report.Count(lint.Error), report.Count(lint.Warning), report.Count(lint.Note)},
+		Findings: []findingJSON{},
+	}
+	for _, f := range report.Findings {
+		j.Findings = append(j.Findings, findingJSON{
+			f.Rule.ID, f.Rule.Severity.String(), filters.Untrusted(f.Path), f.Line, f.Column, f.Width,
+			filters.Untrusted(f.Cited), filters.Prose(f.Message), hintOf(f), filters.Words(f.Witness),
+		})
+	}
+	out, err := json.MarshalIndent(j, "", "  ")
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(w, "%s\n", out)
+	return err
+}
+
+// hintOf is what to do about a finding.
+func hintOf(f lint.Finding) string {
+	if f.Hint != "" {
+		return filters.Prose(f.Hint)
+	}
+	return f.Rule.Help
+}
+
+// printText writes, for each finding, where it is and what, the line with a caret
+// below, and what to do; the help of a rule only once.
+func printText(w io.Writer, report lint.Report, ink ink) {
+	helped := map[string]bool{}
+	for _, f := range report.Findings {
+		paint := ink.of(f.Rule.Severity)
+		fmt.Fprintf(w, "%s %s %s [%s]\n", ink.bold(place(f)), paint(f.Rule.Severity.String()+":"), filters.Prose(f.Message), f.Rule.ID)
+		if f.Column > 0 {
+			number := fmt.Sprint(f.Line)
+			before, marked, after := cut(f)
+			fmt.Fprintf(w, " %s | %s%s%s\n", number, before, marked, after)
+			fmt.Fprintf(w, " %s | %s%s\n", blank(number), blank(before), paint(strings.Repeat("^", max(len([]rune(marked)), 1))))
+		}
+		switch {
+		case f.Hint != "":
+			fmt.Fprintf(w, "   hint: %s\n", filters.Prose(f.Hint))
+		case !helped[f.Rule.ID]:
+			helped[f.Rule.ID] = true
+			for i, line := range wrap(f.Rule.Help, 78) {
+				label := "   hint: "
+				if i > 0 {
+					label = "         "
+				}
+				fmt.Fprintln(w, label+line)
+			}
+		}
+		fmt.Fprintln(w)
+	}
+	fmt.Fprintf(w, "%s, %s, %s\n", many(report.Count(lint.Error), "error"), many(report.Count(lint.Warning), "warning"), many(report.Count(lint.Note), "note"))
+}
+
+// place is where a finding is, as an editor takes it.
+func place(f lint.Finding) string {
+	at := filters.Untrusted(f.Path).String()
+	for _, n := range []int{f.Line, f.Column} {
+		if n > 0 {
+			at += fmt.Sprintf(":%d", n)
+		}
+	}
+	return at + ":"
+}
+
+// cut divides the cited line at the place of the finding, each part fit to be
+// printed.
+func cut(f lint.Finding) (before, marked, after string) {
+	line := []rune(strings.ReplaceAll(f.Cited, "\t", " "))
+	begin := min(f.Column-1, len(line))
+	end := min(begin+f.Width, len(line))
+	show := func(part []rune) string { return filters.Prose(string(part)) }
+	return show(line[:begin]), show(line[begin:end]), show(line[end:])
+}
+
+// blank is as wide as text.
+func blank(text string) string { return strings.Repeat(" ", len([]rune(text))) }
+
+// wrap breaks text at blanks into lines of at most width characters.
+func wrap(text string, width int) (lines []string) {
+	line := ""
+	for _, word := range strings.Fields(text) {
+		if line != "" && len(line)+1+len(word) > width {
+			lines = append(lines, line)
+			line = ""
+		}
+		if line != "" {
+			line += " "
+		}
+		line += word
+	}
+	return append(lines, line)
+}
+
+func many(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}

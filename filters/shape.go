@@ -1,0 +1,54 @@
+package filters
+
+// Shape is what a filter demands of the words of a command, for tools that look at
+// a policy as a whole. Whether a command is allowed only Match says.
+type Shape struct {
+	Name string   // pattern of the first word; "" where it is Exec or its base name
+	Open bool     // any arguments, as far as Shape knows; Args is nil
+	Args []string // one for each argument: a pattern, or a PathFilter's constraint
+	Path bool     // Args are constraints
+	More bool     // a command of another filter's follows
+	Vars []Var    // to be given, of an EnvFilter; an empty value is any
+
+	Target  string   // program of the processes that a KillFilter signals
+	Signals []string // as they are written; none: only "kill PID"
+	File    string   // of a ReadFileFilter
+}
+
+// ShapeOf returns the shape of f. Open is all that it tells of a filter that has
+// rules of its own: an IpFilter, the implicit one.
+func ShapeOf(f Filter) Shape {
+	switch f := f.(type) {
+	case *regExp:
+		return named(sources(f.patterns), false)
+	case *chainingRegExp:
+		return named(sources(f.patterns), true)
+	case *netnsExec, *chaining:
+		return Shape{More: true, Open: true}
+	case *envFilter:
+		return Shape{Vars: f.vars, Args: sources(f.patterns), Open: len(f.patterns) == 0}
+	case *pathFilter:
+		return Shape{Args: f.constraints, Path: true}
+	case *kill:
+		return Shape{Target: f.target, Signals: f.signals}
+	case *readFile:
+		return Shape{File: f.file}
+	}
+	return Shape{Open: true}
+}
+
+// named is a shape whose first pattern is the command's own name.
+func named(patterns []string, more bool) Shape {
+	if len(patterns) == 0 {
+		return Shape{More: more}
+	}
+	return Shape{Name: patterns[0], Args: patterns[1:], More: more}
+}
+
+func sources(patterns []pattern) []string {
+	texts := make([]string, len(patterns))
+	for i := range patterns {
+		texts[i] = patterns[i].source
+	}
+	return texts
+}

@@ -1,0 +1,238 @@
+package integration
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// With no descriptor left, clients wait or are told; nothing spins, nothing is
+// taken for something else, and afterwards all is as before.
+func TestDaemonDescriptorsUsedUp(t *testing.T) {
+	const limit = 64
+	s := serveBy(t, daemonPolicy(t, allowTrue), fmt.Sprintf(`exec prlimit --nofile=%d:%d "$@"`, limit, limit))
+	before := s.settle()
+	if before.descriptors >= limit-5 {
+		t.Fatalf("%v are too many for this test", before)
+	}
+	// Clients that have shown the key take all that there are.
+	var clients []*rpc
+	for range limit - before.descriptors - 2 { // the launcher that has stayed takes two
+		clients = append(clients, s.client())
+	}
+	late := s.over(s.dial())
+	served, told := 0, 0
+	for range 3 {
+		for i, c := range clients {
+			switch r := c.run("true"); {
+			case r.status == 0:
+				served++
+			case r.status == 97 && r.out == "" && oneLine(r.err) && strings.Contains(r.err, "too many open files"):
+				told++
+			default:
+				t.Errorf("client %d: %v", i, r)
+			}
+		}
+	}
+	t.Logf("%d served, %d told", served, told)
+	if told == 0 {
+		t.Error("there was no want of descriptors")
+	}
+	start := s.ticks()
+	time.Sleep(time.Second)
+	if used := s.ticks() - start; used > 20 {
+		t.Errorf("waiting took %d hundredths of a second of processor time in a second", used)
+	}
+	for _, c := range clients {
+		c.conn.Close()
+	}
+	// Who has waited is served now.
+	if err := late.authenticate(s.key, "sha256"); err != nil {
+		t.Error(err)
+	}
+	if err := s.once(); err != nil {
+		t.Error(err)
+	}
+	s.dropAll()
+	s.same(before)
+}
+
+// Where the daemon cannot be set up it says so in one line, and leaves nothing.
+func TestDaemonCannotStart(t *testing.T) {
+	p := daemonPolicy(t, allowTrue)
+	for name, test := range map[string]struct{ script, why string }{
+		"no inode for the directory":    {"mkdir -p /run/ironwrap; mount -t tmpfs -o mode=755,nr_inodes=1 none /run/ironwrap", "no space left on device"},
+		"no inode for the socket":       {"mkdir -p /run/ironwrap; mount -t tmpfs -o mode=755,nr_inodes=2 none /run/ironwrap", "no space left on device"},
+		"directory of another's":        {"mkdir -p /run/ironwrap; mount -t tmpfs -o mode=755,uid=65534 none /run/ironwrap", "/run/ironwrap"},
+		"directory that others write":   {"mkdir -p /run/ironwrap; mount -t tmpfs -o mode=1777 none /run/ironwrap", "/run/ironwrap"},
+		"directory of a group's":        {"mkdir -p /run/ironwrap; mount -t tmpfs -o mode=0775,gid=4 none /run/ironwrap", "/run/ironwrap"},
+		"link to another's directory":   {"mount -t tmpfs -o mode=755 none /run; mkdir -m 777 /run/x; ln -s /run/x /run/ironwrap", "/run/"},
+		"link to nowhere":               {"mount -t tmpfs -o mode=755 none /run; ln -s /run/x /run/ironwrap", "/run/"},
+		"file in the directory's place": {"mount -t tmpfs -o mode=755 none /run; touch /run/ironwrap", "/run/ironwrap"},
+		"directory above of another's":  {"mount -t tmpfs -o mode=755,uid=65534 none /run", "/run"},
+		"read-only":                     {"mount -t tmpfs -o ro none /run", "read-only file system"},
+		"standard output closed":        {"exec >&-", "cannot tell the client where the socket is"},
+		"standard output full":          {"exec >/dev/full", "no space left on device"},
+		"client gone":                   {"sleep 0.3", "broken pipe"},
+		"no launcher":                   {"mount -t tmpfs none " + strings.TrimSuffix(oursLaunch, "/ironwrap-launch") + " 2>/dev/null; exec /proc/self/fd/7 \"$2\"", "ironwrap-launch"},
+	} {
+		if name == "no launcher" {
+			test.script = "exec 7<" + oursDaemon + "; " + test.script
+		}
+		before := directories(t)
+		c := exec.Command("/usr/bin/unshare", "--mount", "--propagation", "private", "/bin/sh", "-ec", test.script+`; exec "$@"`, "sh", oursDaemon, p.conf)
+		c.Dir, c.Env = "/", []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin"}
+		var r result
+		if name == "client gone" {
+			r = clientGone(t, c)
+		} else {
+			r = runCmd(t, c)
+		}
+		if r.status != 97 || r.out != "" || !oneLine(r.err) || !strings.Contains(r.err, ": ") || !strings.Contains(r.err, test.why) {
+			t.Errorf("%s: %v", name, r)
+		}
+		if after := directories(t); !slices.Equal(after, before) && !subset(after, before) {
+			t.Errorf("%s: left %q, before %q", name, after, before)
+		}
+	}
+	s := &server{TB: t, policy: p}
+	s.eventually("all processes to end", func() bool { return len(s.processes()) == 0 })
+}
+
+// subset tells whether all of a are in b: other tests' daemons may have ended.
+func subset(a, b []string) bool {
+	return !slices.ContainsFunc(a, func(x string) bool { return !slices.Contains(b, x) })
+}
+
+// clientGone runs a daemon of which nobody reads the path of its socket.
+func clientGone(t *testing.T, c *exec.Cmd) result {
+	t.Helper()
+	var errOut strings.Builder
+	c.Stderr = &errOut
+	out, err := c.StdoutPipe()
+	if err == nil {
+		err = c.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	out.Close()
+	timer := time.AfterFunc(time.Minute, func() { c.Process.Kill() })
+	defer timer.Stop()
+	c.Wait()
+	return result{status: c.ProcessState.ExitCode(), err: errOut.String()}
+}
+
+// max_children commands run at a time, the others in the order they came; who has
+// gone meanwhile is forgotten.
+func TestDaemonMaxChildren(t *testing.T) {
+	t.Parallel()
+	p := daemonPolicy(t, allowShell, "max_children=2")
+	s := serve(t, p)
+	before := s.settle()
+	if err := os.Mkdir(p.dir+"/running", 0o755); err != nil {
+		t.Fatal(err)
+	}
+	script := "cd " + p.dir + "/running; touch $$; ls | wc -l; sleep 0.1; rm $$"
+	var all sync.WaitGroup
+	for range 10 {
+		c := s.client()
+		all.Go(func() {
+			if r := c.run("sh", "-c", script); r.status != 0 || r.out != "1\n" && r.out != "2\n" {
+				t.Errorf("%v", r)
+			}
+		})
+	}
+	all.Wait()
+	a, b := s.client(), s.client()
+	s.runs(a, "{started}; sleep 1")
+	s.runs(b, "{started}; sleep 1")
+	gone := s.client()
+	gone.write([]byte(request("", "sh", "-c", "touch "+p.dir+"/late")))
+	time.Sleep(100 * time.Millisecond)
+	gone.conn.Close()
+	a.reply()
+	b.reply()
+	if r := s.client().run("sh", "-c", "echo next"); r.out != "next\n" {
+		t.Error(r)
+	}
+	if _, err := os.Stat(p.dir + "/late"); err == nil {
+		t.Error("a command was begun whose client had gone while it waited")
+	}
+	s.dropAll()
+	s.same(before)
+}
+
+// Many clients that leave at once, in the middle of anything.
+func TestDaemonManyLeave(t *testing.T) {
+	t.Parallel()
+	s := serve(t, daemonPolicy(t, allowShell, "kill_on_disconnect=yes"))
+	before := s.settle()
+	for i := range 300 {
+		switch c := s.client(); i % 6 {
+		case 0:
+			c.write([]byte(request("", "sh", "-c", "sleep 60")))
+		case 1:
+			c.write([]byte(request("", "sh", "-c", "head -c 1000000 /dev/zero")))
+		case 2:
+			c.conn.Write(frame([]byte(request(strings.Repeat("x", 1<<20), "sh", "-c", "sleep 60")))[:i*1000])
+		case 3:
+			c.write([]byte(request(strings.Repeat("x", 1<<20), "sh", "-c", "sleep 60")))
+		case 4:
+			c.conn.(*net.UnixConn).CloseWrite()
+		}
+	}
+	s.dropAll()
+	s.same(before)
+}
+
+// Who says nothing before the key is shown, or stops half-way, has so many seconds;
+// a message that stands still has more.
+func TestDaemonDeadlines(t *testing.T) {
+	t.Parallel()
+	s := serve(t, daemonPolicy(t, allowTrue+"\nhead: CommandFilter, head, root", "daemon_timeout=0"))
+	before := s.settle()
+	start := time.Now()
+	waits := map[string]net.Conn{"silent": s.dial(), "slow": s.dial(), "half-way": s.halfWay().conn}
+	rests := s.client()
+	stalled, unread := s.client(), s.client()
+	stalled.conn.Write(frame([]byte(request("", "true")))[:20])
+	unread.write([]byte(request("", "head", "-c", "3000000", "/dev/zero")))
+	unread.conn.SetDeadline(time.Now().Add(2 * time.Minute))
+	go func() {
+		for _, b := range frame(make([]byte, 100)) { // one byte a second
+			if _, err := waits["slow"].Write([]byte{b}); err != nil {
+				return
+			}
+			time.Sleep(time.Second)
+		}
+	}()
+	for name, c := range waits {
+		if text, err := io.ReadAll(c); len(text) > 100 || os.IsTimeout(err) {
+			t.Errorf("%s: %q, %v", name, text, err)
+		}
+		if took := time.Since(start); took < 9*time.Second || took > 20*time.Second {
+			t.Errorf("%s: closed after %v", name, took)
+		}
+	}
+	if text, err := io.ReadAll(stalled.in); len(text) > 0 || err != nil || time.Since(start) < 25*time.Second {
+		t.Errorf("a request that stands still: %q, %v after %v", text, err, time.Since(start))
+	}
+	s.eventually("the reply that nobody reads to be given up", func() bool { return s.has() == idle{before.descriptors + 1, before.children} })
+	if r := rests.run("true"); r.status != 0 {
+		t.Errorf("a client that rested: %v", r)
+	}
+	if syscall.Kill(s.pid, 0) != nil {
+		t.Error("the daemon has ended")
+	}
+	s.dropAll()
+	s.same(before)
+}

@@ -1,0 +1,71 @@
+package integration
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// TestInstall installs into a directory, and looks whether each shell reads its
+// completions, and man the pages.
+func TestInstall(t *testing.T) {
+	dir := t.TempDir()
+	c := exec.Command("make", "install", "DESTDIR="+dir, "PREFIX=/usr")
+	c.Dir = root
+	if out, err := c.CombinedOutput(); err != nil {
+		t.Fatalf("make install: %v\n%s", err, out)
+	}
+	share := dir + "/usr/share"
+	installed := dir + "/usr/bin/ironwrapctl"
+
+	for _, shell := range []struct{ pkg, program, file, check string }{
+		{"bash", "/bin/bash", "bash-completion/completions/ironwrapctl", "-n"},
+		{"zsh", "/bin/zsh", "zsh/vendor-completions/_ironwrapctl", "-n"},
+		{"fish", "/usr/bin/fish", "fish/vendor_completions.d/ironwrapctl.fish", "--no-execute"},
+	} {
+		need(t, shell.pkg, shell.program)
+		if r := run(t, shell.program, shell.check, share+"/"+shell.file); r.status != 0 || r.err != "" {
+			t.Errorf("%s: %v", shell.file, r)
+		}
+		if st, err := os.Stat(share + "/" + shell.file); err != nil || st.Size() < 1000 {
+			t.Errorf("%s: %v, %v", shell.file, st, err)
+		}
+	}
+	// What the scripts ask the program for.
+	for _, tt := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{""}, "check\n"},
+		{[]string{"check", "--format", ""}, "json\n"},
+		{[]string{"check", "--fail-on", "w"}, "warning\n"},
+		{[]string{"check", "--ignore", "open-s"}, "open-shell\n"},
+		{[]string{"explain", "--format", ""}, "text\n"},
+	} {
+		if r := run(t, append([]string{installed, "__complete"}, tt.args...)...); !strings.Contains(r.out, tt.want) {
+			// A description may follow the word.
+			if !strings.Contains(r.out, strings.TrimSpace(tt.want)+"\t") {
+				t.Errorf("completion of %q: %v", tt.args, r)
+			}
+		}
+	}
+
+	need(t, "man-db", "/usr/bin/man")
+	need(t, "groff-base", "/usr/bin/groff")
+	pages, _ := filepath.Glob(share + "/man/man1/*.1")
+	have := map[string]bool{}
+	for _, page := range pages {
+		have[filepath.Base(page)] = true
+		r := run(t, "/usr/bin/man", "--warnings", "--local-file", page)
+		if r.status != 0 || r.err != "" || !strings.Contains(r.out, "SYNOPSIS") {
+			t.Errorf("%s: %v", page, r)
+		}
+	}
+	for _, want := range []string{"ironwrap.1", "ironwrapctl.1", "ironwrapctl-check.1", "ironwrapctl-explain.1", "ironwrapctl-seccomp-compile.1"} {
+		if !have[want] {
+			t.Errorf("no page %s among %q", want, pages)
+		}
+	}
+}

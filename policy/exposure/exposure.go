@@ -1,0 +1,246 @@
+// Package exposure tells what a policy gives away: which powers over the machine
+// each filter hands to whoever may call ironwrap, by which command, and how much
+// the sandbox sections take back.
+//
+// A power is claimed only with a command that shows it: one that the filter itself,
+// asked with Match, allows, and that does what the table says. What the table does
+// not know counts as arguments of an unknown program.
+package exposure
+
+import (
+	"cmp"
+	"math"
+	"regexp"
+	"slices"
+	"strings"
+
+	"ironwrap/filters"
+	"ironwrap/policy"
+)
+
+// Report is what a policy gives away.
+type Report struct {
+	Config  filters.Untrusted `json:"config"`
+	Score   float64           `json:"score"` // 0 to 10: that of the worst filter
+	Band    string            `json:"band"`  // the score in one word: see Bands
+	Reasons []string          `json:"reasons"`
+	Counts  map[string]int    `json:"counts"` // filters by band
+	Powers  []Power           `json:"powers"` // the columns, in order
+	Filters []Filter          `json:"filters"`
+	Notes   []string          `json:"notes"` // what the loader passed over
+}
+
+// Filter is what one filter gives away: a row.
+type Filter struct {
+	Name    filters.Untrusted `json:"name"`
+	Class   filters.Untrusted `json:"class"`
+	File    filters.Untrusted `json:"file"` // "" for the implicit filter
+	Line    int               `json:"line"`
+	Program filters.Untrusted `json:"program"` // as the filter names it
+	Found   filters.Untrusted `json:"found"`   // where it lies; "" where there is none to run
+	RunAs   filters.Untrusted `json:"run_as"`
+	Sandbox []string          `json:"sandbox"` // keys of its section, as words
+	Score   float64           `json:"score"`   // that of its worst power
+	Band    string            `json:"band"`
+	Cells   []Cell            `json:"powers"` // worst first; what is not in here it does not give away
+	Notes   []string          `json:"notes"`
+}
+
+// Cell is one power that a filter gives away.
+type Cell struct {
+	Power   string              `json:"power"`   // Power.ID
+	Score   float64             `json:"score"`   // 0 where the sandbox takes all of it back
+	Extent  string              `json:"extent"`  // whole; part: what a pattern says; implied: by a program of the caller's; confined, blocked: by the sandbox or the run-as user
+	How     string              `json:"how"`     // what does it
+	Example []filters.Untrusted `json:"example"` // a command that the filter allows, and that does it
+	Limits  []string            `json:"limits"`  // what keeps it down
+}
+
+// The extents of a cell.
+const (
+	Whole    = "whole"
+	Part     = "part"
+	Implied  = "implied"
+	Confined = "confined"
+	Blocked  = "blocked"
+)
+
+// Assess looks at each filter of p. The policy's score is that of its worst filter:
+// a caller needs no second one.
+func Assess(p *policy.Policy, m Machine) Report {
+	r := Report{
+		Config: filters.Untrusted(p.Path), Powers: powers,
+		Reasons: []string{}, Counts: map[string]int{}, Filters: []Filter{}, Notes: []string{},
+	}
+	for i := range p.Filters {
+		f := assess(&p.Filters[i], m)
+		r.Filters = append(r.Filters, f)
+		r.Counts[f.Band]++
+		r.Score = max(r.Score, f.Score)
+	}
+	r.Band = Band(r.Score)
+	r.Reasons = append(r.Reasons, topReasons(r.Filters)...)
+	for _, n := range p.Notes {
+		r.Notes = append(r.Notes, filters.Prose(n.String()))
+	}
+	return r
+}
+
+func assess(e *policy.Entry, m Machine) Filter {
+	f := Filter{
+		Name: filters.Untrusted(e.Name), Class: filters.Untrusted(e.Class), File: filters.Untrusted(e.File), Line: e.Line,
+		Program: filters.Untrusted(e.Exec()), RunAs: filters.Untrusted(e.RunAs()), Sandbox: []string{}, Notes: []string{},
+	}
+	if m.Find != nil {
+		if path, err := m.Find(e.Exec(), e.RunAs()); err == nil {
+			f.Found = filters.Untrusted(path)
+		} else {
+			f.Notes = append(f.Notes, "the program cannot be run here: "+err.Error())
+		}
+	}
+	c := newConfinement(e, m)
+	f.Sandbox = append(f.Sandbox, sections(e.Sandbox)...)
+	f.Notes = append(f.Notes, c.notes...)
+	b := board{confinement: c}
+	s := newSubject(e)
+	b.class(s)
+	b.environment(s)
+	b.ways(s)
+	b.imply()
+	b.arguments(s)
+	f.Cells = b.sorted()
+	if b.dead {
+		f.Notes = append(f.Notes, "no command can match this filter: a pattern that cannot be used, or a PathFilter's directory that is written as one")
+	}
+	if len(f.Cells) > 0 {
+		f.Score = f.Cells[0].Score
+	}
+	f.Band = Band(f.Score)
+	return f
+}
+
+// board collects the cells of one filter, the worst for each power.
+type board struct {
+	confinement
+	cells []Cell
+	dead  bool // no command can match
+}
+
+// give adds a cell, confined as it is. only says to what the caller may do it, where
+// they are not free in the choice.
+func (b *board) give(p, caps, how string, example []filters.Untrusted, only string) {
+	free := p == Run || p == Code
+	c := b.cell(power(p).Weight, p, caps, free, only)
+	c.How, c.Example = how, example
+	b.put(c)
+}
+
+func (b *board) cell(weight float64, p, caps string, free bool, only string) Cell {
+	c := Cell{Power: p, Score: weight, Extent: Whole, Example: []filters.Untrusted{}, Limits: []string{}}
+	if only != "" {
+		c.Score, c.Extent = weight*partOf, Part
+		c.Limits = append(c.Limits, only)
+	}
+	worst := 1.0
+	for _, l := range b.limits(p, caps, free) {
+		worst = min(worst, l.factor)
+		c.Limits = append(c.Limits, l.why)
+	}
+	switch c.Score = round(c.Score * worst); {
+	case worst == 0:
+		c.Extent = Blocked
+	case worst < 1:
+		c.Extent = Confined
+	}
+	return c
+}
+
+// put keeps the worst cell of each power, and of equals the first.
+func (b *board) put(c Cell) {
+	i := slices.IndexFunc(b.cells, func(o Cell) bool { return o.Power == c.Power })
+	switch {
+	case i < 0:
+		b.cells = append(b.cells, c)
+	case c.Score > b.cells[i].Score:
+		b.cells[i] = c
+	}
+}
+
+// imply adds to a filter that runs what its caller wants whatever such a program can
+// do, which is also what that power then is worth.
+func (b *board) imply() {
+	for _, by := range []string{Run, Code} {
+		i := slices.IndexFunc(b.cells, func(c Cell) bool { return c.Power == by })
+		if i < 0 {
+			continue
+		}
+		own := b.cells[i]
+		best := round(floor * b.share(by))
+		for _, p := range powers {
+			if p.ID == Run || p.ID == Code || p.ID == Arguments {
+				continue
+			}
+			c := b.cell(p.Weight, p.ID, "", true, "")
+			if c.Extent == Whole {
+				c.Extent = Implied
+			}
+			c.How, c.Example = "any program could do it, and the caller chooses the program", own.Example
+			best = max(best, c.Score)
+			b.put(c)
+		}
+		i = slices.IndexFunc(b.cells, func(c Cell) bool { return c.Power == by })
+		b.cells[i].Score = best
+		if best < power(by).Weight && b.cells[i].Extent == Whole {
+			b.cells[i].Extent = Confined
+			b.cells[i].Limits = append(b.cells[i].Limits, "what such a program can still do is in the other columns")
+		}
+	}
+}
+
+// floor is what running a program is worth when every other power is gone: it has
+// the machine's processors and memory, and the kernel to attack.
+const floor = 2
+
+func (b *board) share(p string) float64 {
+	if b.root {
+		return 1
+	}
+	return 0.5
+}
+
+// sorted are the cells, worst first, in the order of the columns where they are as
+// bad.
+func (b *board) sorted() []Cell {
+	column := func(c Cell) int { return slices.IndexFunc(powers, func(p Power) bool { return p.ID == c.Power }) }
+	slices.SortStableFunc(b.cells, func(x, y Cell) int {
+		if n := cmp.Compare(y.Score, x.Score); n != 0 {
+			return n
+		}
+		return cmp.Compare(column(x), column(y))
+	})
+	return append([]Cell{}, b.cells...)
+}
+
+func round(score float64) float64 { return math.Round(score*10) / 10 }
+
+// WorstFirst returns filters in the order of their scores; of equals, in the order
+// in which they are asked.
+func WorstFirst(all []Filter) []Filter {
+	sorted := slices.Clone(all)
+	slices.SortStableFunc(sorted, func(x, y Filter) int { return cmp.Compare(y.Score, x.Score) })
+	return sorted
+}
+
+// Command is an example for people: each word as a shell would take it, where that
+// can be said without quotes, else in Go's.
+func Command(words []filters.Untrusted) string {
+	parts := make([]string, len(words))
+	for i, w := range words {
+		if parts[i] = w.Quote(); parts[i] != w.Raw() && plainWord.MatchString(w.Raw()) {
+			parts[i] = w.Raw()
+		}
+	}
+	return strings.Join(parts, " ")
+}
+
+var plainWord = regexp.MustCompile(`^[A-Za-z0-9_@%+=:,./-]+$`)

@@ -1,0 +1,282 @@
+package exposure
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+
+	"ironwrap/filters"
+	"ironwrap/policy"
+)
+
+// entry makes a filter named x of a definition.
+func entry(t testing.TB, definition string) *policy.Entry {
+	t.Helper()
+	f, err := filters.New(definition)
+	if err != nil {
+		t.Fatalf("%s: %v", definition, err)
+	}
+	return &policy.Entry{Filter: f, Name: "x", Class: filters.Fields(definition)[0], File: "/etc/x/f.filters", Line: 1}
+}
+
+func cellOf(f Filter, power string) *Cell {
+	i := slices.IndexFunc(f.Cells, func(c Cell) bool { return c.Power == power })
+	if i < 0 {
+		return nil
+	}
+	return &f.Cells[i]
+}
+
+// TestFilters: what filters give away, and what they do not although they look
+// alike.
+func TestFilters(t *testing.T) {
+	for _, c := range []struct {
+		definition string
+		score      float64
+		has, not   string // powers that are given away, not implied; and that are not
+		example    string // of the first of has
+	}{
+		{"CommandFilter, bash, root", 10, "run", "", "bash -c id"},
+		{"CommandFilter, /usr/bin/python3.11, root", 10, "run", "", ""},
+		{"RegExpFilter, sh, root, sh, -c, echo '((.|\\n)*)' > /.*", 10, "run", "", ""},
+		{"RegExpFilter, sh, root, sh, -c, rm -f /.*/\\*\\.conf$", 10, "run", "", ""},
+		{"RegExpFilter, sh, root, sh, -c, rm -f /[a-z]+/\\*\\.conf$", 0.2, "", "run", ""},
+		{"RegExpFilter, bash, root, bash, -c, \\(sleep 100\\)", 0.2, "", "run", ""},
+		{"RegExpFilter, bash, root, bash, /opt/[a-z]+", 0.2, "", "run", ""},
+		{"RegExpFilter, bash, root, bash, /tmp/[a-z]+", 10, "run", "", "bash /tmp/x"},
+
+		{"CommandFilter, tee, root", 10, "write", "run read", "tee /etc/shadow"},
+		{"RegExpFilter, tee, root, tee, /sys/class/net/[a-z0-9]+/mtu", 4, "write", "run", ""},
+		{"RegExpFilter, tee, root, tee, /sys/.*", 10, "write", "", ""},
+		{"PathFilter, tee, root, /var/lib/x", 4, "write", "", "tee /var/lib/x/x"},
+		{"PathFilter, tee, root, pass", 10, "write", "", "tee /etc/shadow"},
+		{"PathFilter, cp, root, pass, /var/lib/x", 4, "write", "read", ""},
+		{"CommandFilter, cat, root", 7, "read", "write run", "cat /etc/shadow"},
+		{"RegExpFilter, cat, root, cat, /proc/[0-9]+/maps", 2.8, "read", "", "cat /proc/1/maps"},
+		{"ReadFileFilter, /etc/hostname", 2.8, "read", "", "cat /etc/hostname"},
+		{"CommandFilter, chmod, root", 10, "owner", "", ""},
+		{"RegExpFilter, chmod, root, chmod, 0600, .*", 1.5, "", "owner", ""},
+		{"RegExpFilter, chown, root, chown, \\d+, /dev/(?!.*/\\.\\.).*", 4, "owner", "", ""},
+		{"RegExpFilter, chown, root, chown, \\d+, .*", 10, "owner", "", "chown 65534 /etc/shadow"},
+		{"RegExpFilter, rm, root, rm, -rf, /var/run/frr/[a-z]+-[0-9a-f-]+", 2.8, "destroy", "", ""},
+		{"CommandFilter, dd, root", 10, "write device read", "run", ""},
+		{"RegExpFilter, find, root, find, /sys/class/net, -maxdepth, 1, -type, l, -printf, %.*", 0.2, "", "run destroy", ""},
+		{`RegExpFilter, find, root, find, ^[/]*([^/\0]+(/+)?)*$, -maxdepth, \d+, -name, img-cache.*, -amin, \+\d+`, 7, "destroy", "run",
+			"find -delete -maxdepth 1 -name img-cachex -amin +1"},
+		{"CommandFilter, find, root", 10, "run destroy", "", ""},
+
+		{"IpFilter, ip, root", 6, "network namespace", "run", ""},
+		{"CommandFilter, ip, root", 10, "run network namespace", "", ""},
+		{"IpNetnsExecFilter, ip, root", 2.4, "namespace", "run network", ""},
+		{"ChainingRegExpFilter, nice, root, nice, -n, \\d+", 0.2, "", "run", ""},
+		{"ChainingRegExpFilter, env, root, env, .*", 10, "run", "", ""},
+		{"ChainingRegExpFilter, nsenter, root, nsenter, -t, \\d+, -n", 6, "namespace", "run", ""},
+		{"KillFilter, root, /usr/sbin/dnsmasq, -9", 2, "signal", "run", "kill -9 PID"},
+		{"KillFilter, root, /usr/bin/python3.11, -9", 5, "signal", "", ""},
+		{"RegExpFilter, kill, root, kill, -\\d+, .*", 5, "signal", "", ""},
+
+		{"EnvFilter, env, root, LC_ALL=C, LVM_SYSTEM_DIR=, lvs", 10, "write", "code", ""},
+		{"EnvFilter, env, root, LD_PRELOAD=, id", 10, "code", "run", "env LD_PRELOAD=/tmp/x id"},
+		{"EnvFilter, env, root, LD_PRELOAD=/usr/lib/a.so, id", 0.3, "", "code", ""},
+		{"EnvFilter, env, root, PYTHONPATH=, lvs, x", 0.2, "", "code", ""},
+		{"EnvFilter, env, root, PROCESS_TAG=, haproxy, -f, .*", 10, "code", "", "env PROCESS_TAG=x haproxy -f /tmp/x"},
+		{"EnvFilter, env, root, PROCESS_TAG=, haproxy, -f, /var/lib/neutron/[a-z]+", 0.2, "", "code", ""},
+
+		{"CommandFilter, sleep, root", 0.3, "arguments", "run", ""},
+		{"RegExpFilter, sleep, root, sleep, \\d+", 0.2, "arguments", "run", "sleep 1"},
+		{"CommandFilter, mmgetstate, root", 3, "arguments", "run", ""},
+		{"RegExpFilter, brctl, root, brctl, show", 0.2, "arguments", "network", "brctl show"},
+		{"RegExpFilter, ovs-vsctl, root, ovs-vsctl, .*, .*", 10, "write network", "", ""},
+		{"RegExpFilter, sysctl, root, sysctl, -w, net.ipv4.ip_forward=1", 0.2, "arguments", "kernel", ""},
+		{"RegExpFilter, mmnfs, root, mmnfs, load, /var/mmfs/.*", 1, "arguments", "", "mmnfs load /var/mmfs/x"},
+		{"RegExpFilter, sysctl, root, sysctl, -w, .*=.*", 10, "kernel", "", ""},
+		{"PathFilter, privsep-helper, root, --config-file, /etc/(?!\\.\\.).*, --privsep_sock_path, /", 0, "", "run arguments", ""},
+		{"RegExpFilter, x, root, x, a(", 0, "", "arguments", ""},
+		{"CommandFilter, bash, nobody", 3, "run", "", ""},
+	} {
+		f := assess(entry(t, c.definition), Machine{})
+		if f.Score != c.score {
+			t.Errorf("%s: score %v, want %v: %+v", c.definition, f.Score, c.score, f.Cells)
+		}
+		for i, p := range strings.Fields(c.has) {
+			cell := cellOf(f, p)
+			if cell == nil || cell.Extent == Implied {
+				t.Errorf("%s does not give away %s: %+v", c.definition, p, f.Cells)
+				continue
+			}
+			if got := Command(cell.Example); i == 0 && c.example != "" && got != c.example {
+				t.Errorf("%s: the example is %s, want %s", c.definition, got, c.example)
+			}
+		}
+		for _, p := range strings.Fields(c.not) {
+			if cell := cellOf(f, p); cell != nil && cell.Extent != Implied {
+				t.Errorf("%s gives away %s: %+v", c.definition, p, cell)
+			}
+		}
+	}
+}
+
+// TestExamples: every example is a command that the filter allows.
+func TestExamples(t *testing.T) {
+	for program := range table {
+		for _, definition := range []string{"CommandFilter, " + program + ", root", "RegExpFilter, " + program + ", root, " + program + ", .*, .*",
+			"RegExpFilter, " + program + ", root, " + program + ", -[a-z], /[a-z/.]+"} {
+			e := entry(t, definition)
+			for _, c := range assess(e, Machine{}).Cells {
+				if len(c.Example) > 0 && !e.Match(c.Example, lexical{}).Matched {
+					t.Errorf("%s: %s: %q is not allowed", definition, c.Power, c.Example)
+				}
+			}
+		}
+	}
+}
+
+// TestTable: each row has a power, words that mean something, and holds for a filter
+// that lets everything through.
+func TestTable(t *testing.T) {
+	for program, rows := range table {
+		for _, w := range rows {
+			power(w.power)
+			for _, word := range strings.Fields(w.form) {
+				for _, p := range placeholder.FindAllString(word, -1) {
+					full, _ := candidates(p[1:len(p)-1], nil)
+					if len(full) == 0 && p != "{free}" {
+						t.Errorf("%s %s: nothing stands for %s", program, w.form, p)
+					}
+				}
+			}
+			if strings.Count(w.form, "…") > 0 && !strings.HasPrefix(w.form, "…") && !strings.HasSuffix(w.form, "…") {
+				t.Errorf("%s %s: … is in the middle", program, w.form)
+			}
+			if w.how == "" {
+				t.Errorf("%s %s: no reason", program, w.form)
+			}
+			e := entry(t, "CommandFilter, "+program+", root")
+			if _, whole, ok := newSubject(e).fits(w.form); program != "privsep-helper" && (!ok || !whole) {
+				t.Errorf("%s %s does not fit a filter that allows anything", program, w.form)
+			}
+			if harmless[program] {
+				t.Errorf("%s is harmless and has a row", program)
+			}
+		}
+	}
+	for _, v := range variables {
+		power(v.power)
+	}
+}
+
+func TestImplied(t *testing.T) {
+	f := assess(entry(t, "CommandFilter, bash, root"), Machine{})
+	if len(f.Cells) != len(powers)-2 { // all but Code and Arguments
+		t.Errorf("a shell gives away %d powers of %d", len(f.Cells), len(powers))
+	}
+	for _, c := range f.Cells {
+		if c.Power != Run && (c.Extent != Implied || c.Score != power(c.Power).Weight) {
+			t.Errorf("%+v", c)
+		}
+	}
+}
+
+func TestRuns(t *testing.T) {
+	for text, want := range map[string]bool{
+		"id":                     true,
+		"echo ''; id; '' > /x":   true,
+		"echo $(id)":             true,
+		"echo `id`":              true,
+		"echo '; id; '":          false,
+		`echo "; id; "`:          false,
+		`echo "$(id)"`:           true,
+		"echo id":                false,
+		"rm -f /; id; /*.conf":   true,
+		"echo 'unfinished; id":   false,
+		"# id":                   false,
+		"rm -f /a\nid\nb/*.conf": true,
+		"echo \\; id":            false,
+		"if true; then id; fi":   true,
+	} {
+		if got := runs(text, "id"); got != want {
+			t.Errorf("%q: %v", text, got)
+		}
+	}
+}
+
+// privsepPolicy has the implicit filter alone.
+func TestImplicit(t *testing.T) {
+	e := &policy.Entry{Filter: filters.Privsep([]string{"nova.privsep.sys_admin_pctxt"}, ""), Name: "privsep-helper", Class: "CommandFilter"}
+	f := assess(e, Machine{})
+	if cellOf(f, Run) != nil || cellOf(f, Write) == nil || cellOf(f, Owner) == nil || f.Score != 10 {
+		t.Errorf("nova's context: %+v", f.Cells)
+	}
+	e.Filter = filters.Privsep([]string{"no.such.context"}, "")
+	if f := assess(e, Machine{}); f.Score != 0 || f.Band != "little" {
+		t.Errorf("a context that nobody knows: %+v", f)
+	}
+}
+
+func TestAssess(t *testing.T) {
+	p := &policy.Policy{Path: "/etc/x\n/rootwrap.conf", Notes: []policy.Note{{Path: "/etc/x", Line: 3, Text: "odd \x1b[31m"}}}
+	for i, d := range []string{"RegExpFilter, sleep, root, sleep, \\d+", "CommandFilter, umount, root", "CommandFilter, dd, root"} {
+		e := entry(t, d)
+		e.Name, e.Line = strings.Split(d, ", ")[1], i+1
+		p.Filters = append(p.Filters, *e)
+	}
+	find := func(name, _ string) (string, error) {
+		if name == "dd" {
+			return "/usr/bin/dd", nil
+		}
+		return "", errors.New("not found in exec_dirs")
+	}
+	r := Assess(p, Machine{Find: find})
+	if r.Score != 10 || r.Band != "root" || r.Counts["root"] != 1 || r.Counts["medium"] != 1 || r.Counts["little"] != 1 {
+		t.Errorf("%v %s %v", r.Score, r.Band, r.Counts)
+	}
+	if r.Filters[2].Found != "/usr/bin/dd" || r.Filters[0].Found != "" || len(r.Filters[0].Notes) != 1 {
+		t.Errorf("%+v", r.Filters)
+	}
+	want := []string{"Write files (up to 10.0): dd", "Write disks (up to 10.0): dd", "Read files (up to 7.0): dd", "Steer services (up to 6.0): umount"}
+	if !slices.Equal(r.Reasons, want) {
+		t.Errorf("%q", r.Reasons)
+	}
+	if sorted := WorstFirst(r.Filters); sorted[0].Name != "dd" || sorted[2].Name != "sleep" || r.Filters[0].Name != "sleep" {
+		t.Errorf("%v", sorted)
+	}
+	if len(r.Notes) != 1 || strings.Contains(r.Notes[0], "\x1b") {
+		t.Errorf("%q", r.Notes)
+	}
+	if r := Assess(&policy.Policy{}, Machine{}); r.Score != 0 || r.Band != "little" {
+		t.Errorf("no filters: %+v", r)
+	}
+}
+
+func TestBand(t *testing.T) {
+	for score, want := range map[float64]string{0: "little", 0.9: "little", 1: "low", 3.9: "low", 4: "medium", 6.9: "medium", 7: "high", 8.9: "high", 9: "root", 10: "root"} {
+		if got := Band(score); got != want {
+			t.Errorf("%v: %s", score, got)
+		}
+	}
+}
+
+// FuzzAssess: whatever a filter is, what is claimed of it is a command that it allows.
+func FuzzAssess(f *testing.F) {
+	for _, d := range []string{"CommandFilter, bash, root", "RegExpFilter, tee, root, tee, /var/(a|b)/.*", "PathFilter, cp, root, pass, /var", "EnvFilter, env, root, LD_PRELOAD=, A=b, id",
+		"ChainingRegExpFilter, env, root, env, .*", "IpFilter, ip, root", "RegExpFilter, find, nobody, fi.d, [^x]{2,}, -delete", "RegExpFilter, sh, root, sh, -c, .* 'a'(.|x)*"} {
+		f.Add(d)
+	}
+	f.Fuzz(func(t *testing.T, definition string) {
+		filter, err := filters.New(definition)
+		if err != nil {
+			return
+		}
+		e := &policy.Entry{Filter: filter, Name: "x", Class: filters.Fields(definition)[0], File: "/x"}
+		s := newSubject(e)
+		for _, c := range assess(e, Machine{}).Cells {
+			if c.Score < 0 || c.Score > power(c.Power).Weight {
+				t.Errorf("%q: %s has score %v", definition, c.Power, c.Score)
+			}
+			if len(c.Example) > 0 && !s.own() && !e.Match(c.Example, lexical{}).Matched {
+				t.Errorf("%q: %s: %q is not allowed", definition, c.Power, c.Example)
+			}
+		}
+	})
+}

@@ -1,0 +1,78 @@
+package exposure
+
+// Power is something that a filter may give away: a column of the matrix.
+type Power struct {
+	ID     string  `json:"id"`
+	Title  string  `json:"title"`
+	Weight float64 `json:"weight"` // score of a filter that gives it away whole, as root, unconfined
+	About  string  `json:"about"`  // what whoever has it can do, and why the weight
+}
+
+// The powers. Weight 10 is for those that are root by another name: each can be
+// turned into any other within minutes, by means that need nothing unusual on the
+// machine.
+const (
+	Run       = "run"
+	Write     = "write"
+	Read      = "read"
+	Owner     = "owner"
+	Destroy   = "destroy"
+	Code      = "code"
+	Kernel    = "kernel"
+	Device    = "device"
+	Mount     = "mount"
+	Network   = "network"
+	Signal    = "signal"
+	Namespace = "namespace"
+	Users     = "users"
+	Services  = "services"
+	Arguments = "arguments"
+)
+
+var powers = []Power{
+	{Run, "Run programs", 10, "runs a program, or a script, of the caller's choice: nothing is left to protect"},
+	{Code, "Load code", 10, "a variable, an option or a configuration file makes the program load code of the caller's choice"},
+	{Write, "Write files", 10, "writes contents of the caller's choice to any file: /etc/passwd, /etc/cron.d, a library"},
+	{Owner, "Change owners", 10, "gives any file to the caller, or makes a program of theirs set-user-id"},
+	{Users, "Change users", 10, "changes accounts, groups or passwords, or runs something as another user"},
+	{Kernel, "Load kernel code", 10, "loads a module or a BPF program, changes kernel settings that run programs, or boots another kernel"},
+	{Device, "Write disks", 10, "reads or writes raw block devices, below all file permissions"},
+	{Mount, "Change mounts", 9, "mounts over any directory: a /etc or a library of the caller's own, a file system with set-user-id programs"},
+	{Read, "Read files", 7, "reads any file: password hashes, private keys, tokens"},
+	{Destroy, "Destroy files", 7, "deletes, empties or overwrites any file, file system or volume"},
+	{Services, "Steer services", 6, "starts, stops or reconfigures other services"},
+	{Namespace, "Enter namespaces", 6, "acts in the namespaces of containers and routers"},
+	{Network, "Change the network", 5, "changes addresses, routes, firewalls or switches, or listens to traffic"},
+	{Signal, "Signal processes", 5, "stops or kills processes of others"},
+	{Arguments, "Choose arguments", 3, "chooses words of a program that is not known to give away more, but was not written to be called by somebody less trusted"},
+}
+
+func power(id string) Power {
+	for _, p := range powers {
+		if p.ID == id {
+			return p
+		}
+	}
+	panic("no power is called " + id)
+}
+
+// Band is a score in one word.
+func Band(score float64) string {
+	switch {
+	case score >= 9:
+		return "root"
+	case score >= 7:
+		return "high"
+	case score >= 4:
+		return "medium"
+	case score >= 1:
+		return "low"
+	}
+	return "little"
+}
+
+// Bands lists the words of Band, the worst first.
+var Bands = []string{"root", "high", "medium", "low", "little"}
+
+// Title is the name of a power, for people.
+func Title(id string) string { return power(id).Title }

@@ -1,0 +1,100 @@
+package exposure
+
+import "strings"
+
+// way is one row of the table: a command line that turns a program, run by a
+// filter, into a power.
+//
+// form is the arguments, a blank between the words. In it
+//
+//	{mine}     is a path at which the caller can put what they like
+//	{dest}     is a path of the caller's that they can read afterwards
+//	{file}     is any file; where it is a link, the program follows it
+//	{name}     is any file; a link is not followed
+//	{dir}      is any directory; {new}, a file that was not there
+//	{disk}     is a block device
+//	{shell}    is text for a shell
+//	{mode}     is a mode that gives something away
+//	{any}      is some word; also {user}, {group}, {num}, {pid}, {ns}, {url}
+//	{free}     is any word, of the caller's choice
+//	{awk} ...  is a program text in the language of the name
+//	…          as the first or last word: others may stand there and change nothing
+//
+// A filter gives the power away when it really allows the form, with some words in
+// the places of these (see fit).
+type way struct {
+	power    string
+	programs string // base names
+	form     string
+	how      string // what happens, and where it is documented
+	caps     string // needed to do it as root; "" for none
+}
+
+// table says which commands give which power with which arguments. A row is only in
+// here when the command does what it says: TestRows runs those whose effect can be
+// seen on any machine.
+var table = func() map[string][]way {
+	byProgram := map[string][]way{}
+	for _, part := range [][]way{shells, launchers, fileTools, systemTools, networkTools, serviceTools, helperContexts} {
+		for _, w := range part {
+			for _, p := range strings.Fields(w.programs) {
+				byProgram[p] = append(byProgram[p], w)
+			}
+		}
+	}
+	return byProgram
+}()
+
+// harmless are programs that give away next to nothing, whatever their arguments:
+// names and dates of files, sizes, time.
+var harmless = fieldSet(`arch basename blkid cksum df dirname echo false free getconf groups hostid id ls lsblk lscpu nproc
+	pathchk printf pwd readlink realpath sha1sum sha256sum sha512sum sleep stat sync true tty uname uptime whoami`)
+
+// interpreters run a service's code under their own name: whoever may signal one
+// may signal every service of that language.
+var interpreters = fieldSet("sh bash dash perl python python2 python3 ruby java node php lua busybox")
+
+func fieldSet(s string) map[string]bool {
+	set := map[string]bool{}
+	for _, f := range strings.Fields(s) {
+		set[f] = true
+	}
+	return set
+}
+
+// ways returns the rows for a program by its path or name. Versions do not count:
+// python3.11 is python3, mkfs.ext4 is mkfs.
+func ways(program string) []way {
+	name := baseName(program)
+	if w := table[name]; w != nil {
+		return w
+	}
+	return table[family(name)]
+}
+
+func known(program string) bool {
+	name := baseName(program)
+	return table[name] != nil || table[family(name)] != nil || harmless[name]
+}
+
+// family is the name that the table has for programs which differ in a version or
+// a kind alone.
+func family(name string) string {
+	switch base, _, _ := strings.Cut(name, "."); base {
+	case "mkfs", "fsck", "mount":
+		return base
+	}
+	trimmed := strings.TrimRight(name, "0123456789.")
+	switch trimmed {
+	case "python":
+		if strings.HasPrefix(name, "python3") {
+			return "python3"
+		}
+		return "python"
+	case "perl", "ruby", "php", "lua", "tclsh", "node", "ksh":
+		return trimmed
+	}
+	return name
+}
+
+func baseName(path string) string { return path[strings.LastIndexByte(path, '/')+1:] }

@@ -1,0 +1,43 @@
+package exposure
+
+// serviceTools are programs that talk to services, or are services themselves whose
+// configuration is an argument.
+var serviceTools = []way{
+	{Run, "systemctl", "link {mine}", "a unit of the caller's is installed, and can then be started (systemctl(1))", ""},
+	{Run, "systemctl", "edit {any}", "an editor is started (systemctl(1))", ""},
+	{Run, "systemctl", "set-environment {ldpreload}", "every service started from then on loads a library of the caller's (systemctl(1))", ""},
+	{Run, "journalctl", "…", "on a terminal it starts a pager, and ! there a shell (journalctl(1))", ""},
+	{Services, "systemctl", "stop {unit}", "it stops a service (systemctl(1))", ""},
+	{Services, "systemctl", "start {unit}", "it starts a service (systemctl(1))", ""},
+	{Services, "systemctl", "restart {unit}", "it restarts a service (systemctl(1))", ""},
+	{Services, "service invoke-rc.d", "{unit} {any}", "it starts and stops a service (service(8))", ""},
+	{Services, "reboot shutdown poweroff halt init telinit", "…", "it stops the machine", ""},
+	{Services, "dbus-send", "… --dest={bus} …", "it calls a system service, systemd for one (dbus-send(1))", ""},
+	{Services, "gdbus busctl", "call {free} …", "it calls a system service, systemd for one", ""},
+	{Services, "rndc knotc rabbitmqctl gluster smbcontrol multipathd ipsec strongswan ovs-appctl lldpcli pcs crm", "{free} …", "it steers a running service", ""},
+	{Services, "iscsiadm", "{free} …", "it attaches disks of any server (iscsiadm(8))", ""},
+	{Services, "net", "conf import {mine}", "it changes Samba's configuration (net(8))", ""},
+	{Code, "haproxy", "-f {mine}", "lua-load in the configuration runs Lua before privileges are dropped, which has os.execute (HAProxy's manual)", ""},
+	{Code, "keepalived", "-f {mine} …", "vrrp_script and notify in the configuration are commands (keepalived.conf(5))", ""},
+	{Code, "dnsmasq", "--dhcp-script={mine} …", "the script is run as root, when a lease changes (dnsmasq(8))", ""},
+	{Code, "dnsmasq", "--conf-file={mine} …", "dhcp-script in the configuration is run as root (dnsmasq(8))", ""},
+	{Write, "dnsmasq", "--log-facility={file} …", "it adds log lines, with words of the caller's, to any file (dnsmasq(8))", ""},
+	{Code, "smbd", "-s {mine} …", "root preexec in the configuration is a command (smb.conf(5))", ""},
+	{Code, "openvpn", "--config {mine} …", "up in the configuration is a command (openvpn(8))", ""},
+	{Code, "dhclient", "-sf {mine} …", "the script is run as root (dhclient(8))", ""},
+	{Code, "pppd", "file {mine}", "the options name programs that are run (pppd(8))", ""},
+	{Code, "neutron-keepalived-state-change neutron-ns-metadata-proxy neutron-linuxbridge-agent neutron-l3-agent neutron-dhcp-agent privsep-helper l3_agent.py dhcp_agent.py ovs_agent.py nova-manage cinder-manage",
+		"… --log-config-append {mine} …", "a log configuration is Python code: oslo.log gives it to logging.config.fileConfig", ""},
+}
+
+// helperContexts are what oslo.privsep's helper lets its caller do, by context: it
+// runs as root and calls what the caller asks for over the socket. Read from the
+// packages of Debian 12.
+var helperContexts = []way{
+	{Run, "privsep-helper", "… --privsep_context os_brick.privileged.default --privsep_sock_path {mine}", "where it is installed, os_brick.privileged.rootwrap.execute_root runs any command", ""},
+	{Run, "privsep-helper", "… --privsep_context neutron.privileged.default --privsep_sock_path {mine}", "where it is installed, neutron.privileged.agent.linux.utils.execute_process runs any command", ""},
+	{Write, "privsep-helper", "… --privsep_context nova.privsep.sys_admin_pctxt --privsep_sock_path {mine}", "where it is installed, nova.privsep.path.writefile writes any file", ""},
+	{Owner, "privsep-helper", "… --privsep_context nova.privsep.sys_admin_pctxt --privsep_sock_path {mine}", "where it is installed, nova.privsep.path.chown and chmod change any file", ""},
+	{Read, "privsep-helper", "… --privsep_context cinder.privsep.sys_admin_pctxt --privsep_sock_path {mine}", "where it is installed, cinder.privsep.path.readfile reads any file", ""},
+	{Destroy, "privsep-helper", "… --privsep_context cinder.privsep.sys_admin_pctxt --privsep_sock_path {mine}", "where it is installed, cinder.privsep.path.removefile removes any file", ""},
+}

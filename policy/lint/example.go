@@ -1,0 +1,21 @@
+package lint
+
+// example is a configuration that a rule finds something in, or must not. It is
+// laid out as files of root's in a directory DIR:
+//
+//	rootwrap.conf         filters_path=DIR/d, exec_dirs of the system, and conf
+//	d/a.filters           [Filters] and filters
+//	d/b.filters           [Filters] and also, where there is any
+type example struct {
+	conf    string // more lines of [DEFAULT], and sections behind it
+	filters string
+	also    string
+	setup   string // a shell script, run in DIR when all is laid out
+
+	nobody  bool    // the check has the file access rights of nobody
+	network string  // the answers of Facts
+	profile Profile //
+
+	at   string // where the finding stands, as "a.filters:2:5"
+	says string // a part of its message, in which DIR stands for the directory
+}

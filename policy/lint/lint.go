@@ -1,0 +1,118 @@
+// Package lint finds what is wrong, dangerous or dead in a configuration: static
+// rules over what policy.Load has read, and over the files themselves. Only
+// ironwrapctl links it.
+//
+// A rule says nothing that it has not tried: what a filter accepts is asked of the
+// filter, what a pattern matches of the pattern, who can write a file of the check
+// that the executor makes.
+package lint
+
+import (
+	"cmp"
+	"slices"
+)
+
+// Severity is how bad a finding is. The zero Severity is none.
+type Severity int
+
+const (
+	Note    Severity = iota + 1 // worth knowing; often right as it is
+	Warning                     // gives away more than it says, or does not what it says
+	Error                       // cannot work, or gives away everything to whoever asks
+)
+
+var severities = []string{"", "note", "warning", "error"}
+
+func (s Severity) String() string { return severities[s] }
+
+// ParseSeverity reads "note", "warning" or "error".
+func ParseSeverity(name string) (Severity, bool) {
+	i := slices.Index(severities, name)
+	return Severity(i), i > 0
+}
+
+// Rule is one kind of finding.
+type Rule struct {
+	ID       string // stable; lower case, with hyphens
+	Severity Severity
+	Title    string // what is found, in a few words
+	Help     string // why that matters, and what to do
+	check    func(*config) []Finding
+
+	// What the rule must find and what it must not, held by the tests.
+	finds, passes []example
+}
+
+// Finding is one place where a rule applies.
+type Finding struct {
+	Rule    *Rule
+	Path    string
+	Line    int    // from 1; 0 for the file as a whole
+	Column  int    // in characters, from 1; 0 for the line as a whole
+	Width   int    // in characters
+	Cited   string // the line
+	Message string // one line, what it quotes is escaped
+	Hint    string // what to do here; empty where the rule's help says all
+
+	Witness []string // of a filter that allows too much: a command that it accepts
+}
+
+// same tells whether two findings say the same of the same place.
+func (f Finding) same(o Finding) bool {
+	return f.Rule == o.Rule && f.Path == o.Path && f.Line == o.Line && f.Column == o.Column && f.Message == o.Message
+}
+
+// Report is what came of one or more configurations.
+type Report struct {
+	Findings []Finding // by configuration, file and line
+	Unusable int       // configurations of which nothing could be read
+}
+
+// Worst is the gravest severity among the findings; 0 without any.
+func (r Report) Worst() (worst Severity) {
+	for _, f := range r.Findings {
+		worst = max(worst, f.Rule.Severity)
+	}
+	return worst
+}
+
+// Count is how many findings are of a severity.
+func (r Report) Count(s Severity) (n int) {
+	for _, f := range r.Findings {
+		if f.Rule.Severity == s {
+			n++
+		}
+	}
+	return n
+}
+
+// Check applies all rules to each rootwrap.conf of paths, which are absolute.
+func Check(paths []string, facts Facts) Report {
+	var report Report
+	for _, path := range paths {
+		c := read(path, facts)
+		if c.conf == nil {
+			report.Unusable++
+		}
+		var found []Finding
+		for _, rule := range rules {
+			for _, f := range rule.check(c) {
+				f.Rule = rule
+				if !slices.ContainsFunc(report.Findings, f.same) && !slices.ContainsFunc(found, f.same) {
+					found = append(found, f)
+				}
+			}
+		}
+		slices.SortStableFunc(found, func(a, b Finding) int {
+			return cmp.Or(
+				cmp.Compare(c.rank(a.Path), c.rank(b.Path)), cmp.Compare(a.Path, b.Path),
+				cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column),
+				cmp.Compare(b.Rule.Severity, a.Rule.Severity), cmp.Compare(a.Rule.ID, b.Rule.ID))
+		})
+		report.Findings = append(report.Findings, found...)
+	}
+	return report
+}
+
+// Rules lists all rules, in the order of the documentation.
+func Rules() []*Rule { return slices.Clone(rules) }

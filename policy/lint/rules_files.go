@@ -1,0 +1,296 @@
+package lint
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"ironwrap/filters"
+	"ironwrap/policy/trust"
+)
+
+// fileRules are about who can write what is read, and what is read at all.
+var fileRules = []*Rule{
+	{
+		ID: "refused", Severity: Error,
+		Title: "the executor refuses the configuration",
+		Help:  "Every command ends with exit status 97, whatever the filters say. Correct the place that is named; what stands behind it may not have been looked at yet.",
+		check: refused,
+		finds: []example{
+			{filters: "id: CommandFilter, id, root\nno filter", at: "a.filters:3:1", says: `no "=" or ":" after "no filter"`},
+			{conf: "daemon_timeout=soon", at: "rootwrap.conf:4:1", says: `daemon_timeout: "soon" is not a number`},
+			{conf: "daemon_timeout=1\ndaemon_timeout=2", at: "rootwrap.conf:5:1", says: `key "daemon_timeout" again`},
+			{filters: "id: CommandFilter, id, root\n[Sandbox:id]\nseccmp=none", at: "a.filters:4:1", says: "seccmp: unknown key of a sandbox section"},
+			{setup: "rm -r d", says: "no such directory"},
+			{setup: "rm rootwrap.conf", says: "no such file"},
+		},
+		passes: []example{{filters: "id: CommandFilter, id, root"}, {setup: "chmod 600 d/a.filters", nobody: true}},
+	},
+	{
+		ID: "not-read", Severity: Warning,
+		Title: "a file or directory may not be read by who runs the check",
+		Help:  "It was not checked, and neither was what it leads to. Run the check as root, or as somebody who may read it.",
+		check: notRead,
+		finds: []example{
+			{setup: "chmod 600 d/a.filters", nobody: true, at: "a.filters", says: "permission denied"},
+			{setup: "chmod 700 d", nobody: true, at: "d", says: "permission denied"},
+			{setup: "chmod 600 rootwrap.conf", nobody: true, at: "rootwrap.conf", says: "permission denied"},
+		},
+		passes: []example{{nobody: true}, {setup: "chmod 600 d/a.filters"}, {filters: "x: CommandFilter, DIR/x, root", setup: "echo >x"}},
+	},
+	{
+		ID: "untrusted-path", Severity: Error,
+		Title: "somebody besides root can write a file or directory that is trusted, or it is no plain file",
+		Help:  "Who can write it decides what runs as root. The executor refuses it: give it to root, and take the right to write from all others. Nothing is read from a FIFO or a device.",
+		check: untrusted,
+		finds: []example{
+			{setup: "chown 65534 rootwrap.conf", at: "rootwrap.conf", says: "owned by uid 65534, not root"},
+			{setup: "chmod 666 d/a.filters", at: "a.filters", says: "writable by group and others"},
+			{setup: "chmod 775 d", at: "rootwrap.conf:2:14", says: "writable by group"},
+			{conf: "exec_dirs=/usr/bin,DIR/bin", setup: "mkdir bin; chown 65534 bin", at: "rootwrap.conf:3", says: "owned by uid 65534"},
+			{setup: "mv d/a.filters x; ln -s ../x d/a.filters; chown -h 65534 d/a.filters", says: "symbolic link"},
+			{filters: "sh: CommandFilter, sh, root", setup: "chown 65534 d/a.filters", at: "a.filters"},
+			{setup: "mkfifo d/b.filters", at: "b.filters", says: "it is a FIFO, not a regular file"},
+		},
+		passes: []example{
+			{setup: "mv d/a.filters x; ln -s ../x d/a.filters"},
+			{setup: "chmod 600 d/a.filters"},
+			{setup: "chown 65534 ."},
+		},
+	},
+	{
+		ID: "service-owned-ancestor", Severity: Warning,
+		Title: "a directory above a trusted file belongs to somebody besides root",
+		Help:  "Its owner can put another file of root's in the place of this one. That is tolerated where root names the path (sudo), and refused with strict_paths and where ironwrap is setuid. Give the directory to root, with the group of the service, or keep the filters elsewhere.",
+		check: ancestors,
+		finds: []example{
+			{setup: "chown 65534 .", at: "rootwrap.conf", says: "directory DIR is owned by uid 65534, not root"},
+			{setup: "chmod 1777 .", at: "rootwrap.conf", says: "directory DIR is writable by group and others"},
+		},
+		passes: []example{{}, {setup: "chgrp 65534 .; chmod 750 ."}},
+	},
+	{
+		ID: "exec-dir-not-searched", Severity: Warning,
+		Title: "a directory of exec_dirs is passed over, since a service can redirect its path",
+		Help:  "The command searches its PATH long after the directory was checked. Programs in it are not found. Give every directory above it to root.",
+		check: notSearched,
+		finds: []example{
+			{conf: "exec_dirs=/usr/bin,DIR/theirs/bin", setup: "mkdir -p theirs/bin; chown 65534 theirs", at: "rootwrap.conf:3", says: "DIR/theirs/bin"},
+		},
+		passes: []example{{conf: "exec_dirs=/usr/bin,DIR/bin", setup: "mkdir bin"}, {conf: "exec_dirs=/usr/bin,DIR/none"}},
+	},
+	{
+		ID: "missing-filters-dir", Severity: Warning,
+		Title:  "a directory of filters_path does not exist",
+		Help:   "The filters that should be in it do not exist either. Who can make it could add filters, were it not for the check of its owner. Make it, or take it off the list.",
+		check:  func(c *config) []Finding { return c.missing("filters_path") },
+		finds:  []example{{conf: "filters_path=DIR/d,DIR/none", at: "rootwrap.conf:3", says: "DIR/none does not exist"}},
+		passes: []example{{}},
+	},
+	{
+		ID: "missing-exec-dir", Severity: Note,
+		Title:  "a directory of exec_dirs does not exist",
+		Help:   "It is left out of the search path. Where one list serves several machines that is as it should be.",
+		check:  func(c *config) []Finding { return c.missing("exec_dirs") },
+		finds:  []example{{conf: "exec_dirs=/usr/bin,DIR/none", at: "rootwrap.conf:3", says: "DIR/none does not exist"}},
+		passes: []example{{}, {conf: "exec_dirs=/usr/bin"}},
+	},
+	{
+		ID: "not-a-filters-file", Severity: Warning,
+		Title: "a file in a directory of filters does not end in .filters",
+		Help:  "It is not read here; oslo.rootwrap reads it, so that filters which a package manager set aside (.dpkg-old, .rpmsave, ~) are alive there. Remove it, or give it a name that ends in .filters.",
+		check: func(c *config) (found []Finding) {
+			for _, path := range c.others {
+				found = append(found, fileAt(path, "not read: its name does not end in .filters", ""))
+			}
+			return found
+		},
+		finds:  []example{{setup: "cp d/a.filters d/a.filters.dpkg-old", at: "a.filters.dpkg-old", says: "not read"}, {setup: "mkdir d/more", at: "more"}},
+		passes: []example{{setup: "cp d/a.filters d/.a.filters.swp"}},
+	},
+	{
+		ID: "no-filters-section", Severity: Warning,
+		Title: "a filters file has no section [Filters]",
+		Help:  "Nothing in it counts; oslo.rootwrap dies of it, with every command. Write [Filters] above the filters, or remove the file.",
+		check: func(c *config) (found []Finding) {
+			for _, f := range c.files {
+				if f.ini == nil {
+					continue
+				}
+				if _, ok := f.ini.Items("Filters"); !ok {
+					found = append(found, fileAt(f.path, "there is no section [Filters] in it", ""))
+				}
+			}
+			return found
+		},
+		finds:  []example{{setup: "echo '# nothing' >d/b.filters", at: "b.filters"}, {setup: "echo '[filters]' >d/b.filters", at: "b.filters"}},
+		passes: []example{{}, {filters: "# nothing"}},
+	},
+	{
+		ID: "network-file-system", Severity: Warning,
+		Title:  "a trusted file, directory or program comes over the network",
+		Help:   "Whoever answers in the name of the file server decides what runs as root; owners and modes are what that machine says. Keep it on a disk of this machine.",
+		check:  network,
+		finds:  []example{{network: "nfs", at: "rootwrap.conf", says: "it is on a nfs file system"}},
+		passes: []example{{}},
+	},
+}
+
+// object is something that the executor trusts.
+type object struct {
+	path string
+	dir  bool
+	at   func(message, hint string) Finding // where a finding about it stands
+}
+
+// trustErr is what the executor's own check says at a level; nil for an object that
+// is not there or cannot be looked at, which is another rule's business.
+func (o object) trustErr(level trust.Level) error {
+	var err error
+	if o.dir {
+		var d *trust.Directory
+		if d, err = trust.Dir(o.path, level); err == nil {
+			d.Close()
+		}
+	} else {
+		_, err = trust.File(o.path, level)
+	}
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
+		return nil
+	}
+	return err
+}
+
+// objects are rootwrap.conf, the filters files and all directories that are named.
+func (c *config) objects() []object {
+	whole := func(path string) object {
+		return object{path, false, func(message, hint string) Finding { return fileAt(path, message, hint) }}
+	}
+	list := []object{whole(c.path)}
+	for _, key := range []string{"filters_path", "exec_dirs"} {
+		for _, d := range c.listed(key) {
+			if filepath.IsAbs(d.text) {
+				list = append(list, object{d.text, true, func(message, hint string) Finding { return c.conf.at(d.place, message, hint) }})
+			}
+		}
+	}
+	for _, f := range c.files {
+		list = append(list, whole(f.path))
+	}
+	return list
+}
+
+// listed are the directories of a key of rootwrap.conf.
+func (c *config) listed(key string) []field {
+	e, ok := c.key(key)
+	if !ok {
+		return nil
+	}
+	return c.conf.fields(e)
+}
+
+func refused(c *config) (found []Finding) {
+	said := untrusted(c) // in the place where it is wrong
+	add := func(err error) {
+		one := c.errorAt(err)
+		if !slices.ContainsFunc(said, func(f Finding) bool { return strings.HasSuffix(err.Error(), f.Message) }) {
+			found, said = append(found, one), append(said, one)
+		}
+	}
+	for _, f := range c.files {
+		if f.ini == nil && !errors.Is(f.err, fs.ErrPermission) {
+			add(f.err)
+		}
+	}
+	if c.refusal != nil && !errors.Is(c.refusal, fs.ErrPermission) {
+		add(c.refusal)
+	}
+	return found
+}
+
+func notRead(c *config) (found []Finding) {
+	for _, f := range c.files {
+		if errors.Is(f.err, fs.ErrPermission) {
+			found = append(found, fileAt(f.path, "permission denied", ""))
+		}
+	}
+	if len(found) == 0 && errors.Is(c.refusal, fs.ErrPermission) {
+		found = append(found, c.errorAt(c.refusal))
+	}
+	return found
+}
+
+func untrusted(c *config) (found []Finding) {
+	for _, o := range c.objects() {
+		if err := o.trustErr(trust.Object); err != nil {
+			found = append(found, o.at(err.Error(), ""))
+		}
+	}
+	return found
+}
+
+func ancestors(c *config) (found []Finding) {
+	seen := map[string]bool{}
+	for _, o := range c.objects() {
+		if o.trustErr(trust.Object) != nil {
+			continue
+		}
+		err := o.trustErr(trust.Ancestors)
+		if err == nil {
+			continue
+		}
+		_, why, _ := strings.Cut(err.Error(), "cannot trust ")
+		_, why, _ = strings.Cut(why, ": ")
+		if why = strings.TrimPrefix(why, "its "); !seen[why] {
+			seen[why] = true
+			found = append(found, o.at(why, ""))
+		}
+	}
+	return found
+}
+
+func notSearched(c *config) (found []Finding) {
+	for _, d := range c.listed("exec_dirs") {
+		o := object{path: d.text, dir: true}
+		if o.trustErr(trust.Object) != nil {
+			continue
+		}
+		if err := o.trustErr(trust.Fixed); err != nil {
+			found = append(found, c.conf.at(d.place, fmt.Sprintf("%s is not searched: %v", quote(d.text), err), ""))
+		}
+	}
+	return found
+}
+
+func (c *config) missing(key string) (found []Finding) {
+	for _, d := range c.listed(key) {
+		if _, err := os.Stat(d.text); filepath.IsAbs(d.text) && errors.Is(err, fs.ErrNotExist) {
+			found = append(found, c.conf.at(d.place, quote(d.text)+" does not exist", ""))
+		}
+	}
+	return found
+}
+
+func network(c *config) (found []Finding) {
+	objects := c.objects()
+	for _, f := range c.filters {
+		if c.machine == nil || f.file == nil {
+			continue
+		}
+		if path, err := c.machine.Find(f.Exec(), f.RunAs()); err == nil {
+			objects = append(objects, object{path, false, func(message, hint string) Finding { return f.at(f.execField(), message, hint) }})
+		}
+	}
+	for _, o := range objects {
+		name, err := c.facts.NetworkFileSystem(o.path)
+		if err != nil || name == "" {
+			continue
+		}
+		found = append(found, o.at(fmt.Sprintf("%s: it is on a %s file system", filters.Untrusted(o.path), name), ""))
+	}
+	return found
+}

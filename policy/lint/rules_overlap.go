@@ -1,0 +1,243 @@
+package lint
+
+import (
+	"reflect"
+	"slices"
+
+	"ironwrap/filters/pyre"
+	"ironwrap/policy"
+)
+
+// overlapRules are about filters that stand in the way of one another.
+var overlapRules = []*Rule{
+	{
+		ID: "dead-filter", Severity: Note,
+		Title: "a filter is never reached, for an earlier one allows all that it allows",
+		Help:  "It has no effect: the first filter that matches decides. Remove it, or put it first if it was meant to decide.",
+		check: deadFilters,
+		finds: []example{
+			{filters: "a: CommandFilter, ls, root\nb: CommandFilter, ls, root", at: "a.filters:3:1", says: "filter a (DIR/d/a.filters:2) decides"},
+			{filters: "a: CommandFilter, /bin/ls, root\nb: RegExpFilter, ls, root, ls, /etc", at: "a.filters:3:1"},
+			{filters: "a: IpFilter, ip, root", also: "b: IpFilter, ip, root", at: "b.filters:2:1"},
+			{filters: "a: RegExpFilter, ls, root, ls, .*\nb: RegExpFilter, ls, root, ls, /etc", at: "a.filters:3:1"},
+		},
+		passes: []example{
+			{filters: "a: RegExpFilter, ls, root, ls, /etc\nb: CommandFilter, ls, root"},
+			{filters: "a: CommandFilter, ls, root\nb: CommandFilter, ls, nobody"},
+			{filters: "a: CommandFilter, ls, root\nb: CommandFilter, /bin/ls, root"},
+			{filters: "a: CommandFilter, nosuch, root\nb: CommandFilter, /opt/nosuch, root"},
+			{filters: "a: EnvFilter, env, root, A=, ls\nb: EnvFilter, env, root, B=, ls"},
+			{filters: "a: RegExpFilter, ls, root, ls, /etc\nb: RegExpFilter, ls, root, ls, .*"},
+		},
+	},
+	{
+		ID: "pointless-restriction", Severity: Warning,
+		Title: "a filter restricts arguments that another filter allows",
+		Help:  "What this filter holds back goes through the other one. Remove the open filter, if nothing needs it; else the restriction only looks like one.",
+		check: pointless,
+		finds: []example{
+			{filters: "a: RegExpFilter, cat, root, cat, /etc/hostname\nb: CommandFilter, cat, root", at: "a.filters:2:1", says: "filter b (DIR/d/a.filters:3) allows cat with any arguments"},
+			{conf: "exec_dirs=/bin", filters: "a: CommandFilter, /bin/cat, root", also: "b: PathFilter, cat, root, /srv", at: "b.filters:2:1"},
+			{filters: "a: CommandFilter, ip, root\nb: IpFilter, ip, root", at: "a.filters:3:1"},
+		},
+		passes: []example{
+			{filters: "a: RegExpFilter, cat, root, cat, /etc/hostname\nb: CommandFilter, cat, nobody"},
+			{filters: "a: RegExpFilter, cat, root, cat, /etc/hostname\nb: CommandFilter, cat, root\n[Sandbox:b]\nno_new_privs=yes"},
+			{filters: "a: CommandFilter, cat, root\nb: CommandFilter, cat, root"},
+			{filters: "a: EnvFilter, env, root, A=, cat\nb: CommandFilter, cat, root"},
+			{filters: "a: CommandFilter, /opt/nosuch/cat, root\nb: PathFilter, cat, root, /srv"},
+		},
+	},
+	{
+		ID: "conflicting-filters", Severity: Warning,
+		Title: "two filters allow the same command as different users, or confined differently",
+		Help:  "Which one decides is a matter of their order, and of the names of their files; oslo.rootwrap reads files in the order in which the directory has them. Let one filter allow the command.",
+		check: conflicts,
+		finds: []example{
+			{filters: "a: CommandFilter, ls, nobody", also: "b: CommandFilter, ls, root", at: "b.filters:2:23", says: "filter a (DIR/d/a.filters:2) allows ls too, as nobody"},
+			{filters: "a: RegExpFilter, ls, root, ls, /etc\nb: CommandFilter, ls, nobody", at: "a.filters:3:23", says: "allows ls /etc too, as root"},
+			{filters: "a: CommandFilter, ls, root\nb: CommandFilter, ls, root\n[Sandbox:b]\numask=077", at: "a.filters:3:1", says: "in another sandbox"},
+		},
+		passes: []example{
+			{filters: "a: CommandFilter, ls, root", also: "b: CommandFilter, ls, root"},
+			{filters: "a: CommandFilter, ls, root\nb: CommandFilter, cat, nobody"},
+			{filters: "a: RegExpFilter, ls, root, ls, /etc\nb: RegExpFilter, ls, nobody, ls, /srv"},
+		},
+	},
+}
+
+func deadFilters(c *config) (found []Finding) {
+	for i, f := range c.filters {
+		if f.file == nil {
+			continue
+		}
+		for _, earlier := range c.filters[:i] {
+			if c.covers(earlier, f) && earlier.RunAs() == f.RunAs() && sameSandbox(earlier.Sandbox, f.Sandbox) {
+				found = append(found, f.at(-1, "filter "+quote(f.Name)+" is never reached: "+earlier.where()+" decides", ""))
+				break
+			}
+		}
+	}
+	return found
+}
+
+// covers tells whether a, which comes first, allows whatever b would allow. It may
+// say no where that is so, and never yes where it is not.
+func (c *config) covers(a, b *filter) bool {
+	if a.file == nil || a.chain() != b.chain() {
+		return false
+	}
+	// A filter whose program is missing passes a command on to the next, unless
+	// that has the same program. So it does behind a chain, where the command is
+	// called by a path that is not its program's.
+	if a.Exec() != b.Exec() && (c.machine == nil || !c.found(a) || c.chains(b.RunAs())) {
+		return false
+	}
+	if a.sameAs(b) {
+		return a.Class != "KillFilter"
+	}
+	names := []string{a.Exec(), base(a.Exec())}
+	in := func(word string) bool { return word == names[0] || word == names[1] }
+	switch {
+	case a.Class == "CommandFilter":
+		switch b.Class {
+		case "CommandFilter", "PathFilter", "IpFilter":
+			return in(b.Exec()) && in(base(b.Exec()))
+		case "RegExpFilter":
+			p := b.patterns()
+			return len(p) > 0 && (literal(p[0].text, names[0]) || literal(p[0].text, names[1]))
+		}
+	case a.Class == "RegExpFilter" && b.Class == "RegExpFilter" && a.Exec() == b.Exec():
+		p, q := a.patterns(), b.patterns()
+		if len(p) != len(q) || len(p) == 0 {
+			return false
+		}
+		for i := range p {
+			if p[i].text != q[i].text && !takesLiteral(p[i].text, q[i].text) {
+				return false
+			}
+		}
+		return true
+	}
+	return false
+}
+
+// chains tells whether a filter may prefix commands of this user.
+func (c *config) chains(runAs string) bool {
+	return slices.ContainsFunc(c.filters, func(f *filter) bool { return f.chain() && f.RunAs() == runAs })
+}
+
+// sameProgram tells whether two filters run the same program when they are called
+// by its name.
+func (c *config) sameProgram(a, b *filter) bool {
+	if a.Exec() == b.Exec() {
+		return true
+	}
+	if c.machine == nil || base(a.Exec()) != base(b.Exec()) {
+		return false
+	}
+	p, err := c.machine.Find(a.Exec(), a.RunAs())
+	q, err2 := c.machine.Find(b.Exec(), b.RunAs())
+	return err == nil && err2 == nil && p == q
+}
+
+func (c *config) found(f *filter) bool {
+	_, err := c.machine.Find(f.Exec(), f.RunAs())
+	return err == nil
+}
+
+// literal tells whether a pattern matches this word and no other.
+func literal(pattern, word string) bool {
+	p, err := pyre.Compile(pattern)
+	return err == nil && p.Engine() == pyre.Literal && p.Match(word)
+}
+
+// takesLiteral tells whether a pattern matches the only word that other matches.
+func takesLiteral(pattern, other string) bool {
+	p, err := pyre.Compile(pattern)
+	q, err2 := pyre.Compile(other)
+	if err != nil || err2 != nil || q.Engine() != pyre.Literal {
+		return false
+	}
+	words := pyre.Words(other, "")
+	return len(words) == 1 && p.Match(words[0])
+}
+
+func pointless(c *config) (found []Finding) {
+	for _, f := range c.filters {
+		if f.file == nil || f.open() || f.chain() || f.Class != "RegExpFilter" && f.Class != "PathFilter" && f.Class != "IpFilter" {
+			continue
+		}
+		for _, wide := range c.filters {
+			if wide.Class != "CommandFilter" || wide.file == nil || wide.RunAs() != f.RunAs() ||
+				!c.sameProgram(wide, f) || !sameSandbox(wide.Sandbox, f.Sandbox) {
+				continue
+			}
+			found = append(found, f.at(-1, "filter "+quote(f.Name)+" restricts nothing: "+wide.where()+" allows "+quote(base(wide.Exec()))+" with any arguments", ""))
+			break
+		}
+	}
+	return found
+}
+
+func conflicts(c *config) (found []Finding) {
+	for i, f := range c.filters {
+		if f.file == nil || f.chain() {
+			continue
+		}
+		for _, earlier := range c.filters[:i] {
+			as := earlier.RunAs() != f.RunAs()
+			if earlier.file == nil || earlier.chain() || !as && sameSandbox(earlier.Sandbox, f.Sandbox) {
+				continue
+			}
+			argv := common(earlier, f)
+			if argv == nil {
+				continue
+			}
+			if as {
+				found = append(found, f.at(2, earlier.where()+" allows "+line(argv)+" too, as "+quote(earlier.RunAs()), ""))
+			} else {
+				found = append(found, f.at(-1, earlier.where()+" allows "+line(argv)+" too, in another sandbox", ""))
+			}
+			break
+		}
+	}
+	return found
+}
+
+// common is a command that both filters accept; nil if none was found.
+func common(a, b *filter) []string {
+	for _, argv := range append(a.samples(), b.samples()...) {
+		if a.accepts(argv) && b.accepts(argv) {
+			return argv
+		}
+	}
+	return nil
+}
+
+// samples are commands that f accepts.
+func (f *filter) samples() (list [][]string) {
+	argv := f.called()
+	if f.Class == "RegExpFilter" {
+		argv = nil
+	}
+	for _, p := range f.patterns() {
+		words := pyre.Words(p.text, "")
+		if len(words) == 0 {
+			return nil
+		}
+		argv = append(argv, words[0])
+	}
+	if f.accepts(argv) {
+		list = append(list, argv)
+	}
+	return list
+}
+
+// sameSandbox compares what two filters are confined to.
+func sameSandbox(a, b *policy.Sandbox) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	return reflect.DeepEqual(a, b)
+}
