@@ -32,11 +32,6 @@ func Begin() error {
 	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
 		return fmt.Errorf("cannot forbid tracing (PR_SET_DUMPABLE): %w", err)
 	}
-	// Nothing that the caller left open reaches a program that is asked for a user
-	// (getent). Enter does this again, for what was opened since.
-	if err := closeOnExec(&Spec{}); err != nil {
-		return fmt.Errorf("cannot mark descriptors close-on-exec: %w", err)
-	}
 	// An interval timer survives execve(2) and would kill the command.
 	for _, timer := range []unix.ItimerWhich{unix.ItimerReal, unix.ItimerVirtual, unix.ItimerProf} {
 		if _, err := unix.Setitimer(timer, unix.Itimerval{}); err != nil {

@@ -95,7 +95,7 @@ func makePayload(t *testing.T, dir string) {
 	}
 	run(t, "../..", nil, "make", "-s", "build")
 	run(t, ".", nil, "tar", "-cf", dir+"/payload", "run.sh", "provision.sh", "lib.sh", "attempts.py", "client.py", "nfs-server.sh", "scenarios", "-C", dir, "tree")
-	truncate(t, dir+"/payload", 64<<20)
+	truncate(t, dir+"/payload", 128<<20)
 }
 
 // boot runs the machine to its end and returns the directory with what it left.

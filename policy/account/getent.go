@@ -52,10 +52,10 @@ func ask(database, name string) ([]byte, error) {
 // getent runs getent(1), which exits with 2 for what is not there. It is the one
 // program that is started before a command: this process, static as it is, cannot
 // load a name service. Nothing of the caller's reaches it: not the environment, the
-// directory, the terminal, a descriptor (sandbox.Begin) or a limit. It has root's
+// directory, the terminal, a descriptor or a limit. It has root's
 // rights, as the same look-up has in sudo.
 func getent(database, name string) ([]byte, error) {
-	if err := lift(); err != nil {
+	if err := errors.Join(lift(), closeOnExec()); err != nil {
 		return nil, err
 	}
 	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
@@ -113,6 +113,17 @@ func read(r *os.File) ([]byte, error) {
 		err = fmt.Errorf("%s: an answer with NUL bytes", Getent)
 	}
 	return line, err
+}
+
+// closeOnExec marks what the caller left open besides 0 to 2, which the program gets
+// anew: package syscall closes only what Go has opened. close_range(2), Linux 5.11, has
+// one number on every architecture.
+func closeOnExec() error {
+	const closeRange, cloexec = 436, 1 << 2
+	if _, _, errno := syscall.Syscall(closeRange, 3, uintptr(^uint32(0)), cloexec); errno != 0 {
+		return fmt.Errorf("cannot mark descriptors close-on-exec: %w", errno)
+	}
+	return nil
 }
 
 // lift raises what is left of limits with which a caller could make a name service
