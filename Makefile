@@ -1,13 +1,17 @@
 # make run     the demonstration
 # make test    everything; as root the privileged behaviour too
+# make vm-test the scenarios of docs/scenarios.md, in a virtual machine (part of make test)
 # make soak    the soak test of the daemon at full length, 10 to 20 minutes
 # make bench   what a call costs, beside sudo, doas and the peer
 # make fuzz    every fuzz target for FUZZTIME each
-# make install DESTDIR= PREFIX=/usr
+# make install DESTDIR= PREFIX=/usr CONFDIR=/etc/ironwrap SETUID=
+#              SETUID=1: for callers without sudo, see docs/configuration.md
 
 GO       ?= go
 PREFIX   ?= /usr
+CONFDIR  ?= /etc/ironwrap
 DESTDIR  ?=
+SETUID   ?=
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 FUZZTIME ?= 30s
 # The day on the man pages: that of the last change.
@@ -15,10 +19,10 @@ EPOCH    ?= $(or $(SOURCE_DATE_EPOCH),$(shell git log -1 --format=%ct 2>/dev/nul
 
 LIBDIR  = $(PREFIX)/lib/ironwrap
 LDFLAGS = -s -w -X main.version=$(VERSION) -X ironwrap/sandbox/seccomp.Dir=$(LIBDIR)/profiles \
-          -X ironwrap/exec.LauncherPath=$(LIBDIR)/ironwrap-launch
+          -X ironwrap/exec.LauncherPath=$(LIBDIR)/ironwrap-launch -X ironwrap/exec.ConfigDir=$(CONFDIR)
 ASROOT  = $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: build deps testdeps run test soak bench fuzz lint install clean
+.PHONY: build deps testdeps run test vm-test vm-update soak bench fuzz lint install clean
 
 # The privileged programs are static and pure Go: no dynamic loader, no name service
 # plug-ins, no C. ironwrapctl compiles seccomp profiles with libseccomp.
@@ -46,9 +50,18 @@ testdeps:
 	    { $(ASROOT) apt-get update -qq && $(ASROOT) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
 	      strace python3; }
 
+# The virtual machine has the cores for itself.
 test: build testdeps
 	$(GO) vet ./...
-	$(GO) test -count=1 -timeout 25m ./...
+	$(GO) test -count=1 -timeout 25m $$($(GO) list ./... | grep -v /integration/vm)
+	$(MAKE) vm-test
+
+vm-test:
+	$(GO) test -count=1 -timeout 25m ./integration/vm
+
+# Writes what came of the run into docs/scenarios.md. Read the difference.
+vm-update:
+	$(GO) test -count=1 -timeout 25m ./integration/vm -update
 
 soak: build
 	IRONWRAP_SOAK=100000 $(GO) test -count=1 -timeout 3h -v -run '^TestDaemonSoak$$' ./integration
@@ -73,7 +86,7 @@ lint:
 	$(GO) run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.6.2 run
 
 install: build
-	install -D -m 0755 bin/ironwrap $(DESTDIR)$(PREFIX)/bin/ironwrap
+	install -D -m $(if $(SETUID),4755,0755) bin/ironwrap $(DESTDIR)$(PREFIX)/bin/ironwrap
 	install -D -m 0755 bin/ironwrap-daemon $(DESTDIR)$(PREFIX)/bin/ironwrap-daemon
 	install -D -m 0700 bin/ironwrap-launch $(DESTDIR)$(LIBDIR)/ironwrap-launch
 	install -D -m 0755 bin/ironwrapctl $(DESTDIR)$(PREFIX)/bin/ironwrapctl

@@ -71,9 +71,16 @@ func NewLaunchers(spares int) (*Launchers, error) {
 	if err != nil {
 		return nil, err
 	}
-	program, err := unix.Open(id.Path, unix.O_PATH|unix.O_CLOEXEC, 0)
+	low, err := unix.Open(id.Path, unix.O_PATH|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil, fmt.Errorf("cannot open %s: %w", filters.Untrusted(id.Path), err)
+	}
+	// A launcher has descriptors of its own at 0 to 3 before it is executed through
+	// this one, which must not be one of them.
+	program, err := unix.FcntlInt(uintptr(low), unix.F_DUPFD_CLOEXEC, 10)
+	unix.Close(low)
+	if err != nil {
+		return nil, fmt.Errorf("cannot hold %s: %w", filters.Untrusted(id.Path), err)
 	}
 	var st unix.Stat_t
 	if err := unix.Fstat(program, &st); err != nil || st.Dev != id.Dev || st.Ino != id.Ino {

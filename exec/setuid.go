@@ -28,19 +28,23 @@ func FixedConfig(path string) error {
 }
 
 // MayCall returns nil for root, and for those whom the policy names in
-// allow_users and allow_groups.
+// allow_users and allow_groups. What counts is the ids that the kernel says: names
+// stand for them as the user database has it, so that two names of one id are one
+// caller, and a number is no name.
 func (c Caller) MayCall(p *policy.Policy) error {
 	if c.UID == 0 {
 		return nil
 	}
-	name := account.Name(uint32(c.UID))
-	if slices.Contains(p.AllowUsers, name) {
-		return nil
-	}
-	for _, g := range append(slices.Clone(c.Groups), c.GID) {
-		if slices.Contains(p.AllowGroups, account.GroupName(uint32(g))) {
+	for _, name := range p.AllowUsers {
+		if uid, err := account.UID(name); err == nil && int(uid) == c.UID {
 			return nil
 		}
 	}
-	return fmt.Errorf("user %s may not call ironwrap: neither allow_users nor allow_groups in %s names them", filters.Untrusted(name), filters.Untrusted(p.Path))
+	for _, name := range p.AllowGroups {
+		if gid, err := account.GID(name); err == nil && (int(gid) == c.GID || slices.Contains(c.Groups, int(gid))) {
+			return nil
+		}
+	}
+	return fmt.Errorf("user %s may not call ironwrap: neither allow_users nor allow_groups in %s names them",
+		filters.Untrusted(account.Name(uint32(c.UID))), filters.Untrusted(p.Path))
 }

@@ -28,7 +28,8 @@ type Filter interface {
 // Match is a filter's answer. The zero Match is a refusal.
 type Match struct {
 	Matched bool
-	Why     Why // of a refusal
+	Why     Why    // of a refusal
+	Hint    string // of a refusal that is nobody's decision: what hindered it, and what to do; mostly empty
 
 	// Of a match: what may run. The engine puts the program's resolved path
 	// before Args.
@@ -126,6 +127,10 @@ func nof(format string, args ...any) Match { return Match{Why: Because(format, a
 // ErrUnknownClass tells that a definition names a class that is none of the
 // peer's. The peer skips such a line with a warning.
 var ErrUnknownClass = errors.New("unknown filter class")
+
+// ErrRootSquash tells that a path was not resolved since an NFS server keeps root
+// out (exports(5), root_squash). The text of what wraps it says what to do.
+var ErrRootSquash = errors.New("permission denied by the NFS server")
 
 // constructors lists the classes. Each takes the fields after the class name.
 var constructors = map[string]func(f []string) (Filter, error){

@@ -14,6 +14,7 @@ import (
 type fakeMachine struct {
 	links     map[string]string // path -> where it leads to; other paths lead to themselves, cleaned of dots
 	hidden    map[string]bool   // run-as user + " " + path: cannot be resolved
+	squashed  map[string]bool   // the same: since the NFS server keeps root out
 	processes map[int]Process
 	programs  map[string][]Program
 	stable    map[string]bool
@@ -26,6 +27,9 @@ func (m *fakeMachine) Resolve(path Untrusted, runAs string) (Untrusted, error) {
 	m.asked = append(m.asked, p)
 	if m.hidden[runAs+" "+p] {
 		return "", fmt.Errorf("cannot resolve %s as user %s: %w", path, runAs, fs.ErrPermission)
+	}
+	if m.squashed[runAs+" "+p] {
+		return "", fmt.Errorf("cannot resolve %s as user %s: %w", path, runAs, ErrRootSquash)
 	}
 	if to, ok := m.links[strings.TrimRight(p, "/")]; ok {
 		return Untrusted(to), nil

@@ -1,6 +1,9 @@
 package filters
 
-import "strings"
+import (
+	"errors"
+	"strings"
+)
 
 // pathFilter compares the words after the command with one constraint each:
 //
@@ -44,7 +47,11 @@ func (p *pathFilter) Match(argv []Untrusted, m Machine) Match {
 		}
 		resolved, err := within(c, words[i], p.runAs, m)
 		if err != nil {
-			return nof("%v", err)
+			refusal := nof("%v", err)
+			if errors.Is(err, ErrRootSquash) {
+				refusal.Hint = err.Error()
+			}
+			return refusal
 		}
 		out.Args[i] = resolved
 		out.Paths = append(out.Paths, i)

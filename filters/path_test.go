@@ -87,3 +87,20 @@ func TestPathComesLast(t *testing.T) {
 		}
 	}
 }
+
+// A server that keeps root out is nobody's decision: that is said unasked, any
+// other reason is not.
+func TestPathHint(t *testing.T) {
+	f := newFilter(t, "PathFilter, cat, root, /images")
+	m := &fakeMachine{hidden: map[string]bool{"root /images/closed": true}, squashed: map[string]bool{"root /images/nfs": true}}
+	for path, hint := range map[string]string{
+		"/images/nfs":    "cannot resolve /images/nfs as user root: permission denied by the NFS server",
+		"/images/closed": "",
+		"/etc/shadow":    "",
+		"file":           "",
+	} {
+		if match := f.Match(argv("cat "+path), m); match.Matched || match.Hint != hint || hint != "" && match.Why.String() != hint {
+			t.Errorf("%s: %+v", path, match)
+		}
+	}
+}

@@ -664,7 +664,8 @@ func TestFaultsInBegin(t *testing.T) {
 			continue
 		}
 		want := map[string]string{
-			"rt_sigaction": "cannot ignore ",
+			"rt_sigaction": "cannot set the action of ",
+			"prlimit64":    "cannot read RLIMIT_SIGPENDING: ",
 			"setresuid":    "cannot become uid 0: ",
 			"setresgid":    "cannot become gid 0: ",
 			"prctl":        "cannot forbid tracing (PR_SET_DUMPABLE): ",
@@ -687,7 +688,7 @@ func TestFaultsInBegin(t *testing.T) {
 			}
 		})
 	}
-	for call, n := range map[string]int{"rt_sigaction": 3, "setresuid": 1, "setresgid": 1, "prctl": 1, "setitimer": 3} {
+	for call, n := range map[string]int{"rt_sigaction": 3, "prlimit64": 1, "setresuid": 1, "setresgid": 1, "prctl": 1, "setitimer": 3} {
 		if tried[call] < n {
 			t.Errorf("%d calls of %s in Begin, not %d: nothing was tried there", tried[call], call, n)
 		}

@@ -117,6 +117,12 @@ func parseConfig(path string, file *inifile.File) (Config, []Note, error) {
 	return c, notes, nil
 }
 
+// Unusable stands for a configuration that cannot be used. It allows nobody
+// anything; its log is that of authentication failures.
+func Unusable(path string) *Policy {
+	return &Policy{Path: path, Config: Config{UseSyslog: true, Facility: facilities["authpriv"], Level: levels["ERROR"]}}
+}
+
 // directories reads a list of absolute paths. The peer keeps blanks and takes
 // what is relative from the caller's working directory.
 func directories(value string) ([]string, error) {

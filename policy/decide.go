@@ -39,7 +39,7 @@ type Decision struct {
 	Policy  *Policy
 	Filter  *Entry // that matched; nil when Denied
 	Leaf    *Entry // that the nested command matched; nil without one
-	Why     string // of NotExecutable
+	Why     string // of NotExecutable; of Denied what hindered a filter, where that was nobody's decision
 
 	RunAs  string
 	Argv   []filters.Untrusted // Argv[0] is the absolute path of the program
@@ -77,6 +77,9 @@ func (p *Policy) Decide(req Request) Decision {
 			allowed.Steps = d.Steps
 			return allowed
 		}
+		if d.Why == "" {
+			d.Why = allowed.Why
+		}
 		if match && absent == nil {
 			absent, absentWhy = f, why
 		}
@@ -93,9 +96,9 @@ func (p *Policy) ask(f *Entry, req Request) (d Decision, match bool, why string)
 	m := f.Match(req.Argv, req.Machine)
 	if !m.Matched {
 		if !req.Trace {
-			return Decision{}, false, ""
+			return Decision{Why: m.Hint}, false, ""
 		}
-		return Decision{}, false, m.Why.String()
+		return Decision{Why: m.Hint}, false, m.Why.String()
 	}
 	d = Decision{Policy: p, Filter: f, RunAs: f.RunAs(), Env: m.Env, Signal: m.Signal}
 	words := m.Args

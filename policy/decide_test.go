@@ -291,3 +291,36 @@ func TestDecideTracePrints(t *testing.T) {
 		}
 	}
 }
+
+// squashed is a machine on whose /nfs root is a stranger.
+type squashed struct{ *fakeMachine }
+
+func (m squashed) Resolve(p filters.Untrusted, runAs string) (filters.Untrusted, error) {
+	if runAs == "root" && strings.HasPrefix(p.Raw(), "/nfs") {
+		return "", fmt.Errorf("cannot resolve %s: %w", p, filters.ErrRootSquash)
+	}
+	return m.fakeMachine.Resolve(p, runAs)
+}
+
+// A refusal that a server brought about says so without being asked, unless
+// another filter allows the command after all.
+func TestDecideHint(t *testing.T) {
+	p := newPolicy(t, "cat: PathFilter, cat, root, /nfs\ncat_nova: PathFilter, cat, nova, /nfs/nova\nrm: PathFilter, rm, root, /nfs\nrm_gone: PathFilter, rm, gone, /nfs")
+	for _, trace := range []bool{false, true} {
+		for line, want := range map[string]struct {
+			verdict Verdict
+			why     string
+		}{
+			"cat /nfs/nova/x": {Allowed, ""},
+			"cat /nfs/x":      {Denied, "cannot resolve /nfs: " + filters.ErrRootSquash.Error()},
+			"cat x":           {Denied, ""},
+			"ls /nfs":         {Denied, ""},
+			"rm /nfs/x":       {NotExecutable, "not found in exec_dirs"},
+		} {
+			d := p.Decide(Request{Argv: words(line), Machine: squashed{newMachine("rm")}, Trace: trace})
+			if d.Verdict != want.verdict || d.Why != want.why {
+				t.Errorf("%s: verdict %#x, %q", line, d.Verdict, d.Why)
+			}
+		}
+	}
+}

@@ -2,9 +2,9 @@ package sandbox
 
 import (
 	"fmt"
-	"os"
 	"runtime"
 	"syscall"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -16,14 +16,14 @@ func init() { runtime.LockOSThread() }
 // Begin takes the process out of its caller's hands: none but root can stop,
 // kill or trace it from here on. It comes before anything is read.
 func Begin() error {
-	if os.Geteuid() != 0 {
-		return fmt.Errorf("not run as root but as uid %d: call it through sudo, or check that it is setuid root, not on a nosuid mount and not below no_new_privs", os.Geteuid())
+	if euid := unix.Geteuid(); euid != 0 {
+		return fmt.Errorf("not run as root but as uid %d: %s", euid, whyNotRoot())
 	}
 	// The terminal's signals come from the kernel, whoever we are: ^Z must not
 	// hold a check open. Enter puts this back, after the ids have changed.
 	for _, s := range []unix.Signal{unix.SIGTSTP, unix.SIGTTIN, unix.SIGTTOU} {
 		if err := setAction(uintptr(s), sigaction{handler: sigIgn}); err != nil {
-			return fmt.Errorf("cannot ignore %v: %w", s, err)
+			return fmt.Errorf("cannot set the action of %v: %w", s, err)
 		}
 	}
 	if err := allRoot(); err != nil {
@@ -41,12 +41,59 @@ func Begin() error {
 	return nil
 }
 
+// Uncatch is for a process that serves one request. The signals that end it do so at
+// once then, also while it waits for an NFS server that is gone: the kernel interrupts
+// that wait for a signal that kills, but for none that is caught, as the Go runtime
+// does. A caller's nohup(1) stays.
+func Uncatch() error {
+	for _, s := range []unix.Signal{unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGTERM} {
+		if err := uncatch(uintptr(s)); err != nil {
+			return fmt.Errorf("cannot set the action of %v: %w", s, err)
+		}
+	}
+	return nil
+}
+
+// uncatch gives a signal back its default action, unless it is ignored.
+func uncatch(sig uintptr) error {
+	var now sigaction
+	if err := call(unix.SYS_RT_SIGACTION, sig, 0, uintptr(unsafe.Pointer(&now)), 8); err != nil || now.handler == sigIgn {
+		return err
+	}
+	return setAction(sig, sigaction{})
+}
+
+// whyNotRoot says why the set-user-id bit had no effect (execve(2)), and what to
+// do about it. It is asked when all is lost already: what it cannot find out it
+// leaves out.
+func whyNotRoot() string {
+	if set, _, err := ask(unix.PR_GET_NO_NEW_PRIVS); err == nil && set {
+		return "no_new_privs is set, so that neither setuid programs nor sudo have any effect: take NoNewPrivileges= out of the service's unit"
+	}
+	const exe = "/proc/self/exe"
+	var st unix.Stat_t
+	var fs unix.Statfs_t
+	if unix.Stat(exe, &st) != nil || unix.Statfs(exe, &fs) != nil || st.Mode&unix.S_ISUID == 0 {
+		return "call it through sudo, or install it setuid root"
+	}
+	switch {
+	case st.Uid != 0:
+		return fmt.Sprintf("it is setuid, but owned by uid %d here: chown it to root and set the bit again, or call it outside of user namespaces", st.Uid)
+	case fs.Flags&unix.MS_NOSUID != 0: // ST_NOSUID of statfs(2)
+		return "it is setuid root, but on a nosuid mount: install it elsewhere, or mount without nosuid"
+	}
+	return "it is setuid root, but the kernel paid no heed: it is being traced, or was called in a user namespace"
+}
+
 // allRoot makes the real and saved ids root's too. A caller whose uid is still
 // our real one may send any signal to any of our threads: so all of them change,
 // which these two calls of package syscall see to. Under sudo there is nothing to
 // change.
 func allRoot() error {
 	if r, e, s := unix.Getresuid(); r|e|s != 0 {
+		if err := signalQueue(); err != nil {
+			return err
+		}
 		if err := syscall.Setresuid(0, 0, 0); err != nil {
 			return fmt.Errorf("cannot become uid 0: %w", err)
 		}
@@ -55,6 +102,24 @@ func allRoot() error {
 		if err := syscall.Setresgid(0, 0, 0); err != nil {
 			return fmt.Errorf("cannot become gid 0: %w", err)
 		}
+	}
+	return nil
+}
+
+// signalQueue sees to it that package syscall can send each thread the signal that
+// makes it change its ids: it waits for all, and would for ever where the caller's
+// limit lets no signal queue.
+func signalQueue() error {
+	const enough = 1024
+	var now unix.Rlimit
+	if err := prlimit(unix.RLIMIT_SIGPENDING, nil, &now); err != nil {
+		return fmt.Errorf("cannot read RLIMIT_SIGPENDING: %w", err)
+	}
+	if now.Cur >= enough {
+		return nil
+	}
+	if err := prlimit(unix.RLIMIT_SIGPENDING, &unix.Rlimit{Cur: enough, Max: max(now.Max, enough)}, nil); err != nil {
+		return fmt.Errorf("cannot raise RLIMIT_SIGPENDING, which is %d: %w", now.Cur, err)
 	}
 	return nil
 }

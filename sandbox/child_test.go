@@ -226,7 +226,7 @@ func TestBeginNeedsRoot(t *testing.T) {
 		attr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
 	}
 	_, fault := enterBy(t, program, Spec{}, attr)
-	if !strings.HasPrefix(fault, "not run as root but as uid ") || !strings.Contains(fault, "nosuid") {
+	if !strings.HasPrefix(fault, "not run as root but as uid ") || !strings.HasSuffix(fault, ": call it through sudo, or install it setuid root") {
 		t.Errorf("%q", fault)
 	}
 }

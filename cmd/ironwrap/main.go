@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path"
+	"time"
 
 	"ironwrap/exec"
 	"ironwrap/exec/audit"
@@ -16,6 +17,7 @@ import (
 	"ironwrap/policy"
 	"ironwrap/policy/machine"
 	"ironwrap/policy/trust"
+	"ironwrap/sandbox"
 )
 
 // Exit statuses, the peer's. A command that ran has its own.
@@ -37,6 +39,10 @@ exit status: the command's own, or
   98  no command was given
   99  no filter matched
 `
+
+// patience is how long it may take from the first file to execve(2): longer than a
+// busy server needs, shorter than what waits for us.
+const patience = time.Minute
 
 // version is set by the build.
 var version = "unknown"
@@ -66,6 +72,9 @@ func run(argv []string) (status int) {
 	}
 
 	caller, err := exec.Take()
+	if err == nil {
+		err = sandbox.Uncatch()
+	}
 	if err != nil {
 		return fail(name, badConfig, "%v", err)
 	}
@@ -73,6 +82,12 @@ func run(argv []string) (status int) {
 		return fail(name, noCommand, "No command specified")
 	}
 	config, words := argv[1], filters.Words(argv[2:])
+
+	// A server that is gone shall not hold a service up for ever.
+	watchdog := time.AfterFunc(patience, func() {
+		os.Exit(fail(name, badConfig, "nothing was executed: waited %v for a file or a name service: does a server not answer (NFS, LDAP)?", patience))
+	})
+	defer watchdog.Stop()
 
 	level := trust.Object
 	if caller.Setuid() {
@@ -82,6 +97,12 @@ func run(argv []string) (status int) {
 		}
 	}
 	p, err := policy.Load(config, level)
+	if err != nil && caller.Setuid() {
+		// Who may call is not known then, and a stranger shall not learn from the
+		// fault what lies below ConfigDir.
+		audit.New(name, policy.Unusable(config), caller).Refused(words, "Incorrect configuration file: "+err.Error())
+		return fail(name, badConfig, "Incorrect configuration file: %s cannot be used; the system log says why", filters.Untrusted(config))
+	}
 	if err != nil {
 		return fail(name, badConfig, "Incorrect configuration file: %v", err)
 	}
@@ -101,6 +122,9 @@ func run(argv []string) (status int) {
 			filters.Untrusted(d.Filter.Exec()), filters.Untrusted(d.Filter.Name), d.Why)
 	default:
 		log.Refused(words, "Unauthorized command")
+		if d.Why != "" {
+			return fail(name, unauthorized, "Unauthorized command: %s (no filter matched): %s", filters.Line(words), d.Why)
+		}
 		return fail(name, unauthorized, "Unauthorized command: %s (no filter matched); ironwrapctl explain tells why", filters.Line(words))
 	}
 

@@ -81,6 +81,9 @@ func (s *client) run(argv []filters.Untrusted, stdin []byte) wire.Result {
 	default:
 		d.metrics.request("denied", "", time.Since(began))
 		log.Refused(argv, "Unauthorized command")
+		if decision.Why != "" { // nobody's decision, but what hindered one
+			return s.failed(unauthorized, fmt.Errorf("Unauthorized command: %s (no filter matched): %s", filters.Line(argv), decision.Why))
+		}
 		return wire.Result{Status: unauthorized}
 	}
 

@@ -1,6 +1,7 @@
 // Package account looks up users and groups in /etc/passwd and /etc/group
-// (passwd(5), group(5)). It asks no name service: a static program loads no
-// plug-ins, and no file of a caller's can take part.
+// (passwd(5), group(5)), and those that stand in neither by getent(1). It loads no
+// name service itself: a static program has no plug-ins, and no file of a caller's
+// can take part.
 package account
 
 import (
@@ -19,8 +20,8 @@ var (
 	GroupFile  = "/etc/group"
 )
 
-// ErrUnknown tells that no line of the database has the name or id.
-var ErrUnknown = errors.New("no such user")
+// ErrUnknown tells that neither the files nor a name service have the name.
+var ErrUnknown = errors.New("no such")
 
 // User is one line of passwd(5), with the groups that group(5) adds.
 type User struct {
@@ -30,22 +31,43 @@ type User struct {
 	Groups      []uint32 // supplementary groups with the primary one first; only from Lookup
 }
 
-// Lookup returns the user of that name, or an error that wraps ErrUnknown.
+// Lookup returns the user of that name, or an error that wraps ErrUnknown. A user
+// who stands in /etc/passwd has the groups of /etc/group, any other those that the
+// name services say.
 func Lookup(name string) (User, error) {
-	if name == "" || strings.ContainsAny(name, ":\n\x00") {
-		return User{}, fmt.Errorf("%w %q", ErrUnknown, name)
+	u, local, err := user(name)
+	if err != nil {
+		return User{}, err
 	}
-	u, err := find(func(f [][]byte) bool { return string(f[0]) == name })
-	if errors.Is(err, ErrUnknown) {
-		return User{}, fmt.Errorf("%w %q in %s", err, name, PasswdFile)
+	if local {
+		u.Groups, err = groups(u)
+	} else {
+		u.Groups, err = serviceGroups(u)
 	}
 	if err != nil {
 		return User{}, err
 	}
-	if u.Groups, err = groups(u); err != nil {
-		return User{}, err
-	}
 	return u, nil
+}
+
+// UID returns the id of the user of that name, or an error that wraps ErrUnknown.
+func UID(name string) (uint32, error) {
+	u, _, err := user(name)
+	return u.UID, err
+}
+
+// user finds a user without their groups. local tells that it is one of
+// /etc/passwd, which no name service can speak against.
+func user(name string) (u User, local bool, err error) {
+	if name == "" || strings.ContainsAny(name, ":\n\x00") {
+		return User{}, false, fmt.Errorf("%w user %q", ErrUnknown, name)
+	}
+	u, err = find(func(f [][]byte) bool { return string(f[0]) == name })
+	if !errors.Is(err, ErrUnknown) {
+		return u, true, err
+	}
+	u, err = serviceUser(name)
+	return u, false, err
 }
 
 // Name returns the name of uid, or the number where it has none.
@@ -65,21 +87,24 @@ func find(want func([][]byte) bool) (User, error) {
 		return User{}, fmt.Errorf("cannot read the user database: %w", err)
 	}
 	for line := range bytes.Lines(data) {
-		f := fields(line)
-		if len(f) != 7 || !want(f) {
-			continue
+		if f := fields(line); len(f) == 7 && want(f) {
+			return parse(f, PasswdFile)
 		}
-		uid, err := id(f[2])
-		if err != nil {
-			return User{}, fmt.Errorf("user id of %q in %s: %w", f[0], PasswdFile, err)
-		}
-		gid, err := id(f[3])
-		if err != nil {
-			return User{}, fmt.Errorf("group id of %q in %s: %w", f[0], PasswdFile, err)
-		}
-		return User{Name: string(f[0]), UID: uid, GID: gid, Home: string(f[5]), Shell: string(f[6])}, nil
 	}
 	return User{}, ErrUnknown
+}
+
+// parse reads the seven fields of a line that stands in, or comes from, source.
+func parse(f [][]byte, source string) (User, error) {
+	uid, err := id(f[2])
+	if err != nil {
+		return User{}, fmt.Errorf("user id of %q in %s: %w", f[0], source, err)
+	}
+	gid, err := id(f[3])
+	if err != nil {
+		return User{}, fmt.Errorf("group id of %q in %s: %w", f[0], source, err)
+	}
+	return User{Name: string(f[0]), UID: uid, GID: gid, Home: string(f[5]), Shell: string(f[6])}, nil
 }
 
 // groups returns the groups that initgroups(3) would set.
@@ -109,25 +134,30 @@ lines:
 	return list, nil
 }
 
-// GroupName returns the name of gid, or the number where it has none.
-func GroupName(gid uint32) string {
-	want := strconv.FormatUint(uint64(gid), 10)
+// GID returns the id of the group of that name, or an error that wraps ErrUnknown.
+func GID(name string) (uint32, error) {
+	if name == "" || strings.ContainsAny(name, ":\n\x00") {
+		return 0, fmt.Errorf("%w group %q", ErrUnknown, name)
+	}
 	data, err := trust.File(GroupFile, trust.Parent)
 	if err != nil {
-		return want
+		return 0, fmt.Errorf("cannot read the group database: %w", err)
 	}
 	for line := range bytes.Lines(data) {
-		f := fields(line)
-		if len(f) == 4 && string(f[2]) == want {
-			return string(f[0])
+		if f := fields(line); len(f) == 4 && string(f[0]) == name {
+			gid, err := id(f[2])
+			if err != nil {
+				return 0, fmt.Errorf("group id of %q in %s: %w", f[0], GroupFile, err)
+			}
+			return gid, nil
 		}
 	}
-	return want
+	return serviceGroup(name)
 }
 
 // fields splits one line of a database; a comment has none.
 func fields(line []byte) [][]byte {
-	if line[0] == '#' {
+	if bytes.HasPrefix(line, []byte("#")) {
 		return nil
 	}
 	return bytes.Split(bytes.TrimSuffix(line, []byte("\n")), []byte(":"))

@@ -30,10 +30,28 @@ func (m *Machine) Resolve(path filters.Untrusted, runAs string) (filters.Untrust
 		resolved, err = resolve(path.Raw())
 		return err
 	})
+	if err == unix.EACCES && u.UID == 0 && onNFS(path.Raw()) {
+		return "", fmt.Errorf("cannot resolve %s as user %s: %w: root_squash makes root a stranger there: let the filter run as the owner of the files, or export them with no_root_squash",
+			path, filters.Untrusted(runAs), filters.ErrRootSquash)
+	}
 	if err != nil {
 		return "", fmt.Errorf("cannot resolve %s as user %s: %w", path, filters.Untrusted(runAs), err)
 	}
 	return filters.Untrusted(resolved), nil
+}
+
+// onNFS tells whether the last directory on the way to path (absolute) that can be
+// seen at all is on an NFS mount.
+func onNFS(path string) bool {
+	for {
+		var fs unix.Statfs_t
+		if unix.Statfs(path, &fs) == nil {
+			return fs.Type == unix.NFS_SUPER_MAGIC
+		}
+		if path = path[:max(strings.LastIndexByte(path, '/'), 0)]; path == "" {
+			return false
+		}
+	}
 }
 
 // Pin opens the file at path, as Resolve returned it, with the rights of u: where

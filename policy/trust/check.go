@@ -115,13 +115,24 @@ func (w *walk) distrust(format string, args ...any) error {
 // cannot is the error for a system call on the object at where. It wraps err.
 func (w *walk) cannot(do, where string, err error) error {
 	hint := ""
-	if err == unix.EACCES && unix.Geteuid() != 0 {
+	switch {
+	case err != unix.EACCES:
+	case unix.Geteuid() != 0:
 		hint = ": run this as root"
+	case w.onNFS():
+		hint = ": its NFS server makes root a stranger (root_squash): let others read it, or keep it on a disk of this machine"
 	}
 	if where == path.Clean(w.path) {
 		return fmt.Errorf("cannot %s %s: %w%s", do, show(w.path), err, hint)
 	}
 	return fmt.Errorf("cannot %s %s: %s: %w%s", do, show(w.path), show(where), err, hint)
+}
+
+// onNFS tells whether the directory reached is on an NFS mount.
+func (w *walk) onNFS() bool {
+	var fs unix.Statfs_t
+	_, err := retry(func() (int, error) { return 0, unix.Fstatfs(w.dir, &fs) })
+	return err == nil && fs.Type == unix.NFS_SUPER_MAGIC
 }
 
 // its begins a clause about the object, and names it if symbolic links led there.

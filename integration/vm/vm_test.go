@@ -1,0 +1,176 @@
+// Package vm plays the scenarios that only a whole machine can show, on Debian's own
+// kernel: in a virtual machine that it makes from Debian's packages and boots with
+// QEMU, no hardware virtualisation needed. What must come of them, with the peer and
+// with ironwrap, is the table of docs/scenarios.md, row by row.
+package vm
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+var update = flag.Bool("update", false, "write what came of the run into the table of docs/scenarios.md")
+
+const (
+	table = "../../docs/scenarios.md"
+	cache = "../../bin/vm" // what .gitignore covers and make clean removes
+)
+
+// For the whole run, so that a machine that hangs ends. It takes four minutes where
+// nobody else works.
+const patience = 22 * time.Minute
+
+func TestScenarios(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("not root, who alone can make the image: no scenario of docs/scenarios.md was checked")
+	}
+	if err := tools(); err != nil {
+		t.Skipf("no QEMU to be had here (%v): no scenario of docs/scenarios.md was checked", err)
+	}
+	image := makeImage(t)
+	dir := t.TempDir()
+	makePayload(t, dir)
+	out := boot(t, image, dir)
+	t.Logf("the machine's log:\n%s", read(t, out+"/log"))
+	if rc := strings.TrimSpace(read(t, out+"/rc")); rc != "0" {
+		t.Errorf("run.sh ended with status %s", rc)
+	}
+	compare(t, read(t, out+"/rows"))
+}
+
+// tools sees to it that the programs are there.
+func tools() error {
+	missing := func() bool {
+		for _, program := range []string{"qemu-system-x86_64", "qemu-img", "mmdebstrap", "mke2fs"} {
+			if _, err := exec.LookPath(program); err != nil {
+				return true
+			}
+		}
+		return false
+	}
+	if !missing() {
+		return nil
+	}
+	c := exec.Command("sh", "-c", "apt-get update -qq; apt-get -o DPkg::Lock::Timeout=300 install -y -qq --no-install-recommends qemu-system-x86 qemu-utils mmdebstrap e2fsprogs")
+	c.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive")
+	if out, err := c.CombinedOutput(); err != nil || missing() {
+		lines := strings.Split(strings.TrimSpace(string(out)), "\n")
+		return fmt.Errorf("%v: %s", err, lines[len(lines)-1])
+	}
+	return nil
+}
+
+// makeImage returns the directory with root.raw and vmlinuz. They depend on image.sh
+// alone, so that a run finds those of a run before.
+func makeImage(t *testing.T) string {
+	t.Helper()
+	sum := sha256.Sum256([]byte(read(t, "image.sh")))
+	dir, err := filepath.Abs(fmt.Sprintf("%s/%x", cache, sum[:8]))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(dir + "/done"); err == nil {
+		return dir
+	}
+	os.RemoveAll(cache)
+	run(t, ".", nil, "./image.sh", dir)
+	write(t, dir+"/done", "")
+	return dir
+}
+
+// makePayload writes dir/payload: a tar of the scripts, with ironwrap as make
+// install installs it, and setuid in a place of its own.
+func makePayload(t *testing.T, dir string) {
+	t.Helper()
+	for _, args := range [][]string{{"PREFIX=/usr"}, {"PREFIX=/opt/ironwrap", "SETUID=1"}} {
+		run(t, "../..", nil, "make", append([]string{"-s", "install", "DESTDIR=" + dir + "/tree"}, args...)...)
+	}
+	run(t, "../..", nil, "make", "-s", "build")
+	run(t, ".", nil, "tar", "-cf", dir+"/payload", "run.sh", "provision.sh", "lib.sh", "attempts.py", "client.py", "nfs-server.sh", "scenarios", "-C", dir, "tree")
+	truncate(t, dir+"/payload", 128<<20)
+}
+
+// boot runs the machine to its end and returns the directory with what it left.
+func boot(t *testing.T, image, dir string) string {
+	t.Helper()
+	disk, result := dir+"/root.qcow2", dir+"/result"
+	run(t, dir, nil, "qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", image+"/root.raw", disk)
+	truncate(t, result, 16<<20)
+	args := []string{
+		"-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-serial", "file:" + dir + "/console",
+		// Without KVM always, and so everywhere the same: some machines have one that
+		// hangs.
+		"-accel", "tcg,thread=multi,tb-size=512", "-cpu", "Nehalem", "-smp", "2", "-m", "2048",
+		"-kernel", image + "/vmlinuz",
+		"-append", "console=ttyS0 root=/dev/nvme0n1 rootfstype=ext4 rw quiet panic=-1 mitigations=off systemd.unit=ironwrap-vm.target" +
+			" systemd.mask=systemd-udevd.service systemd.mask=systemd-udev-trigger.service",
+		"-device", "virtio-rng-pci",
+		"-drive", "if=none,id=root,cache=unsafe,file=" + disk, "-device", "nvme,drive=root,serial=root", // the kernel has NVMe built in
+		"-drive", "if=none,id=payload,format=raw,readonly=on,file=" + dir + "/payload", "-device", "virtio-blk-pci,drive=payload,serial=payload",
+		"-drive", "if=none,id=result,format=raw,cache=unsafe,file=" + result, "-device", "virtio-blk-pci,drive=result,serial=result",
+	}
+	start := time.Now()
+	c := exec.Command("qemu-system-x86_64", args...)
+	var said bytes.Buffer
+	c.Stdout, c.Stderr = &said, &said
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	late := time.AfterFunc(patience, func() { c.Process.Kill() })
+	err := c.Wait()
+	late.Stop()
+	t.Logf("the machine ran for %v", time.Since(start).Round(time.Second))
+	out := dir + "/out"
+	os.Mkdir(out, 0o755)
+	if tar, tarErr := exec.Command("tar", "-xf", result, "-C", out).CombinedOutput(); err != nil || tarErr != nil {
+		console, _ := os.ReadFile(dir + "/console")
+		t.Fatalf("the machine left no result (QEMU: %v, %s; tar: %v, %s); its console:\n%s", err, said.Bytes(), tarErr, tar, console[max(0, len(console)-8000):])
+	}
+	return out
+}
+
+func run(t *testing.T, dir string, env []string, argv0 string, args ...string) {
+	t.Helper()
+	c := exec.Command(argv0, args...)
+	c.Dir, c.Env = dir, append(os.Environ(), env...)
+	if out, err := c.CombinedOutput(); err != nil {
+		t.Fatalf("%s %q: %v\n%s", argv0, args, err, out)
+	}
+}
+
+func read(t *testing.T, path string) string {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
+}
+
+func write(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// truncate makes a file as long as a disk.
+func truncate(t *testing.T, path string, size int64) {
+	t.Helper()
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY, 0o644)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if err := f.Truncate(size); err != nil {
+		t.Fatal(err)
+	}
+}
