@@ -76,12 +76,12 @@ func getent(database, name string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	late := time.AfterFunc(patience, func() { process.Kill() })
+	late := time.AfterFunc(patience, func() { _ = process.Kill() }) // it may have ended
 	defer late.Stop()
 	line, err := read(r)
 	if err != nil {
-		process.Kill()
-		go process.Wait() // who sleeps in the kernel cannot be waited for
+		_ = process.Kill()
+		go func() { _, _ = process.Wait() }() // who sleeps in the kernel cannot be waited for
 		return nil, err
 	}
 	state, err := process.Wait()
