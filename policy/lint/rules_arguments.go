@@ -23,7 +23,8 @@ var argumentRules = []*Rule{
 			{filters: "x: EnvFilter, env, root, LD_PRELOAD=, ls", says: "the loader"},
 			{filters: "x: EnvFilter, env, root, PATH=, ls"},
 			{filters: "x: EnvFilter, /usr/bin/python3, root, PYTHONPATH="},
-			{conf: "env_keep=TERM, GIT_SSH_COMMAND", at: "rootwrap.conf:4:16", says: "GIT_SSH_COMMAND"},
+			{conf: "env_keep=TERM, GIT_SSH_COMMAND", at: "rootwrap.conf:4:16", says: "GIT_SSH_COMMAND"}, // refused as well
+			{conf: "env_keep=GIT_CONFIG_GLOBAL", at: "rootwrap.conf:4:10", says: "configuration"},
 		},
 		passes: []example{
 			{filters: "x: EnvFilter, env, root, LC_ALL=C, LVM_SUPPRESS_FD_WARNINGS=, PROCESS_TAG=, lvs"},
@@ -134,6 +135,8 @@ var loading = map[string]string{
 	"EDITOR":         "it is run as an editor", "VISUAL": "it is run as an editor", "PAGER": "it is run as a pager", "SYSTEMD_PAGER": "systemctl runs it", "SYSTEMD_EDITOR": "systemctl runs it",
 	"MANPAGER": "man runs it", "LESSOPEN": "less runs it", "LESSCLOSE": "less runs it", "TAR_OPTIONS": "tar takes options from it, which run programs",
 	"RSYNC_RSH": "rsync runs it", "GIT_SSH": "git runs it", "GIT_SSH_COMMAND": "git runs it", "GIT_EXTERNAL_DIFF": "git runs it", "GIT_EDITOR": "git runs it", "GIT_PAGER": "git runs it",
+	"GIT_CONFIG_GLOBAL": "git takes that file as configuration, which names programs to run",
+	"BROWSER":           "it is run as a browser", "SSH_ASKPASS": "ssh runs it", "SUDO_ASKPASS": "sudo runs it",
 	"OPENSSL_CONF": "OpenSSL loads modules that this file names", "OPENSSL_MODULES": "OpenSSL loads modules from there", "OPENSSL_ENGINES": "OpenSSL loads modules from there",
 }
 
