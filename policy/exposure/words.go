@@ -31,6 +31,8 @@ var fixed = map[string][]string{
 	"lua":       {`os.execute("id")`},
 	"php":       {`system("id");`},
 	"node":      {`require("child_process").execSync("id")`},
+	"tcl":       {"exec id"},
+	"guile":     {`(system "id")`},
 	"awk":       {`BEGIN{system("id")}`},
 	"sed":       {"1e id"},
 	"vim":       {":!id"},
