@@ -68,7 +68,9 @@ func (b *board) environment(s *subject) {
 				continue
 			}
 			if argv, _, ok := s.fits("…"); ok {
-				b.give(row.power, "", row.name+": "+row.how, argv, "")
+				c := b.cell(power(row.power).Weight, row.power, "", row.power == Run || row.power == Code, "")
+				c.How, c.Example = row.name+": "+row.how, argv
+				b.put(c)
 			}
 		}
 	}

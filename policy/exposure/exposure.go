@@ -54,7 +54,7 @@ type Cell struct {
 	How     string              `json:"how"`     // what does it
 	Example []filters.Untrusted `json:"example"` // a command that the filter allows, and that does it
 	Limits  []string            `json:"limits"`  // what keeps it down
-	Free    bool                `json:"-"`       // the caller chooses to what it is done: not only what a pattern says
+	Free    bool                `json:"-"`       // by its arguments, and to what it is done the caller chooses
 }
 
 // The extents of a cell.
@@ -106,8 +106,8 @@ func Of(e *policy.Entry, m Machine) Filter {
 	b := board{confinement: c}
 	s := newSubject(e)
 	b.class(s)
-	b.environment(s)
 	b.ways(s)
+	b.environment(s)
 	b.imply()
 	b.arguments(s)
 	f.Cells = b.sorted()

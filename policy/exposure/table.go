@@ -92,9 +92,13 @@ func known(program string) bool {
 // family is the name that the table has for programs which differ in a version or
 // a kind alone.
 func family(name string) string {
-	switch base, _, _ := strings.Cut(name, "."); base {
-	case "mkfs", "fsck", "mount":
+	switch base, _, kind := strings.Cut(name, "."); base {
+	case "mkfs", "fsck":
 		return base
+	case "mount":
+		if kind {
+			return "mount.*" // helpers, which know none of mount's options
+		}
 	}
 	if strings.HasPrefix(name, "qemu-system-") {
 		return "qemu-system"

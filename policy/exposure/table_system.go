@@ -31,7 +31,7 @@ var systemTools = []way{
 	{Mount, "mount", "--bind {mine} {dir}", "what is the caller's takes the place of any directory or file (mount(8))", "cap_sys_admin"},
 	{Mount, "mount", "-o bind {mine} {dir}", "what is the caller's takes the place of any directory or file (mount(8))", "cap_sys_admin"},
 	{Mount, "mount", "-t {any} {any} {dir}", "a file system of the caller's takes the place of any directory (mount(8))", "cap_sys_admin"},
-	{Mount, "mount pstorage-mount", "{any} {dir}", "a file system of the caller's takes the place of any directory (mount(8))", "cap_sys_admin"},
+	{Mount, "mount mount.* pstorage-mount", "{any} {dir}", "a file system of the caller's takes the place of any directory (mount(8))", "cap_sys_admin"},
 	{Mount, "switch_root pivot_root", "{mine} {any}", "a directory of the caller's becomes the root (pivot_root(8))", "cap_sys_admin"},
 	{Services, "umount", "… {dir}", "a file system is taken away from those who use it (umount(8))", "cap_sys_admin"},
 	{Services, "umount.quobyte", "{any} …", "a file system is taken away from those who use it", "cap_sys_admin"},

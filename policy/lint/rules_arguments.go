@@ -8,6 +8,7 @@ import (
 	"syscall"
 
 	"ironwrap/filters"
+	"ironwrap/policy/exposure"
 )
 
 // argumentRules are about variables, paths and processes that a filter lets the
@@ -38,7 +39,7 @@ var argumentRules = []*Rule{
 		Help:  "What tells them apart is their arguments, and those do not count. The caller may signal every service on the machine that is written in this language. Have the service keep a pid file of root's, and stop it with a program of root's.",
 		check: func(c *config) (found []Finding) {
 			for _, f := range c.filters {
-				if f.Class == "KillFilter" && f.fields[2].text != "" && interpreterOf(f.fields[2].text) != nil {
+				if f.Class == "KillFilter" && exposure.Interpreter(f.fields[2].text) {
 					found = append(found, f.at(2, "every process that runs "+quote(f.fields[2].text)+" may be signalled", ""))
 				}
 			}

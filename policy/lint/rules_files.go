@@ -310,8 +310,8 @@ func network(c *config) (found []Finding) {
 }
 
 // readableKey tells of a key that the modes of its file and of every directory above
-// let others read. Who of a group is of the service only its members' list could
-// tell; and that others cannot write where it lies the daemon sees to itself.
+// let others read. Which group is the service's cannot be told from here; and a place
+// where others can write the daemon refuses by itself.
 func readableKey(c *config) []Finding {
 	if c.policy == nil || c.policy.KeyFile == "" {
 		return nil
