@@ -166,14 +166,16 @@ func kept(value string) ([]string, error) {
 }
 
 // neverKept, besides LD_* and oslo.config's OS_*: the variables that glibc clears for setuid programs (ld.so(8)), and
-// those that make common interpreters and libraries load or run a file.
+// those that make common interpreters, libraries and tools load or run a file.
 var neverKept = []string{
 	"PATH", "HOME", "USER", "LOGNAME", "SHELL", "IFS", "ENV", "BASH_ENV", "BASH_FUNC", "SHELLOPTS", "BASHOPTS", "PS4", "CDPATH",
 	"GCONV_PATH", "GETCONF_DIR", "GLIBC_TUNABLES", "HOSTALIASES", "LOCALDOMAIN", "LOCPATH", "MALLOC_TRACE", "NIS_PATH",
 	"NLSPATH", "RESOLV_HOST_CONF", "RES_OPTIONS", "TMPDIR", "TZDIR",
 	"PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "PYTHONINSPECT", "PYTHONUSERBASE", "PERL5LIB", "PERLLIB", "PERL5OPT", "PERL5DB",
 	"RUBYLIB", "RUBYOPT", "NODE_OPTIONS", "NODE_PATH", "JAVA_TOOL_OPTIONS", "IP_LIB_DIR", "TC_LIB_DIR", "LVM_SYSTEM_DIR",
-	"EDITOR", "VISUAL", "PAGER", "LESSOPEN", "LESSCLOSE", "OPENSSL_CONF", "OPENSSL_MODULES", "OPENSSL_ENGINES", "TERMINFO", "TERMPATH",
+	"EDITOR", "VISUAL", "PAGER", "MANPAGER", "SYSTEMD_PAGER", "SYSTEMD_EDITOR", "BROWSER", "SSH_ASKPASS", "SUDO_ASKPASS",
+	"GIT_SSH", "GIT_SSH_COMMAND", "GIT_EXTERNAL_DIFF", "GIT_EDITOR", "GIT_PAGER", "TAR_OPTIONS", "RSYNC_RSH",
+	"LESSOPEN", "LESSCLOSE", "OPENSSL_CONF", "OPENSSL_MODULES", "OPENSSL_ENGINES", "TERMINFO", "TERMPATH",
 }
 
 // boolean reads what RawConfigParser.getboolean reads.

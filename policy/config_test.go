@@ -118,7 +118,9 @@ func TestConfigBadValues(t *testing.T) {
 		"allow_groups":        {"", "a\tb", ","},
 		"privsep_contexts":    {"", "a b", "a.b,", "none x"},
 		"env_keep": {"", "A B", "A,,B", "A=B", "LD_PRELOAD", "LD_ANYTHING", "LANGUAGE, LD_LIBRARY_PATH", "PATH", "HOME", "PYTHONPATH", "BASH_ENV", "IFS", "GCONV_PATH", "LOCPATH",
-			"LVM_SYSTEM_DIR", "IP_LIB_DIR", "PERL5LIB", "GLIBC_TUNABLES", "TMPDIR"},
+			"LVM_SYSTEM_DIR", "IP_LIB_DIR", "PERL5LIB", "GLIBC_TUNABLES", "TMPDIR",
+			"GIT_SSH_COMMAND", "GIT_SSH", "GIT_EXTERNAL_DIFF", "GIT_PAGER", "GIT_EDITOR", "TAR_OPTIONS", "RSYNC_RSH", "MANPAGER", "SYSTEMD_PAGER", "SYSTEMD_EDITOR", "BROWSER",
+			"SSH_ASKPASS", "SUDO_ASKPASS"},
 	}
 	for key := range keys {
 		if len(bad[key]) == 0 {

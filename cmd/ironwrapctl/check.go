@@ -65,7 +65,7 @@ read, or wrong use.`,
 				}
 				paths = append(paths, path)
 			}
-			report := lint.Check(paths, facts{})
+			report := lint.Check(paths, facts{profiles{}})
 			report.Findings = slices.DeleteFunc(report.Findings, func(f lint.Finding) bool { return slices.Contains(ignore, f.Rule.ID) })
 			if err := printReport(c.OutOrStdout(), format, paths, report); err != nil {
 				return err

@@ -12,6 +12,7 @@ import (
 
 	"ironwrap/exec"
 	"ironwrap/policy"
+	"ironwrap/policy/exposure"
 	"ironwrap/policy/lint"
 	"ironwrap/policy/trust"
 	"ironwrap/sandbox/seccomp"
@@ -20,7 +21,7 @@ import (
 )
 
 // facts is this machine, for the rules of package lint.
-type facts struct{}
+type facts struct{ profiles profiles }
 
 // networkFileSystems are the values of f_type in statfs(2) whose files come from
 // another machine, or are shared with others. One that FUSE serves is never trusted
@@ -36,6 +37,10 @@ func (facts) NetworkFileSystem(path string) (string, error) {
 		return "", fmt.Errorf("cannot ask for the file system of %s: %w", path, err)
 	}
 	return networkFileSystems[uint32(st.Type)], nil
+}
+
+func (f facts) Allows(profile string, call exposure.Syscall) (bool, error) {
+	return f.profiles.allows(profile, call)
 }
 
 func (facts) Seccomp(s *policy.Sandbox) lint.Profile {

@@ -19,6 +19,19 @@ func Words(pattern, filler string) []string {
 	return words(pattern, speller{filler: filler, dot: '.'})
 }
 
+// Examples returns the words of p without a filler, and then those with each of
+// fills. There may be none.
+func (p *Pattern) Examples(fills ...string) (found []string) {
+	for _, fill := range append([]string{""}, fills...) {
+		for _, w := range p.words(speller{filler: fill, dot: '.'}) {
+			if !slices.Contains(found, w) {
+				found = append(found, w)
+			}
+		}
+	}
+	return found
+}
+
 // Dotted returns two words that pattern matches and that differ in an unescaped
 // dot between letters or digits, with a dot and with an X: "a.b" and "aXb". It is
 // false for a pattern that has none.
@@ -70,7 +83,11 @@ func words(pattern string, s speller) []string {
 	if err != nil {
 		return nil
 	}
-	tree, err := parse(pattern)
+	return p.words(s)
+}
+
+func (p *Pattern) words(s speller) []string {
+	tree, err := parse(p.source)
 	if err != nil {
 		return nil
 	}

@@ -20,7 +20,7 @@ func (b *board) class(s *subject) {
 		target := baseName(s.shape.Target)
 		how := "a signal to processes that run " + filters.Untrusted(s.shape.Target).String()
 		only := "only processes that run this program"
-		if interpreters[family(target)] {
+		if Interpreter(target) {
 			how += ", an interpreter: every service written in it"
 			only = ""
 		}
@@ -68,7 +68,9 @@ func (b *board) environment(s *subject) {
 				continue
 			}
 			if argv, _, ok := s.fits("…"); ok {
-				b.give(row.power, "", row.name+": "+row.how, argv, "")
+				c := b.cell(power(row.power).Weight, row.power, "", row.power == Run || row.power == Code, "")
+				c.How, c.Example = row.name+": "+row.how, argv
+				b.put(c)
 			}
 		}
 	}
@@ -97,7 +99,7 @@ func (b *board) arguments(s *subject) {
 		score, how = 3, fmt.Sprintf("any arguments; the table does not know %s: look into what its options can do", filters.Untrusted(program))
 	case s.shape.Open:
 		score, how = 1, "any arguments"
-	case interpreters[family(program)] && free:
+	case Interpreter(program) && free:
 		score, how = 3, "an interpreter with an open pattern"
 	case free:
 		score, how = 1.5, "a pattern lets any word through"

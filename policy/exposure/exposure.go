@@ -54,6 +54,7 @@ type Cell struct {
 	How     string              `json:"how"`     // what does it
 	Example []filters.Untrusted `json:"example"` // a command that the filter allows, and that does it
 	Limits  []string            `json:"limits"`  // what keeps it down
+	Free    bool                `json:"-"`       // by its arguments, and to what it is done the caller chooses
 }
 
 // The extents of a cell.
@@ -73,7 +74,7 @@ func Assess(p *policy.Policy, m Machine) Report {
 		Reasons: []string{}, Counts: map[string]int{}, Filters: []Filter{}, Notes: []string{},
 	}
 	for i := range p.Filters {
-		f := assess(&p.Filters[i], m)
+		f := Of(&p.Filters[i], m)
 		r.Filters = append(r.Filters, f)
 		r.Counts[f.Band]++
 		r.Score = max(r.Score, f.Score)
@@ -86,7 +87,8 @@ func Assess(p *policy.Policy, m Machine) Report {
 	return r
 }
 
-func assess(e *policy.Entry, m Machine) Filter {
+// Of tells what one filter gives away.
+func Of(e *policy.Entry, m Machine) Filter {
 	f := Filter{
 		Name: filters.Untrusted(e.Name), Class: filters.Untrusted(e.Class), File: filters.Untrusted(e.File), Line: e.Line,
 		Program: filters.Untrusted(e.Exec()), RunAs: filters.Untrusted(e.RunAs()), Sandbox: []string{}, Notes: []string{},
@@ -104,8 +106,8 @@ func assess(e *policy.Entry, m Machine) Filter {
 	b := board{confinement: c}
 	s := newSubject(e)
 	b.class(s)
-	b.environment(s)
 	b.ways(s)
+	b.environment(s)
 	b.imply()
 	b.arguments(s)
 	f.Cells = b.sorted()
@@ -131,7 +133,7 @@ type board struct {
 func (b *board) give(p, caps, how string, example []filters.Untrusted, only string) {
 	free := p == Run || p == Code
 	c := b.cell(power(p).Weight, p, caps, free, only)
-	c.How, c.Example = how, example
+	c.How, c.Example, c.Free = how, example, only == ""
 	b.put(c)
 }
 

@@ -95,7 +95,7 @@ func TestFilters(t *testing.T) {
 		{"RegExpFilter, x, root, x, a(", 0, "", "arguments", ""},
 		{"CommandFilter, bash, nobody", 3, "run", "", ""},
 	} {
-		f := assess(entry(t, c.definition), Machine{})
+		f := Of(entry(t, c.definition), Machine{})
 		if f.Score != c.score {
 			t.Errorf("%s: score %v, want %v: %+v", c.definition, f.Score, c.score, f.Cells)
 		}
@@ -123,7 +123,7 @@ func TestExamples(t *testing.T) {
 		for _, definition := range []string{"CommandFilter, " + program + ", root", "RegExpFilter, " + program + ", root, " + program + ", .*, .*",
 			"RegExpFilter, " + program + ", root, " + program + ", -[a-z], /[a-z/.]+"} {
 			e := entry(t, definition)
-			for _, c := range assess(e, Machine{}).Cells {
+			for _, c := range Of(e, Machine{}).Cells {
 				if len(c.Example) > 0 && !e.Match(c.Example, lexical{}).Matched {
 					t.Errorf("%s: %s: %q is not allowed", definition, c.Power, c.Example)
 				}
@@ -167,7 +167,7 @@ func TestTable(t *testing.T) {
 }
 
 func TestImplied(t *testing.T) {
-	f := assess(entry(t, "CommandFilter, bash, root"), Machine{})
+	f := Of(entry(t, "CommandFilter, bash, root"), Machine{})
 	if len(f.Cells) != len(powers)-2 { // all but Code and Arguments
 		t.Errorf("a shell gives away %d powers of %d", len(f.Cells), len(powers))
 	}
@@ -204,12 +204,12 @@ func TestRuns(t *testing.T) {
 // privsepPolicy has the implicit filter alone.
 func TestImplicit(t *testing.T) {
 	e := &policy.Entry{Filter: filters.Privsep([]string{"nova.privsep.sys_admin_pctxt"}, ""), Name: "privsep-helper", Class: "CommandFilter"}
-	f := assess(e, Machine{})
+	f := Of(e, Machine{})
 	if cellOf(f, Run) != nil || cellOf(f, Write) == nil || cellOf(f, Owner) == nil || f.Score != 10 {
 		t.Errorf("nova's context: %+v", f.Cells)
 	}
 	e.Filter = filters.Privsep([]string{"no.such.context"}, "")
-	if f := assess(e, Machine{}); f.Score != 0 || f.Band != "little" {
+	if f := Of(e, Machine{}); f.Score != 0 || f.Band != "little" {
 		t.Errorf("a context that nobody knows: %+v", f)
 	}
 }
@@ -270,7 +270,7 @@ func FuzzAssess(f *testing.F) {
 		}
 		e := &policy.Entry{Filter: filter, Name: "x", Class: filters.Fields(definition)[0], File: "/x"}
 		s := newSubject(e)
-		for _, c := range assess(e, Machine{}).Cells {
+		for _, c := range Of(e, Machine{}).Cells {
 			if c.Score < 0 || c.Score > power(c.Power).Weight {
 				t.Errorf("%q: %s has score %v", definition, c.Power, c.Score)
 			}

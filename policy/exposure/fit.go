@@ -142,7 +142,7 @@ func (s *subject) call() (argv []filters.Untrusted) {
 		for _, v := range s.shape.Vars {
 			value := v.Value
 			switch {
-			case value == "" && loads(v.Name.Raw()):
+			case value == "" && Loads(v.Name.Raw()) != "":
 				value = mine
 			case value == "":
 				value = "x"

@@ -1,6 +1,9 @@
 package exposure
 
-import "strings"
+import (
+	"maps"
+	"strings"
+)
 
 // way is one row of the table: a command line that turns a program, run by a
 // filter, into a power.
@@ -35,7 +38,7 @@ type way struct {
 // seen on any machine.
 var table = func() map[string][]way {
 	byProgram := map[string][]way{}
-	for _, part := range [][]way{shells, launchers, fileTools, systemTools, networkTools, serviceTools, helperContexts} {
+	for _, part := range [][]way{shells, commanders, launchers, fileTools, systemTools, networkTools, serviceTools, helperContexts} {
 		for _, w := range part {
 			for _, p := range strings.Fields(w.programs) {
 				byProgram[p] = append(byProgram[p], w)
@@ -52,7 +55,16 @@ var harmless = fieldSet(`arch basename blkid cksum df dirname echo false free ge
 
 // interpreters run a service's code under their own name: whoever may signal one
 // may signal every service of that language.
-var interpreters = fieldSet("sh bash dash perl python python2 python3 ruby java node php lua busybox")
+var interpreters = func() map[string]bool {
+	set := map[string]bool{}
+	for _, w := range shells {
+		maps.Copy(set, fieldSet(w.programs))
+	}
+	return set
+}()
+
+// Interpreter tells whether a program is a shell, or interprets some language.
+func Interpreter(program string) bool { return interpreters[family(baseName(program))] }
 
 func fieldSet(s string) map[string]bool {
 	set := map[string]bool{}
@@ -80,9 +92,16 @@ func known(program string) bool {
 // family is the name that the table has for programs which differ in a version or
 // a kind alone.
 func family(name string) string {
-	switch base, _, _ := strings.Cut(name, "."); base {
-	case "mkfs", "fsck", "mount":
+	switch base, _, kind := strings.Cut(name, "."); base {
+	case "mkfs", "fsck":
 		return base
+	case "mount":
+		if kind {
+			return "mount.*" // helpers, which know none of mount's options
+		}
+	}
+	if strings.HasPrefix(name, "qemu-system-") {
+		return "qemu-system"
 	}
 	trimmed := strings.TrimRight(name, "0123456789.")
 	switch trimmed {
@@ -91,7 +110,7 @@ func family(name string) string {
 			return "python3"
 		}
 		return "python"
-	case "perl", "ruby", "php", "lua", "tclsh", "node", "ksh":
+	case "perl", "ruby", "php", "lua", "tclsh", "node", "ksh", "pypy", "wish", "guile":
 		return trimmed
 	}
 	return name

@@ -2,8 +2,8 @@ package exposure
 
 // networkTools change what the machine's network does.
 var networkTools = []way{
-	{Run, "ip", "netns exec {ns} {mine} …", "the command is run in a namespace (ip-netns(8))", "cap_sys_admin"},
-	{Run, "ip", "vrf exec default {mine} …", "the command is run (ip-vrf(8))", ""},
+	{Run, "ip", "netns exec {ns} {mine} …", "the command is run in a namespace; an IpFilter allows ip without it (ip-netns(8))", "cap_sys_admin"},
+	{Run, "ip", "vrf exec default {mine} …", "the command is run; an IpFilter allows ip without it (ip-vrf(8))", ""},
 	{Run, "ip", "-batch {mine}", "the file has more commands, netns exec for one (ip(8))", ""},
 	{Network, "ip", "link set {any} down", "it changes interfaces (ip-link(8))", "cap_net_admin"},
 	{Network, "ip", "address add {any} dev {any}", "it changes addresses (ip-address(8))", "cap_net_admin"},
@@ -12,9 +12,12 @@ var networkTools = []way{
 	{Namespace, "ip", "netns add {ns}", "it makes network namespaces (ip-netns(8))", "cap_sys_admin"},
 	{Namespace, "nsenter", "-t {pid} -n …", "it enters the network of any process (nsenter(1))", "cap_sys_admin"},
 	{Namespace, "nsenter", "-t {pid} -m …", "it enters the mounts of any process (nsenter(1))", "cap_sys_admin"},
+	{Run, "iptables ip6tables iptables-legacy ip6tables-legacy iptables-restore ip6tables-restore", "--modprobe={mine} …", "--modprobe names the program that loads modules (iptables(8))", ""},
+	{Kernel, "tc", "-batch {mine}", "the file has more commands, which load a BPF program from a file (tc(8))", "cap_net_admin"},
+	{Kernel, "tc", "filter add dev {any} bpf obj {mine} …", "it loads a BPF program (tc-bpf(8))", "cap_net_admin"},
 	{Destroy, "iptables-save ip6tables-save", "-f {file}", "it overwrites the file (iptables-save(8))", ""},
-	{Network, "iptables ip6tables arptables ebtables", "-F …", "it changes the firewall (iptables(8))", "cap_net_admin"},
-	{Network, "iptables ip6tables arptables ebtables", "-A {any} …", "it changes the firewall (iptables(8))", "cap_net_admin"},
+	{Network, "iptables ip6tables iptables-legacy ip6tables-legacy arptables ebtables", "-F …", "it changes the firewall (iptables(8))", "cap_net_admin"},
+	{Network, "iptables ip6tables iptables-legacy ip6tables-legacy arptables ebtables", "-A {any} …", "it changes the firewall (iptables(8))", "cap_net_admin"},
 	{Network, "iptables-restore ip6tables-restore ipset nft", "…", "it changes the firewall", "cap_net_admin"},
 	{Network, "brctl bridge ifconfig route tc ethtool conntrack conntrackd vtysh iw ovs-vsctl ovs-ofctl ovsdb-client ovs-dpctl vconfig", "{free} …", "it changes interfaces, routes or switches", "cap_net_admin"},
 	{Network, "arping", "…", "it claims addresses of others (arping(8))", "cap_net_raw"},
@@ -22,6 +25,8 @@ var networkTools = []way{
 	{Network, "nc ncat nc.openbsd socat", "…", "it listens to privileged ports, and connects from them", ""},
 	{Write, "ovs-vsctl ovs-appctl", "--log-file={file} …", "it adds log lines, with words of the caller's, to any file (ovs-vsctl(8))", ""},
 	{Destroy, "ovs-ofctl ovsdb-client ovs-dpctl", "--log-file={file} …", "it adds a log line to any file, or makes it (ovs-ofctl(8))", ""},
+	{Write, "socat", "- OPEN:{file}", "what it reads it writes there (socat(1))", ""},
+	{Write, "tcpdump", "-Z root -w {file} …", "packets of the caller's are written there, -Z root as root (tcpdump(8))", ""},
 	{Run, "tcpdump", "-i lo -w {dest} -W 1 -G 1 -z {mine} -Z root", "-z runs a program for each file, -Z root as root (tcpdump(8))", ""},
 	{Network, "tcpdump", "…", "it listens to traffic (tcpdump(8))", "cap_net_raw"},
 }

@@ -1,6 +1,6 @@
 package exposure
 
-import "slices"
+import "strings"
 
 // variable is a row about the environment: what a variable of the caller's choice
 // does to some programs.
@@ -29,10 +29,49 @@ var variables = []variable{
 	{Run, "PAGER", "man git systemctl journalctl less", "the pager is run"},
 	{Run, "EDITOR", "crontab vipw systemctl git", "the editor is run"},
 	{Run, "VISUAL", "crontab vipw systemctl git", "the editor is run"},
+	{Code, "PYTHONHOME", "python python3", "the library is loaded from there (python3(1))"},
+	{Code, "PYTHONSTARTUP", "python python3", "the file is run, where no script is named (python3(1))"},
+	{Code, "PYTHONINSPECT", "python python3", "commands are read after a script (python3(1))"},
+	{Code, "PYTHONUSERBASE", "python python3", "modules are loaded from there (python3(1))"},
+	{Code, "PERLLIB", "perl", "modules are looked for there first (perlrun(1))"},
+	{Code, "PERL5DB", "perl", "it is run, with the option -d (perlrun(1))"},
+	{Code, "ENV", "sh dash ksh", "an interactive shell reads the file first (sh(1))"},
+	{Code, "PS4", "bash", "it is expanded, where the shell traces (bash(1))"},
+	{Code, "SHELLOPTS", "bash", "it has the shell trace, and expand PS4 (bash(1))"},
+	{Code, "RUBYLIB", "ruby", "libraries are looked for there first (ruby(1))"},
+	{Code, "NODE_PATH", "node", "modules are looked for there (node(1))"},
+	{Code, "GCONV_PATH", "iconv", "the C library loads modules from there (iconv(3))"},
+	{Code, "OPENSSL_MODULES", "openssl curl", "modules are loaded from there (openssl-env(7))"},
+	{Code, "OPENSSL_ENGINES", "openssl curl", "modules are loaded from there (openssl-env(7))"},
+	{Run, "GETCONF_DIR", "getconf", "programs are run from there"},
+	{Run, "SYSTEMD_PAGER", "systemctl journalctl", "the pager is run (systemctl(1))"},
+	{Run, "SYSTEMD_EDITOR", "systemctl", "the editor is run (systemctl(1))"},
+	{Run, "MANPAGER", "man", "the pager is run (man(1))"},
+	{Run, "LESSOPEN", "less", "the command is run (less(1))"},
+	{Run, "LESSCLOSE", "less", "the command is run (less(1))"},
+	{Run, "BROWSER", "man", "the browser is run (man(1))"},
+	{Run, "SSH_ASKPASS", "ssh scp sftp", "the program is run to ask for a password (ssh(1))"},
+	{Run, "SUDO_ASKPASS", "sudo", "the program is run to ask for a password (sudo(8))"},
+	{Run, "TAR_OPTIONS", "tar", "options are taken from it, --checkpoint-action for one (tar(1))"},
+	{Run, "RSYNC_RSH", "rsync", "the remote shell is run (rsync(1))"},
+	{Run, "GIT_SSH", "git", "it is run to connect (git(1))"},
+	{Run, "GIT_SSH_COMMAND", "git", "it is run to connect (git(1))"},
+	{Run, "GIT_EXTERNAL_DIFF", "git", "it is run to compare (git(1))"},
+	{Run, "GIT_EDITOR", "git", "the editor is run (git(1))"},
+	{Run, "GIT_PAGER", "git", "the pager is run (git(1))"},
+	{Run, "GIT_CONFIG_GLOBAL", "git", "the configuration names programs to run (git-config(1))"},
 	{Write, "LVM_SYSTEM_DIR", "lvs vgs pvs lvcreate lvextend lvremove lvchange lvconvert lvrename lvdisplay lvreduce vgremove pvremove", "lvm.conf there sets log/file, a file that it then writes with words of the caller's (lvm(8))"},
 }
 
-// loads tells whether a variable makes some program load or run a file.
-func loads(name string) bool {
-	return slices.ContainsFunc(variables, func(v variable) bool { return v.name == name })
+// Loads tells what a variable makes some program load or run; "" for nothing.
+func Loads(name string) string {
+	for _, v := range variables {
+		if v.name == name {
+			return v.how
+		}
+	}
+	if strings.HasPrefix(name, "LD_") {
+		return "the loader takes libraries by it (ld.so(8))"
+	}
+	return ""
 }

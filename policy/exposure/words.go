@@ -31,6 +31,8 @@ var fixed = map[string][]string{
 	"lua":       {`os.execute("id")`},
 	"php":       {`system("id");`},
 	"node":      {`require("child_process").execSync("id")`},
+	"tcl":       {"exec id"},
+	"guile":     {`(system "id")`},
 	"awk":       {`BEGIN{system("id")}`},
 	"sed":       {"1e id"},
 	"vim":       {":!id"},
@@ -61,6 +63,9 @@ func candidates(name string, examples []string) (full, part []string) {
 	case "file", "name", "dir", "new":
 		target := map[string]string{"file": stolen, "name": stolen, "dir": "/etc", "new": "/etc/nologin"}[name]
 		full = append(full, target)
+		if name == "dir" {
+			full = append(full, "/")
+		}
 		examples = slices.DeleteFunc(slices.Clone(examples), func(e string) bool { return strings.HasPrefix(e, "-") })
 		for _, e := range examples {
 			full = append(full, climbs(e, target)...)

@@ -9,6 +9,7 @@ import (
 
 	"ironwrap/filters"
 	"ironwrap/policy"
+	"ironwrap/policy/exposure"
 	"ironwrap/policy/inifile"
 	"ironwrap/policy/machine"
 	"ironwrap/policy/trust"
@@ -22,6 +23,9 @@ type Facts interface {
 	NetworkFileSystem(path string) (string, error)
 	// Seccomp looks at the profile that the sandbox of a filter names.
 	Seccomp(s *policy.Sandbox) Profile
+	// Allows tells whether a seccomp profile lets a system call pass; the error, why
+	// the profile cannot be read.
+	Allows(profile string, call exposure.Syscall) (bool, error)
 }
 
 // Profile is what there is to know of a seccomp profile.
@@ -56,6 +60,7 @@ type config struct {
 	skipped []*filter // lines of which no filter could be made
 	machine *machine.Machine
 	facts   Facts
+	given   map[*filter][]given // what gives has been asked
 }
 
 // filter is one line of section [Filters].

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"ironwrap/policy"
+	"ironwrap/policy/exposure"
 )
 
 var placeholder = regexp.MustCompile(`\bDIR\b`)
@@ -69,6 +70,11 @@ func (e example) lay(t testing.TB) (dir string) {
 func (e example) NetworkFileSystem(string) (string, error) { return e.network, nil }
 
 func (e example) Seccomp(s *policy.Sandbox) Profile { return e.profile }
+
+// Allows has no profile but strict, which lets nothing pass that changes something.
+func (e example) Allows(profile string, call exposure.Syscall) (bool, error) {
+	return profile != "strict" || call.Name == "read" || call.Name == "execve", nil
+}
 
 // found runs one rule on an example. All other rules must survive it too.
 func (e example) found(t *testing.T, r *Rule) (dir string, list []Finding) {

@@ -8,6 +8,7 @@ import (
 	"syscall"
 
 	"ironwrap/filters"
+	"ironwrap/policy/exposure"
 )
 
 // argumentRules are about variables, paths and processes that a filter lets the
@@ -20,10 +21,11 @@ var argumentRules = []*Rule{
 		check: loadingVariables,
 		finds: []example{
 			{filters: "x: EnvFilter, env, root, LC_ALL=C, LVM_SYSTEM_DIR=, lvs", at: "a.filters:2:36", says: "LVM_SYSTEM_DIR"},
-			{filters: "x: EnvFilter, env, root, LD_PRELOAD=, ls", says: "the loader"},
+			{filters: "x: EnvFilter, env, root, LD_PRELOAD=, ls", says: "the library is loaded"},
 			{filters: "x: EnvFilter, env, root, PATH=, ls"},
 			{filters: "x: EnvFilter, /usr/bin/python3, root, PYTHONPATH="},
-			{conf: "env_keep=TERM, GIT_SSH_COMMAND", at: "rootwrap.conf:4:16", says: "GIT_SSH_COMMAND"},
+			{conf: "env_keep=TERM, GIT_SSH_COMMAND", at: "rootwrap.conf:4:16", says: "GIT_SSH_COMMAND"}, // refused as well
+			{conf: "env_keep=GIT_CONFIG_GLOBAL", at: "rootwrap.conf:4:10", says: "configuration"},
 		},
 		passes: []example{
 			{filters: "x: EnvFilter, env, root, LC_ALL=C, LVM_SUPPRESS_FD_WARNINGS=, PROCESS_TAG=, lvs"},
@@ -37,7 +39,7 @@ var argumentRules = []*Rule{
 		Help:  "What tells them apart is their arguments, and those do not count. The caller may signal every service on the machine that is written in this language. Have the service keep a pid file of root's, and stop it with a program of root's.",
 		check: func(c *config) (found []Finding) {
 			for _, f := range c.filters {
-				if f.Class == "KillFilter" && f.fields[2].text != "" && interpreterOf(f.fields[2].text) != nil {
+				if f.Class == "KillFilter" && exposure.Interpreter(f.fields[2].text) {
 					found = append(found, f.at(2, "every process that runs "+quote(f.fields[2].text)+" may be signalled", ""))
 				}
 			}
@@ -119,42 +121,18 @@ var argumentRules = []*Rule{
 	},
 }
 
-// loading are the variables that make a program load or run something, and what
-// takes them up. LD_* stands for all of the loader's.
-var loading = map[string]string{
-	"PATH": "it says where programs are looked for", "ENV": "a shell runs that file", "BASH_ENV": "bash runs that file", "PS4": "bash expands it when it traces",
-	"SHELLOPTS": "bash traces by it, and expands PS4", "GCONV_PATH": "the C library loads modules from there", "GETCONF_DIR": "getconf runs programs from there",
-	"PYTHONPATH": "Python loads modules from there", "PYTHONHOME": "Python loads its library from there", "PYTHONSTARTUP": "Python runs that file",
-	"PYTHONINSPECT": "Python reads commands after a script", "PYTHONUSERBASE": "Python loads modules from there",
-	"PERL5LIB": "Perl loads modules from there", "PERLLIB": "Perl loads modules from there", "PERL5OPT": "Perl takes options from it", "PERL5DB": "Perl runs it",
-	"RUBYLIB": "Ruby loads libraries from there", "RUBYOPT": "Ruby takes options from it", "NODE_OPTIONS": "node takes options from it",
-	"NODE_PATH": "node loads modules from there", "JAVA_TOOL_OPTIONS": "Java takes options from it",
-	"IP_LIB_DIR": "ip loads libraries from there", "TC_LIB_DIR": "tc loads libraries from there",
-	"LVM_SYSTEM_DIR": "lvm reads lvm.conf there, which names files to write and programs to run",
-	"EDITOR":         "it is run as an editor", "VISUAL": "it is run as an editor", "PAGER": "it is run as a pager", "SYSTEMD_PAGER": "systemctl runs it", "SYSTEMD_EDITOR": "systemctl runs it",
-	"MANPAGER": "man runs it", "LESSOPEN": "less runs it", "LESSCLOSE": "less runs it", "TAR_OPTIONS": "tar takes options from it, which run programs",
-	"RSYNC_RSH": "rsync runs it", "GIT_SSH": "git runs it", "GIT_SSH_COMMAND": "git runs it", "GIT_EXTERNAL_DIFF": "git runs it", "GIT_EDITOR": "git runs it", "GIT_PAGER": "git runs it",
-	"OPENSSL_CONF": "OpenSSL loads modules that this file names", "OPENSSL_MODULES": "OpenSSL loads modules from there", "OPENSSL_ENGINES": "OpenSSL loads modules from there",
-}
-
-// loads tells how a variable makes programs load or run something; "" if none does.
-func loads(name string) string {
-	if strings.HasPrefix(name, "LD_") {
-		return "the loader takes libraries by it"
-	}
-	return loading[name]
-}
-
+// loadingVariables asks the table of package exposure, whatever the program: what a
+// command starts takes the variables over.
 func loadingVariables(c *config) (found []Finding) {
 	for _, v := range c.listed("env_keep") {
-		if why := loads(v.text); why != "" {
+		if why := exposure.Loads(v.text); why != "" {
 			found = append(found, c.conf.at(v.place, "the caller chooses "+quote(v.text)+": "+why, ""))
 		}
 	}
 	for _, f := range c.filters {
 		for i, v := range f.variables() {
 			name, value, _ := strings.Cut(v.text, "=")
-			if why := loads(name); why != "" && value == "" {
+			if why := exposure.Loads(name); why != "" && value == "" {
 				found = append(found, f.at(3+i, "the caller chooses "+quote(name)+": "+why, ""))
 			}
 		}

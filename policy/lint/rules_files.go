@@ -31,6 +31,20 @@ var fileRules = []*Rule{
 		passes: []example{{filters: "id: CommandFilter, id, root"}, {setup: "chmod 600 d/a.filters", nobody: true}},
 	},
 	{
+		ID: "authkey-readable", Severity: Warning,
+		Title: "everybody may read the daemon's key",
+		Help:  "The key is what tells the daemon's clients and the daemon from others. Let root, and the group of the service at most, read it.",
+		check: readableKey,
+		finds: []example{
+			{conf: "authkey_file=DIR/key", setup: "echo >key; chmod 644 key", at: "rootwrap.conf:4:1", says: "DIR/key"},
+		},
+		passes: []example{
+			{conf: "authkey_file=DIR/key", setup: "echo >key; chgrp 65534 key; chmod 640 key"},
+			{conf: "authkey_file=DIR/run/key", setup: "mkdir run; echo >run/key; chmod 644 run/key; chmod 750 run"},
+			{conf: "authkey_file=DIR/key"},
+		},
+	},
+	{
 		ID: "not-read", Severity: Warning,
 		Title: "a file or directory may not be read by who runs the check",
 		Help:  "It was not checked, and neither was what it leads to. Run the check as root, or as somebody who may read it.",
@@ -293,4 +307,27 @@ func network(c *config) (found []Finding) {
 		found = append(found, o.at(fmt.Sprintf("%s: it is on a %s file system", filters.Untrusted(o.path), name), ""))
 	}
 	return found
+}
+
+// readableKey tells of a key that the modes of its file and of every directory above
+// let others read. Which group is the service's cannot be told from here; and a place
+// where others can write the daemon refuses by itself.
+func readableKey(c *config) []Finding {
+	if c.policy == nil || c.policy.KeyFile == "" {
+		return nil
+	}
+	st, err := os.Stat(c.policy.KeyFile)
+	if err != nil || st.Mode()&0o004 == 0 {
+		return nil
+	}
+	for dir := filepath.Dir(c.policy.KeyFile); ; dir = filepath.Dir(dir) {
+		if st, err := os.Stat(dir); err != nil || st.Mode()&0o001 == 0 {
+			return nil
+		}
+		if dir == "/" {
+			break
+		}
+	}
+	e, _ := c.key("authkey_file")
+	return []Finding{c.conf.at(c.conf.whole(e.Line), "others may read "+quote(c.policy.KeyFile), "chmod o= "+quote(c.policy.KeyFile))}
 }

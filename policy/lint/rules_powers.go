@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"ironwrap/policy/account"
+	"ironwrap/policy/exposure"
 )
 
 // powerRules are about filters that give everything away, for what their program
@@ -14,16 +15,19 @@ var powerRules = []*Rule{
 		ID: "open-shell", Severity: Error,
 		Title: "a shell or an interpreter with arguments of the caller's choice",
 		Help:  "Whoever may call it is the run-as user, whatever the filter seems to restrict. Move what the service needs into a program of root's, and allow that.",
-		check: func(c *config) []Finding { return openShells(c, false) },
+		check: func(c *config) []Finding {
+			return c.powers(func(f *filter, g given) bool { return f.interpreter() && g.rules() && !g.held })
+		},
 		finds: []example{
-			{filters: "x: CommandFilter, sh, root", at: "a.filters:2:19", says: "sh -c /tmp/evil"},
-			{filters: "x: CommandFilter, sh, root\n[Sandbox:x]\ncapabilities=none", at: "a.filters:2:19", says: "sh -c /tmp/evil"},
+			{filters: "x: CommandFilter, sh, root", at: "a.filters:2:19", says: "sh -c id"},
+			{filters: "x: CommandFilter, sh, root\n[Sandbox:x]\ncapabilities=none", at: "a.filters:2:19", says: "sh -c id"},
+			{filters: "x: CommandFilter, sh, root\n[Sandbox:x]\nlandlock_ro=/usr\nlandlock_rw=none", says: "sh -c id"}, // chown, which Landlock does not look at
 			{filters: "x: CommandFilter, /usr/bin/python3.11, root", says: "python3.11 -c"},
-			{filters: "x: RegExpFilter, bash, root, bash, .*", at: "a.filters:2:18", says: "bash /tmp/mine"},
-			{filters: "x: RegExpFilter, sh, root, sh, -c, .*", says: "sh -c /tmp/evil"},
-			{filters: `x: RegExpFilter, sh, root, sh, -c, echo '((.|\n)*)' > /.*`, at: "a.filters:2:36", says: `echo 'x' > /; /tmp/evil;`},
-			{filters: `x: RegExpFilter, sh, root, sh, -c, rm -f /.*/\*\.conf$`, at: "a.filters:2:36", says: "rm -f /; /tmp/evil; /*.conf"},
-			{filters: `x: RegExpFilter, sh, root, sh, -c, echo "[^"]*"`, at: "a.filters:2:36", says: `$(/tmp/evil)`},
+			{filters: "x: RegExpFilter, bash, root, bash, .*", at: "a.filters:2:36", says: "bash /tmp/x"},
+			{filters: "x: RegExpFilter, sh, root, sh, -c, .*", says: "sh -c \"$(id)\""},
+			{filters: `x: RegExpFilter, sh, root, sh, -c, echo '((.|\n)*)' > /.*`, at: "a.filters:2:36", says: `echo ''; id; '' > /`},
+			{filters: `x: RegExpFilter, sh, root, sh, -c, rm -f /.*/\*\.conf$`, at: "a.filters:2:36", says: "rm -f /; id; /*.conf"},
+			{filters: `x: RegExpFilter, sh, root, sh, -c, echo "[^"]*"`, at: "a.filters:2:36", says: `$(id)`},
 			{filters: `x: RegExpFilter, awk, root, awk, .*, /etc/hostname`, says: `BEGIN{system`},
 			{filters: `x: EnvFilter, env, root, A=, perl`, says: `env "A=x" perl -e`},
 		},
@@ -33,52 +37,59 @@ var powerRules = []*Rule{
 			{filters: `x: RegExpFilter, sh, root, sh, /usr/share/x/run\.sh, .*`},
 			{filters: `x: RegExpFilter, python3, root, python3, -m, pip, list`},
 			{filters: "x: CommandFilter, sha256sum, root\ny: CommandFilter, pythonx, root"},
-			{filters: "x: CommandFilter, sh, nobody\n[Sandbox:x]\nlandlock_ro=/usr\nlandlock_rw=none"},
+			{filters: "x: CommandFilter, sh, nobody\n[Sandbox:x]\nseccomp=strict\nlandlock_ro=/usr\nlandlock_rw=none"},
 			{filters: "x: CommandFilter, sh, nosuchuser"},
 		},
 	},
 	{
 		ID: "hands-out-root", Severity: Warning,
 		Title: "a program that makes its caller root is allowed with the arguments for it",
-		Help:  "The arguments named are accepted by the filter, and with them the program runs a program of the caller's, writes a file of root's, or rules over what root runs. Allow only the arguments that are needed (RegExpFilter, PathFilter, IpFilter), or confine the command: landlock_ro and landlock_rw in a sandbox section say which files it may touch.",
-		check: func(c *config) []Finding { return c.powers("root", runs, writes, governs) },
+		Help:  "The arguments named are accepted by the filter, and with them the program runs a program of the caller's, writes a file of root's, or rules over what root runs. Allow only the arguments that are needed (RegExpFilter, PathFilter, IpFilter), or confine the command: landlock_ro and landlock_rw in a sandbox section say which files it may read and write.",
+		check: func(c *config) []Finding {
+			return c.powers(func(f *filter, g given) bool { return f.root() && !f.interpreter() && g.rules() && !g.held })
+		},
 		finds: []example{
-			{filters: "x: CommandFilter, find, root", at: "a.filters:2:19", says: "find /etc/hostname -exec /tmp/evil \";\""},
-			{filters: "x: CommandFilter, /usr/bin/tee, root", says: "tee /etc/passwd"},
-			{filters: "x: RegExpFilter, tee, root, tee, -a, /.*", says: "tee -a /etc/passwd"},
+			{filters: "x: CommandFilter, find, root", at: "a.filters:2:19", says: "find /etc/shadow -exec /tmp/x \";\""},
+			{filters: "x: CommandFilter, /usr/bin/tee, root", says: "tee /etc/shadow"},
+			{filters: "x: RegExpFilter, tee, root, tee, -a, /.*", says: "tee -a /etc/shadow"},
 			{filters: "x: EnvFilter, env, root, LC_ALL=C, lvs", says: `env "LC_ALL=C" lvs --config`},
-			{filters: "x: RegExpFilter, haproxy, root, haproxy, -f, .*", says: "haproxy -f /tmp/mine"},
+			{filters: "x: RegExpFilter, haproxy, root, haproxy, -f, .*", says: "haproxy -f /tmp/x"},
 			{filters: "x: CommandFilter, ip, root", says: "IpFilter"},
 			{filters: "x: CommandFilter, chown, root\n[Sandbox:x]\nno_new_privs=yes"},
-			{filters: "x: CommandFilter, chown, root\n[Sandbox:x]\nlandlock_rw=/srv\nlandlock=best-effort"},
+			{filters: "x: CommandFilter, tee, root\n[Sandbox:x]\nlandlock_rw=/srv\nlandlock=best-effort"},
+			{filters: "x: CommandFilter, chown, root\n[Sandbox:x]\nlandlock_ro=/usr\nlandlock_rw=/srv"}, // Landlock does not look at it
 		},
 		passes: []example{
 			{filters: "x: CommandFilter, ls, root\ny: IpFilter, ip, root\nz: RegExpFilter, find, root, find, /srv, -name, [a-z]+"},
 			{filters: "x: CommandFilter, find, nobody"},
-			{filters: "x: CommandFilter, chown, root\n[Sandbox:x]\nlandlock_ro=/usr\nlandlock_rw=/srv"},
+			{filters: "x: CommandFilter, tee, root\n[Sandbox:x]\nlandlock_ro=/usr\nlandlock_rw=/srv"},
 			{filters: "x: PathFilter, chown, root, nova, /srv"},
 			{filters: "x: CommandFilter, sh, root"},
 		},
 	},
 	{
 		ID: "hands-out-user", Severity: Note,
-		Title:  "a program that gives its caller all rights of another user is allowed with the arguments for it",
-		Help:   "As hands-out-root, but the run-as user is not root: what that user may do, the caller may do.",
-		check:  func(c *config) []Finding { return c.powers("", runs, writes, governs) },
+		Title: "a program that gives its caller all rights of another user is allowed with the arguments for it",
+		Help:  "As hands-out-root, but the run-as user is not root: what that user may do, the caller may do.",
+		check: func(c *config) []Finding {
+			return c.powers(func(f *filter, g given) bool { return !f.root() && !f.interpreter() && g.rules() && !g.held })
+		},
 		finds:  []example{{filters: "x: CommandFilter, find, nobody", at: "a.filters:2:19", says: "all rights of nobody"}},
 		passes: []example{{filters: "x: CommandFilter, find, root\ny: CommandFilter, ls, nobody\nz: CommandFilter, find, nosuchuser"}},
 	},
 	{
 		ID: "confined-power", Severity: Note,
 		Title: "a program that would make its caller root is confined by a sandbox",
-		Help:  "Whether the capabilities, the seccomp profile or the read-only paths of its sandbox hold it back is not judged here (ironwrapctl audit does). Only landlock_ro and landlock_rw say which files it may touch.",
+		Help:  "The capabilities, the seccomp profile or the namespaces of its sandbox take some or all of it back; ironwrapctl audit tells what is left. landlock_ro and landlock_rw say which files it may read and write, and end this note.",
 		check: func(c *config) []Finding {
-			return append(c.powersOf("root", true, writes, governs, runs, destroys, reads), openShells(c, true)...)
+			return c.powers(func(f *filter, g given) bool {
+				return g.held && !c.rules(f) && !f.landlocked() && (g.rules() || g.Power == exposure.Destroy || g.Power == exposure.Read)
+			})
 		},
 		finds: []example{
-			{filters: "x: CommandFilter, chown, root\n[Sandbox:x]\ncapabilities=CAP_KILL", at: "a.filters:2:19", says: "chown nobody /etc/passwd"},
+			{filters: "x: CommandFilter, chown, root\n[Sandbox:x]\ncapabilities=CAP_KILL", at: "a.filters:2:19", says: "chown nobody /etc/shadow"},
 			{filters: "x: CommandFilter, find, root\n[Sandbox:x]\nseccomp=strict", says: "find"},
-			{filters: "x: CommandFilter, sh, root\n[Sandbox:x]\nseccomp=strict", says: "sh -c /tmp/evil"},
+			{filters: "x: CommandFilter, sh, root\n[Sandbox:x]\nseccomp=strict", says: "sh -c id"},
 		},
 		passes: []example{
 			{filters: "x: CommandFilter, chown, root\ny: CommandFilter, ls, root\n[Sandbox:y]\ncapabilities=none"},
@@ -90,8 +101,12 @@ var powerRules = []*Rule{
 		ID: "destroys-any-file", Severity: Note,
 		Title: "a program removes or overwrites any file",
 		Help:  "What keeps somebody out, or keeps a record, is a file as well. A PathFilter keeps the command to a directory.",
-		check: func(c *config) []Finding { return c.powers("root", destroys) },
-		finds: []example{{filters: "x: CommandFilter, rm, root", at: "a.filters:2:19", says: "rm /etc/passwd"}},
+		check: func(c *config) []Finding {
+			return c.powers(func(f *filter, g given) bool {
+				return f.root() && g.Power == exposure.Destroy && !g.held && !c.rules(f)
+			})
+		},
+		finds: []example{{filters: "x: CommandFilter, rm, root", at: "a.filters:2:19", says: "rm /etc/shadow"}},
 		passes: []example{
 			{filters: "x: CommandFilter, rm, nobody\ny: PathFilter, rm, root, /srv\nz: CommandFilter, rmdir, root"},
 			{filters: "x: RegExpFilter, rm, root, rm, -r, /srv/[a-z]+"},
@@ -101,8 +116,10 @@ var powerRules = []*Rule{
 		ID: "reads-any-file", Severity: Note,
 		Title: "a program shows any file, those of root's among them",
 		Help:  "Keys and password hashes are files. A ReadFileFilter shows one file, a PathFilter those of a directory.",
-		check: func(c *config) []Finding { return c.powers("root", reads) },
-		finds: []example{{filters: "x: CommandFilter, cat, root", at: "a.filters:2:19", says: "cat /etc/passwd"}},
+		check: func(c *config) []Finding {
+			return c.powers(func(f *filter, g given) bool { return f.root() && g.Power == exposure.Read && !g.held && !c.rules(f) })
+		},
+		finds: []example{{filters: "x: CommandFilter, cat, root", at: "a.filters:2:19", says: "cat /etc/shadow"}},
 		passes: []example{
 			{filters: "x: CommandFilter, cat, nobody\ny: ReadFileFilter, /etc/hostname\nz: PathFilter, cat, root, /srv"},
 			{filters: "x: RegExpFilter, cat, root, cat, /proc/[0-9]+/status"},
@@ -110,96 +127,104 @@ var powerRules = []*Rule{
 	},
 }
 
-// openShells finds interpreters that run what the caller likes, or with held those
-// that a sandbox may hold back.
-func openShells(c *config, held bool) (found []Finding) {
+// rulers are the powers that are root by another name, where root has them.
+var rulers = []string{exposure.Run, exposure.Code, exposure.Write, exposure.Owner, exposure.Users, exposure.Kernel, exposure.Device, exposure.Mount}
+
+// given is a power that a filter gives away by its arguments, over whatever the
+// caller likes. What variables do is for the rule env-loads-code.
+type given struct {
+	exposure.Cell
+	held bool // its sandbox takes something of it back
+}
+
+func (g given) rules() bool { return slices.Contains(rulers, g.Power) }
+
+// gives asks package exposure what f gives away, with its sandbox and without.
+func (c *config) gives(f *filter) []given {
+	if list, ok := c.given[f]; ok {
+		return list
+	}
+	m := exposure.Machine{
+		UID:     func(name string) (uint32, error) { u, err := account.Lookup(name); return u.UID, err },
+		Seccomp: c.facts.Allows,
+	}
+	bare := f.Entry
+	bare.Sandbox = nil
+	confined := exposure.Of(&f.Entry, m).Cells
+	var list []given
+	for _, g := range exposure.Of(&bare, m).Cells {
+		i := slices.IndexFunc(confined, func(x exposure.Cell) bool { return x.Power == g.Power })
+		if left := confined[i].Score; g.Free && max(left, g.Score) > 0 {
+			list = append(list, given{g, left < g.Score})
+		}
+	}
+	if c.given == nil {
+		c.given = map[*filter][]given{}
+	}
+	c.given[f] = list
+	return list
+}
+
+// rules tells whether f gives away a power that is root by another name, of which its
+// sandbox takes nothing back.
+func (c *config) rules(f *filter) bool {
+	return slices.ContainsFunc(c.gives(f), func(g given) bool { return g.rules() && !g.held })
+}
+
+// powers finds filters that give away what is wanted, each with the worst of it.
+func (c *config) powers(wanted func(*filter, given) bool) (found []Finding) {
 	for _, f := range c.filters {
-		in := interpreterOf(f.Exec())
-		if f.file == nil || in == nil || !f.userExists() || f.confinement() == someFiles || held != (f.confinement() >= runs.heldBy()) {
+		_, err := account.Lookup(f.RunAs())
+		if f.file == nil || errors.Is(err, account.ErrUnknown) { // where the user does not exist nothing is given away
 			continue
 		}
-		argv, at := in.escapes(f)
-		if argv == nil {
-			continue
+		list := c.gives(f)
+		if i := slices.IndexFunc(list, func(g given) bool { return wanted(f, g) }); i >= 0 {
+			found = append(found, f.tell(list[i]))
 		}
-		one := f.at(at, "the filter accepts "+line(argv)+", which runs what the caller likes as "+quote(f.RunAs()), "")
-		one.Witness = argv
-		found = append(found, one)
 	}
 	return found
 }
 
-// powers finds filters whose program has one of the effects, that accept a way to
-// it, and that no sandbox holds back. user is the run-as user that is meant; empty
-// for all but root.
-func (c *config) powers(user string, effects ...effect) []Finding {
-	return c.powersOf(user, false, effects...)
+func (f *filter) tell(g given) Finding {
+	argv := make([]string, len(g.Example))
+	for i, w := range g.Example {
+		argv[i] = w.Raw()
+	}
+	message := quote(base(f.Exec())) + ": " + g.How + "; the filter accepts " + line(argv)
+	if !f.root() && !g.held {
+		message += ", which gives all rights of " + quote(f.RunAs())
+	}
+	one := f.at(f.loose(argv), message, "")
+	one.Witness = argv
+	return one
 }
 
-// powersOf is powers, or with held for those that a sandbox may hold back.
-func (c *config) powersOf(user string, held bool, effects ...effect) (found []Finding) {
-	for _, f := range c.filters {
-		p := of(powers, f.Exec())
-		if f.file == nil || p == nil || f.chain() || (f.RunAs() == "root") != (user == "root") || !slices.Contains(effects, p.gives) || !f.userExists() {
-			continue
-		}
-		if by := f.confinement(); by == someFiles || held != (by >= p.gives.heldBy()) {
-			continue
-		}
-		for _, way := range p.ways {
-			argv := append(f.called(), split(way, blanks)...)
-			if !f.accepts(argv) {
-				continue
-			}
-			message := quote(base(f.Exec())) + ": " + p.why + "; the filter accepts " + line(argv)
-			if user == "" {
-				message += ", which gives all rights of " + quote(f.RunAs())
-			}
-			one := f.at(f.execField(), message, "")
-			one.Witness = argv
-			found = append(found, one)
-			break
+// loose is the field that lets a command pass: the first pattern that could be
+// something else, the program's name where any argument goes.
+func (f *filter) loose(argv []string) int {
+	patterns := f.patterns()
+	words := argv[max(len(argv)-len(patterns), 0):]
+	for i, w := range words {
+		if (i > 0 || f.Class == "EnvFilter") && i < len(patterns) && !literal(patterns[i].text, w) {
+			return len(f.fields) - len(patterns) + i
 		}
 	}
-	return found
+	return f.execField()
 }
 
-// userExists: where the run-as user does not exist nothing is given away.
-func (f *filter) userExists() bool {
-	_, err := account.Lookup(f.RunAs())
-	return !errors.Is(err, account.ErrUnknown)
+// interpreter tells whether the program of f runs code that it is given.
+func (f *filter) interpreter() bool { return exposure.Interpreter(f.Exec()) }
+
+// root tells whether f runs as root, by whatever name.
+func (f *filter) root() bool {
+	u, err := account.Lookup(f.RunAs())
+	return err == nil && u.UID == 0
 }
 
-// confinement is what a sandbox takes away that matters here, the more the greater.
-type confinement int
-
-const (
-	unconfined confinement = iota
-	someRights             // capabilities, or paths that are read-only
-	someCalls              // system calls
-	someFiles              // files: Landlock, and not only where the kernel has it
-)
-
-func (f *filter) confinement() confinement {
+// landlocked tells whether f says which files its command may touch, and not only
+// where the kernel can hold it to that.
+func (f *filter) landlocked() bool {
 	s := f.Sandbox
-	switch {
-	case s == nil:
-		return unconfined
-	case (s.LandlockRO != nil || s.LandlockRW != nil) && !s.BestEffort:
-		return someFiles
-	case s.Seccomp != "" && s.Seccomp != "none":
-		return someCalls
-	case s.Capabilities != nil || s.ReadOnly != nil:
-		return someRights
-	}
-	return unconfined
-}
-
-// heldBy is the least confinement that may hold an effect back. A program of the
-// caller's that runs as root without any capability still owns what is root's.
-func (e effect) heldBy() confinement {
-	if e == runs {
-		return someCalls
-	}
-	return someRights
+	return s != nil && (s.LandlockRO != nil || s.LandlockRW != nil) && !s.BestEffort
 }
