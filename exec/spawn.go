@@ -175,6 +175,13 @@ func (c *Process) Kill(signal syscall.Signal) {
 	<-c.started
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.stay {
+		select {
+		case <-c.launcher.done: // the command's parent, which held its id
+			return
+		default:
+		}
+	}
 	// The group has the id of the command, which nobody else can get meanwhile: not
 	// waited for, it is there at least as a zombie.
 	if !c.waited && c.pid > 0 {
