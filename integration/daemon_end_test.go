@@ -142,3 +142,34 @@ func TestDaemonBackground(t *testing.T) {
 	s.ends()
 	s.nothingLeft()
 }
+
+// A request that has not begun when the daemon is told to stop is not answered, so
+// that the client asks another one; and it is not run.
+func TestDaemonTooLate(t *testing.T) {
+	t.Parallel()
+	p := daemonPolicy(t, allowShell, "max_children=1")
+	s := serve(t, p)
+	s.settle()
+	first, queued, late := s.client(), s.client(), s.client()
+	s.runs(first, "{started}; sleep 1; echo done")
+	mark := p.dir + "/mark"
+	touch := []byte(request("", "sh", "-c", "echo >>"+mark))
+	if err := queued.write(touch); err != nil {
+		t.Fatal(err)
+	}
+	syscall.Kill(s.pid, syscall.SIGTERM)
+	s.eventually("the socket to be gone", func() bool { _, err := os.Stat(s.path); return err != nil })
+	_ = late.write(touch) // the connection may be closed already
+	if r := first.result(first.reply()); r.status != 0 || r.out != "done\n" {
+		t.Errorf("what ran: %v", r)
+	}
+	for _, c := range []*rpc{queued, late} {
+		if rest, _ := io.ReadAll(c.in); len(rest) > 0 {
+			t.Errorf("answered: %q", rest)
+		}
+	}
+	s.ends()
+	if _, err := os.Stat(mark); err == nil {
+		t.Error("run after the daemon was told to stop")
+	}
+}

@@ -213,7 +213,11 @@ func (s *client) answer(message []byte) error {
 	case call.Method == "run_one_command":
 		argv, stdin, bad := call.Command()
 		if err = bad; err == nil {
-			return s.conn.ReturnResult(s.run(argv, stdin))
+			result, err := s.inTurn(argv, stdin)
+			if err != nil {
+				return err
+			}
+			return s.conn.ReturnResult(result)
 		}
 	default:
 		err = fmt.Errorf("%s is not offered", filters.Untrusted(call.Method).Quote())

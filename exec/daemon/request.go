@@ -31,8 +31,12 @@ const patience = 30 * time.Second
 // spares for one, before it took the order.
 const attempts = spares + 2
 
-// run decides about one request and carries it out.
-func (s *client) run(argv []filters.Untrusted, stdin []byte) wire.Result {
+// errStopping ends a connection without an answer to a request that has not begun:
+// the client asks another daemon then, as when this one were gone.
+var errStopping = errors.New("the daemon was told to stop")
+
+// inTurn runs a command when its turn has come.
+func (s *client) inTurn(argv []filters.Untrusted, stdin []byte) (wire.Result, error) {
 	d := s.d
 	d.lastUsed.Store(time.Now().UnixNano())
 	defer func() { d.lastUsed.Store(time.Now().UnixNano()) }()
@@ -41,16 +45,22 @@ func (s *client) run(argv []filters.Untrusted, stdin []byte) wire.Result {
 	ctx, cancel := context.WithTimeout(s.gone, patience)
 	inside := d.children.enter(ctx, limit)
 	cancel()
-	if !inside {
-		d.metrics.request("busy", "", 0)
-		return s.failed(badConfig, fmt.Errorf("not run: %d commands run, as many as max_children allows: try again later", limit))
+	if inside {
+		defer func() { d.children.leave(d.policies.loaded().MaxChildren) }()
 	}
-	defer func() { d.children.leave(d.policies.loaded().MaxChildren) }()
-	if d.stopped() {
+	switch {
+	case d.stopped():
+		return wire.Result{}, errStopping
+	case !inside:
 		d.metrics.request("busy", "", 0)
-		return s.failed(badConfig, errors.New("not run: the daemon was told to stop"))
+		return s.failed(badConfig, fmt.Errorf("not run: %d commands run, as many as max_children allows: try again later", limit)), nil
 	}
+	return s.run(argv, stdin), nil
+}
 
+// run decides about one request and carries it out.
+func (s *client) run(argv []filters.Untrusted, stdin []byte) wire.Result {
+	d := s.d
 	p := d.policies.current()
 	caller := d.starter
 	caller.Client = &s.who
