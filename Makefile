@@ -25,7 +25,7 @@ LDFLAGS = -s -w -X main.version=$(VERSION) -X ironwrap/sandbox/seccomp.Dir=$(LIB
           -X ironwrap/exec.LauncherPath=$(LIBDIR)/ironwrap-launch -X ironwrap/exec.ConfigDir=$(CONFDIR)
 ASROOT  = $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: build deps testdeps run test vm-test vm-update vagrant-payload vagrant-box vagrant-test soak bench fuzz lint install clean
+.PHONY: build deps testdeps run test vm-test vm-update vagrant-payload vagrant-box vagrant-test vagrantdeps soak bench fuzz lint install clean
 
 # The privileged programs are static and pure Go: no dynamic loader, no name service
 # plug-ins, no C. ironwrapctl compiles seccomp profiles with libseccomp.
@@ -72,12 +72,12 @@ vagrant-payload: build
 
 vagrant-box:
 	@mkdir -p bin/vagrant
-	$(GO) test -count=1 -timeout 25m -run '^TestScenarios$$' ./integration/vm -image
+	$(ASROOT) $(GO) test -count=1 -timeout 25m -run '^TestScenarios$$' ./integration/vm -image
 	integration/vm/box.sh bin/vm/* bin/vagrant/ironwrap.box
 
 vagrant-test: vagrant-payload vagrant-box vagrantdeps
 	integration/vm/vagrant.sh bin/vagrant/ironwrap.box
-	rm bin/vagrant/ironwrap.box
+	rm -r bin/vagrant
 
 vagrantdeps:
 	@command -v vagrant >/dev/null && command -v virsh >/dev/null || \

@@ -42,6 +42,7 @@ END
         sleep 1
     done
 elif ! libvirt version >/dev/null 2>&1; then
+    [ "$(id -u)" = 0 ] || { echo 'vagrant.sh: no libvirtd answers, and only root can start one' >&2; exit 1; }
     status=0
     unshare --net --mount --pid --fork --kill-child --mount-proc "$0" "$box" inside || status=$?
     rm -rf "$state"

@@ -36,12 +36,16 @@ func TestScenarios(t *testing.T) {
 		compare(t, read(t, *played))
 		return
 	}
+	skip := t.Skipf
+	if *image {
+		skip = t.Fatalf
+	}
 	if os.Geteuid() != 0 {
-		t.Skip("not root, who alone can make the image: no scenario of docs/scenarios.md was checked")
+		skip("not root, who alone can make the image: no scenario of docs/scenarios.md was checked")
 	}
 	programs := []string{"qemu-system-x86_64", "qemu-img", "mmdebstrap", "mke2fs", "cpio"}
 	if err := install(programs, "qemu-system-x86", "qemu-utils", "mmdebstrap", "e2fsprogs", "cpio"); err != nil {
-		t.Skipf("no QEMU to be had here (%v): no scenario of docs/scenarios.md was checked", err)
+		skip("no QEMU to be had here (%v): no scenario of docs/scenarios.md was checked", err)
 	}
 	from := makeImage(t)
 	if *image {
