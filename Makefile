@@ -1,6 +1,9 @@
 # make run     the demonstration
 # make test    everything; as root the privileged behaviour too
 # make vm-test the scenarios of docs/scenarios.md, in a virtual machine (part of make test)
+# make vagrant-test  the same by vagrant up, with libvirt, on two machines of a box that
+#              it makes; then vagrant destroy
+# make vagrant-payload  what vagrant up needs of a build; vagrant-box: the box alone
 # make soak    the soak test of the daemon at full length, 10 to 20 minutes
 # make bench   what a call costs, beside sudo, doas and the peer
 # make fuzz    every fuzz target for FUZZTIME each
@@ -22,7 +25,7 @@ LDFLAGS = -s -w -X main.version=$(VERSION) -X ironwrap/sandbox/seccomp.Dir=$(LIB
           -X ironwrap/exec.LauncherPath=$(LIBDIR)/ironwrap-launch -X ironwrap/exec.ConfigDir=$(CONFDIR)
 ASROOT  = $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: build deps testdeps run test vm-test vm-update soak bench fuzz lint install clean
+.PHONY: build deps testdeps run test vm-test vm-update vagrant-payload vagrant-box vagrant-test vagrantdeps soak bench fuzz lint install clean
 
 # The privileged programs are static and pure Go: no dynamic loader, no name service
 # plug-ins, no C. ironwrapctl compiles seccomp profiles with libseccomp.
@@ -62,6 +65,24 @@ vm-test:
 # Writes what came of the run into docs/scenarios.md. Read the difference.
 vm-update:
 	$(GO) test -count=1 -timeout 25m ./integration/vm -update
+
+vagrant-payload: build
+	@mkdir -p bin/vagrant
+	integration/vm/payload.sh bin/vagrant/payload.tar.gz
+
+vagrant-box:
+	@mkdir -p bin/vagrant
+	$(ASROOT) $(GO) test -count=1 -timeout 25m -run '^TestScenarios$$' ./integration/vm -image
+	integration/vm/box.sh bin/vm/* bin/vagrant/ironwrap.box
+
+vagrant-test: vagrant-payload vagrant-box vagrantdeps
+	integration/vm/vagrant.sh bin/vagrant/ironwrap.box
+	rm -r bin/vagrant
+
+vagrantdeps:
+	@command -v vagrant >/dev/null && command -v virsh >/dev/null || \
+	    { $(ASROOT) apt-get update -qq && $(ASROOT) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+	      vagrant vagrant-libvirt libvirt-daemon-system libvirt-daemon libvirt-clients libvirt-daemon-driver-qemu dnsmasq-base iptables; }
 
 soak: build
 	IRONWRAP_SOAK=100000 $(GO) test -count=1 -timeout 3h -v -run '^TestDaemonSoak$$' ./integration

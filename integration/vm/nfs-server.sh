@@ -14,14 +14,16 @@ chmod 700 "$dir/instances/private"
 chmod 600 "$dir/instances/private/file"
 for squash in root_squash no_root_squash all_squash; do
     mkdir -p "/run/nfs/$squash"
-    mount --bind "$dir" "/run/nfs/$squash"
+    mountpoint -q "/run/nfs/$squash" || mount --bind "$dir" "/run/nfs/$squash"
 done
 modprobe nfsd
 mount -t nfsd nfsd /proc/fs/nfsd 2>/dev/null || true
-echo 10 >/proc/fs/nfsd/nfsv4leasetime
-echo 10 >/proc/fs/nfsd/nfsv4gracetime
-rpc.mountd -N 2 -N 3 2>/dev/null
-rpc.nfsd -N 3 -V 4.2 4
+if [ "$(cat /proc/fs/nfsd/threads)" = 0 ]; then
+    echo 10 >/proc/fs/nfsd/nfsv4leasetime
+    echo 10 >/proc/fs/nfsd/nfsv4gracetime
+    rpc.mountd -N 2 -N 3 2>/dev/null
+    rpc.nfsd -N 3 -V 4.2 4
+fi
 id=0
 for squash in root_squash no_root_squash all_squash; do
     id=$((id + 1))

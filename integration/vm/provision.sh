@@ -4,8 +4,13 @@
 set -eu
 cd "$(dirname "$0")"
 
-cp -r tree/. /
+cp -r --remove-destination tree/. / # programs may run, from a time before
 chmod 4755 /opt/ironwrap/bin/ironwrap # cp -r keeps no set-user-id bit
+
+# sudo wants to find the machine's name, and a scenario shows it.
+hostname ironwrap
+echo ironwrap >/etc/hostname
+grep -qw ironwrap /etc/hosts || echo 127.0.1.1 ironwrap >>/etc/hosts
 
 for user in nova:64055 neutron:64060 mallory:64070; do
     name=${user%:*} id=${user#*:}

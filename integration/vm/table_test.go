@@ -15,9 +15,9 @@ type outcome struct{ name, peer, ironwrap string }
 // compare holds rows, as a machine left them, against the table.
 func compare(t *testing.T, rows string) {
 	t.Helper()
-	have, want := parseRows(t, rows), parseTable(t, read(t, table))
+	have, want := parseRows(t, rows), parseTable(t, read(t, *table))
 	if *update {
-		write(t, table, replaceTable(read(t, table), have))
+		write(t, *table, replaceTable(read(t, *table), have))
 		return
 	}
 	for _, w := range want {
@@ -76,7 +76,7 @@ func parseTable(t *testing.T, text string) (list []outcome) {
 	_, rest, ok := strings.Cut(text, begin)
 	body, _, closed := strings.Cut(rest, end)
 	if !ok || !closed {
-		t.Fatalf("%s has no table between its two marks", table)
+		t.Fatalf("%s has no table between its two marks", *table)
 	}
 	script := ""
 	for line := range strings.Lines(body) {
@@ -137,11 +137,11 @@ func scripts(t *testing.T) (names []string) {
 // The table is there, whether or not a machine can be: every scenario has what must
 // come of it with ironwrap, or with the peer, and no script is left out.
 func TestTable(t *testing.T) {
-	list := parseTable(t, read(t, table))
-	played, named := map[string]bool{}, map[string]bool{}
+	list := parseTable(t, read(t, *table))
+	tried, named := map[string]bool{}, map[string]bool{}
 	for _, o := range list {
 		script, name, _ := strings.Cut(o.name, "/")
-		played[script] = true
+		tried[script] = true
 		if script == "" || name == "" || o.peer == "" && o.ironwrap == "" {
 			t.Errorf("not a scenario: %+v", o)
 		}
@@ -156,8 +156,8 @@ func TestTable(t *testing.T) {
 		}
 	}
 	for _, script := range scripts(t) {
-		if !played[script] {
-			t.Errorf("scenarios/%s.sh has no row in %s", script, table)
+		if !tried[script] {
+			t.Errorf("scenarios/%s.sh has no row in %s", script, *table)
 		}
 	}
 }

@@ -1,16 +1,19 @@
-# NFS with the kernel's server, in a network namespace of its own. What root may do
-# there is for the server to say.
+# NFS with the kernel's server: on the machine NFS_SERVER, or where there is none in a
+# network namespace of its own. What root may do there is for the server to say.
 . "$(dirname "$0")/../lib.sh"
 
-server=10.77.0.1
-ip netns add nfs-server
-ip link add nfs type veth peer name nfs netns nfs-server
-ip addr add 10.77.0.2/24 dev nfs
-ip link set nfs up
-ip -n nfs-server addr add $server/24 dev nfs
-ip -n nfs-server link set nfs up
-ip -n nfs-server link set lo up
-ip netns exec nfs-server "$here/nfs-server.sh" 10.77.0.0/24
+server=${NFS_SERVER:-10.77.0.1}
+if [ -z "${NFS_SERVER-}" ] && [ ! -e /run/netns/nfs-server ]; then
+    ip netns add nfs-server
+    ip link add nfs type veth peer name nfs netns nfs-server
+    ip addr add 10.77.0.2/24 dev nfs
+    ip link set nfs up
+    ip -n nfs-server addr add $server/24 dev nfs
+    ip -n nfs-server link set nfs up
+    ip -n nfs-server link set lo up
+    ip netns exec nfs-server "$here/nfs-server.sh" 10.77.0.0/24
+fi
+device=$(ip route get "$server" | sed -n 's/.* dev \([^ ]*\).*/\1/p')
 mounted() { # EXPORT [OPTIONS]
     mkdir -p "/mnt/$1"
     mount -t nfs4 -o "vers=4.2,noac${2:+,$2}" "$server:/run/nfs/$1" "/mnt/$1"
@@ -89,7 +92,7 @@ sed -i "s|$read|$written|" $written/rootwrap.conf
 sed 's|/mnt/no_root_squash|/mnt/soft|' $written/rootwrap.conf >/mnt/soft/etc/soft.conf
 configure /etc/nova 'head: PathFilter, head, nova, /mnt/no_root_squash/instances'
 # Packets to an address that nobody has get lost, as on a network that is cut.
-ip neigh replace $server lladdr 02:00:00:00:00:99 dev nfs nud permanent
+ip neigh replace $server lladdr 02:00:00:00:00:99 dev $device nud permanent
 while_gone() { # NAME WHO COMMAND...
     local name="server gone, $1" who="$2"
     shift 2
@@ -115,5 +118,5 @@ for who in $both; do
     row 'server gone, hard mount, SIGTERM' $who "killed by signal $(($? - 128))"
 done
 wait $waiting
-ip neigh delete $server dev nfs
+ip neigh delete $server dev $device
 umount -f -l /mnt/soft /mnt/no_root_squash
