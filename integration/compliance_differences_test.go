@@ -241,4 +241,4 @@ var testedElsewhere = map[string]string{
 	"C10": daemons,
 }
 
-const daemons = "it takes the daemon's socket; here commands are asked for one by one"
+const daemons = "it takes the daemon's socket: shown by daemon_*_test.go"
