@@ -202,7 +202,7 @@ func text(raw json.RawMessage) ([]byte, error) {
 
 var escapes = map[byte]byte{'"': '"', '\\': '\\', '/': '/', 'b': '\b', 'f': '\f', 'n': '\n', 'r': '\r', 't': '\t'}
 
-// unit reads \uXXXX.
+// unit reads a backslash, u and four hexadecimal digits.
 func unit(in []byte) rune {
 	n, _ := strconv.ParseUint(string(in[2:6]), 16, 16)
 	return rune(n)
