@@ -34,18 +34,20 @@ type Client struct{ PID, UID, GID int }
 func Take() (Caller, error) {
 	c := Caller{UID: unix.Getuid(), GID: unix.Getgid(), SudoUID: -1, SudoGID: -1, Env: filters.Words(os.Environ())}
 	os.Clearenv()
-	if err := sandbox.Begin(); err != nil {
-		return c, err
-	}
 	if c.UID == 0 {
 		c.SudoUID, c.SudoGID = c.number("SUDO_UID"), c.number("SUDO_GID")
 	}
-	c.LoginID = loginID()
 	groups, err := unix.Getgroups()
+	if err == nil {
+		c.Groups = groups
+	}
+	if err := sandbox.Begin(); err != nil {
+		return c, err
+	}
 	if err != nil {
 		return c, fmt.Errorf("cannot read the caller's groups: %w", err)
 	}
-	c.Groups = groups
+	c.LoginID = loginID()
 	if dir, err := unix.Getwd(); err == nil {
 		c.Dir = filters.Untrusted(dir)
 	}
@@ -90,6 +92,22 @@ func (c Caller) number(name string) int {
 		return -1
 	}
 	return int(n)
+}
+
+// Owner is whom this process belongs to when it has nothing to do any more but to say
+// why: the real user, or the one who called sudo. It is root where root called.
+func (c Caller) Owner() sandbox.Owner {
+	if c.UID == 0 {
+		if c.SudoUID <= 0 || c.SudoGID < 0 {
+			return sandbox.Owner{}
+		}
+		return sandbox.Owner{UID: uint32(c.SudoUID), GID: uint32(c.SudoGID)}
+	}
+	o := sandbox.Owner{UID: uint32(c.UID), GID: uint32(c.GID)}
+	for _, g := range c.Groups {
+		o.Groups = append(o.Groups, uint32(g))
+	}
+	return o
 }
 
 // Account is the user id that the request is accounted to: the client of a

@@ -26,7 +26,7 @@ func confine(p *Plan, d policy.Decision, level trust.Level) error {
 	pinned := false
 	// ip(8) enters the namespace that was named, and leaves any other.
 	if d.Leaf != nil && d.Leaf.Sandbox != nil && d.Leaf.Sandbox.PrivateNetwork && d.Filter.Class == "IpNetnsExecFilter" {
-		return fmt.Errorf("cannot run in network namespace %s: the sandbox of filter %s has private_network", p.Argv[3], filters.Untrusted(d.Leaf.Name))
+		return fmt.Errorf("cannot run in network namespace %s: the sandbox of filter %s has private_network", p.Argv[3].Show(), filters.Show(d.Leaf.Name))
 	}
 	set := given{}
 	for _, e := range []*policy.Entry{d.Filter, d.Leaf} {
@@ -34,7 +34,7 @@ func confine(p *Plan, d policy.Decision, level trust.Level) error {
 			continue
 		}
 		if err := set.add(&p.Spec, e.Sandbox, level); err != nil {
-			return fmt.Errorf("cannot set up the sandbox of filter %s: %w", filters.Untrusted(e.Name), err)
+			return fmt.Errorf("cannot set up the sandbox of filter %s: %w", filters.Show(e.Name), err)
 		}
 		pinned = pinned || e.Sandbox.PinPaths
 	}
@@ -165,11 +165,11 @@ func pin(p *Plan, paths []int) error {
 		path := p.Argv[i].Raw()
 		fd, err := machine.Pin(p.Argv[i], p.User)
 		if err != nil {
-			return fmt.Errorf("cannot pin %s (pin_paths): %w", p.Argv[i], err)
+			return fmt.Errorf("cannot pin %s (pin_paths): %w", p.Argv[i].Show(), err)
 		}
 		if dir := readOnlyAbove(path, p.Spec.ReadOnly); dir != "" {
 			unix.Close(fd)
-			return fmt.Errorf("cannot pin %s (pin_paths): it lies in %q (read_only), which holds for names only, not for a file that is open", p.Argv[i], dir)
+			return fmt.Errorf("cannot pin %s (pin_paths): it lies in %q (read_only), which holds for names only, not for a file that is open", p.Argv[i].Show(), dir)
 		}
 		p.Pinned(i, fd)
 	}

@@ -73,19 +73,19 @@ func NewLaunchers(spares int) (*Launchers, error) {
 	}
 	low, err := unix.Open(id.Path, unix.O_PATH|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return nil, fmt.Errorf("cannot open %s: %w", filters.Untrusted(id.Path), err)
+		return nil, fmt.Errorf("cannot open %s: %w", filters.Show(id.Path), err)
 	}
 	// A launcher has descriptors of its own at 0 to 3 before it is executed through
 	// this one, which must not be one of them.
 	program, err := unix.FcntlInt(uintptr(low), unix.F_DUPFD_CLOEXEC, 10)
 	unix.Close(low)
 	if err != nil {
-		return nil, fmt.Errorf("cannot hold %s: %w", filters.Untrusted(id.Path), err)
+		return nil, fmt.Errorf("cannot hold %s: %w", filters.Show(id.Path), err)
 	}
 	var st unix.Stat_t
 	if err := unix.Fstat(program, &st); err != nil || st.Dev != id.Dev || st.Ino != id.Ino {
 		unix.Close(program)
-		return nil, fmt.Errorf("cannot open %s: it was replaced meanwhile: try again", filters.Untrusted(id.Path))
+		return nil, fmt.Errorf("cannot open %s: it was replaced meanwhile: try again", filters.Show(id.Path))
 	}
 	null, err := unix.Open("/dev/null", unix.O_RDWR|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -185,7 +185,7 @@ func (l *Launchers) wake() {
 // start begins one launcher, in a session of its own: no terminal is its, nor its
 // command's, and a signal to its process group reaches what the command starts, too.
 func (l *Launchers) start() (*launcher, error) {
-	cannot := func(err error) error { return fmt.Errorf("cannot start %s: %w", filters.Untrusted(l.path), err) }
+	cannot := func(err error) error { return fmt.Errorf("cannot start %s: %w", filters.Show(l.path), err) }
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return nil, cannot(err)
@@ -193,7 +193,7 @@ func (l *Launchers) start() (*launcher, error) {
 	pidfd := -1
 	pid, err := syscall.ForkExec("/proc/self/fd/"+strconv.Itoa(l.program), []string{"ironwrap-launch"}, &syscall.ProcAttr{
 		Env:   []string{},
-		Files: []uintptr{uintptr(l.null), uintptr(l.null), 2, uintptr(pair[0])}, // the last is launch.Socket
+		Files: []uintptr{uintptr(l.null), uintptr(l.null), uintptr(l.null), uintptr(pair[0])}, // the last is launch.Socket
 		Sys:   &syscall.SysProcAttr{Setsid: true, PidFD: &pidfd},
 	})
 	unix.Close(pair[0])

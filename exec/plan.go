@@ -33,7 +33,7 @@ func NewPlan(d policy.Decision, c Caller) (*Plan, error) {
 	}
 	user, err := account.Lookup(d.RunAs)
 	if err != nil {
-		return nil, fmt.Errorf("cannot run as %s, which filter %s asks for: %w", filters.Untrusted(d.RunAs), filters.Untrusted(d.Filter.Name), err)
+		return nil, fmt.Errorf("cannot run as %s, which filter %s asks for: %w", filters.Show(d.RunAs), filters.Show(d.Filter.Name), err)
 	}
 	p := &Plan{User: user, Command: launch.Command{
 		Argv: slices.Clone(d.Argv),

@@ -22,7 +22,7 @@ func (c Caller) Setuid() bool { return c.UID != 0 }
 // FixedConfig returns nil when path lies in ConfigDir.
 func FixedConfig(path string) error {
 	if filepath.Clean(path) != path || !strings.HasPrefix(path, ConfigDir+"/") {
-		return fmt.Errorf("%s: not in %s, where the configuration must lie when ironwrap is setuid", filters.Untrusted(path), ConfigDir)
+		return fmt.Errorf("%s: not in %s, where the configuration must lie when ironwrap is setuid", filters.Show(path), ConfigDir)
 	}
 	return nil
 }
@@ -46,5 +46,5 @@ func (c Caller) MayCall(p *policy.Policy) error {
 		}
 	}
 	return fmt.Errorf("user %s may not call ironwrap: neither allow_users nor allow_groups in %s names them",
-		filters.Untrusted(account.Name(uint32(c.UID))), filters.Untrusted(p.Path))
+		filters.Show(account.Name(uint32(c.UID))), filters.Show(p.Path))
 }

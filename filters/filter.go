@@ -107,7 +107,13 @@ func (w Why) String() string {
 	if w.format == "" {
 		return "not matched"
 	}
-	return Prose(fmt.Sprintf(w.format, w.args[:strings.Count(w.format, "%")]...))
+	args := w.args
+	for i, a := range args {
+		if u, ok := a.(Untrusted); ok {
+			args[i] = u.Show()
+		}
+	}
+	return Prose(fmt.Sprintf(w.format, args[:strings.Count(w.format, "%")]...))
 }
 
 // Because is a reason that names things; format takes one verb per arg, at most two.

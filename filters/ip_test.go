@@ -146,7 +146,7 @@ func TestIP(t *testing.T) {
 		// A8: what is not the name of a network namespace.
 		{"ip -n ../../proc/1/ns/net link", "option -n of ip: ../../proc/1/ns/net is not the name of a network namespace"},
 		{"ip -n .. link", "option -n of ip: .. is not the name of a network namespace"},
-		{"ip -netns  link", "option -netns of ip:  is not the name of a network namespace"},
+		{"ip -netns  link", "option -netns of ip: \"\" is not the name of a network namespace"},
 		{"ip -n -4 link", "option -n of ip: -4 is not the name of a network namespace"},
 		{"ip -n", "option -n of ip needs a value"},
 		{"ip netns add ../../etc/x", "ip netns add takes the name of one network namespace"},
@@ -163,9 +163,9 @@ func TestIP(t *testing.T) {
 		{"ip --rc", "option --rc of ip needs a value"},
 		{"ip -e link", "-e is not an option of ip that this filter knows"},
 		{"ip ---4 link", "---4 is not an option of ip that this filter knows"},
-		{"ip -batch=FILE", "-batch=FILE is not an option of ip that this filter knows"},
-		{"ip -color=x link", "-color=x is not an option of ip that this filter knows"},
-		{"ip -n=a link", "-n=a is not an option of ip that this filter knows"},
+		{"ip -batch=FILE", `"-batch=FILE" is not an option of ip that this filter knows`},
+		{"ip -color=x link", `"-color=x" is not an option of ip that this filter knows`},
+		{"ip -n=a link", `"-n=a" is not an option of ip that this filter knows`},
 		{"ip -44 link", "-44 is not an option of ip that this filter knows"},
 		{"ip -netnsx a link", "-netnsx is not an option of ip that this filter knows"},
 

@@ -10,7 +10,7 @@ func TestRegExp(t *testing.T) {
 		{`RegExpFilter, /bin/ls, root, /bin/ls, /[a-z]+`, []row{
 			{"/bin/ls /etc", ""},
 			{"ls /etc", `does not match pattern "/bin/ls"`},
-			{"/bin/ls /etc<n>", `/etc\n does not match`},
+			{"/bin/ls /etc<n>", `"/etc\n" does not match`},
 			{"/bin/ls /etc/x", "does not match"},
 			{"/bin/ls", "1 words, not 2"},
 			{"/bin/ls /etc /etc", "3 words, not 2"},

@@ -61,12 +61,38 @@ func (u Untrusted) Quote() string {
 	}
 	for i := 0; i < len(s); i++ {
 		c := s[i]
-		if c <= ' ' || c >= 0x7f || strings.IndexByte(`"'\$&|;<>()*?[]{}!#~=`+"`", c) >= 0 {
+		if c <= ' ' || c >= 0x7f || strings.IndexByte(`"'\$&|;<>()*?[]{}!#~=^`+"`", c) >= 0 {
 			return strconv.Quote(s)
 		}
 	}
 	return s
 }
+
+// Short is Quote in at most room bytes, where room is not tiny. A longer word is cut,
+// and stands in quotes with three dots behind them, which no word can bring along.
+func (u Untrusted) Short(room int) string {
+	if len(u) <= room {
+		if q := u.Quote(); len(q) <= room {
+			return q
+		}
+	}
+	// A byte takes ten characters at the most when it is quoted.
+	for n := min(len(u), room); ; {
+		q := strconv.Quote(string(u[:n]))
+		over := len(q) + len("...") - room
+		if over <= 0 || n == 0 {
+			return q + "..."
+		}
+		n = max(n-(over+9)/10, 0)
+	}
+}
+
+// Show is what a message says of a word, a name or a path: one unmistakable word of
+// at most 512 bytes.
+func (u Untrusted) Show() string { return u.Short(512) }
+
+// Show is Untrusted(s).Show().
+func Show(s string) string { return Untrusted(s).Show() }
 
 // MarshalJSON writes u as a JSON string from which the bytes can be had back: a
 // byte that is not UTF-8 becomes the lone surrogate U+DC00+byte, as Python's
@@ -113,13 +139,34 @@ func Words(argv []string) []Untrusted {
 	return words
 }
 
-// Line returns words for a person, one blank between them, each escaped.
+// Line returns words for a message: each as Quote has it, so that none can pass for
+// two or for text of ours. Where they take more than two kilobytes it ends in three
+// dots and their number and size.
 func Line(words []Untrusted) string {
-	parts := make([]string, len(words))
+	const room = 2 << 10
+	var b strings.Builder
 	for i, w := range words {
-		parts[i] = w.String()
+		if i > 0 {
+			b.WriteByte(' ')
+		}
+		left := room - b.Len()
+		if len(w) < left {
+			if q := w.Quote(); len(q) <= left {
+				b.WriteString(q)
+				continue
+			}
+		}
+		if left > 16 {
+			b.WriteString(w.Short(left))
+		}
+		size := 0
+		for _, w := range words {
+			size += len(w) + 1
+		}
+		b.WriteString("... (cut: " + strconv.Itoa(len(words)) + " words, " + strconv.Itoa(size) + " bytes)")
+		break
 	}
-	return strings.Join(parts, " ")
+	return b.String()
 }
 
 // QuoteLine returns words as a line from which each word can be told apart.

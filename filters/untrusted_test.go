@@ -60,8 +60,29 @@ func TestUntrustedString(t *testing.T) {
 			}
 		}
 	}
-	if got := Line(argv("a<n> b  c")); got != `a\n b  c` {
+	if got := Line(argv("a<n> b  c")); got != `"a\n" b "" c` {
 		t.Errorf("Line gives %q", got)
+	}
+	for words, want := range map[string]string{
+		"passwd root ruid=33 cwd=/var/www #":  `passwd root "ruid=33" "cwd=/var/www" "#"`,
+		"/usr/bin/qemu-img a.b_c-d:e@f%g+h,i": "/usr/bin/qemu-img a.b_c-d:e@f%g+h,i",
+		"a (no<filter> \"b":                   `a "(no<filter>" "\"b"`,
+	} {
+		if got := Line(Words(strings.Split(words, " "))); got != want {
+			t.Errorf("Line gives %s, not %s", got, want)
+		}
+	}
+	// What is long is cut, and says so in words that none of the caller's can be.
+	for _, long := range [][]string{{strings.Repeat("a", 200000), "b"}, {"a", strings.Repeat("\x01", 5000)}, strings.Split(strings.Repeat("word ", 5000), " "), {"x", strings.Repeat("\U0010ffff", 3000)}} {
+		got, size := Line(Words(long)), len(strings.Join(long, " "))+1
+		if want := fmt.Sprintf("... (cut: %d words, %d bytes)", len(long), size); len(got) > 2200 || !strings.HasSuffix(got, want) || strings.ContainsFunc(got, hazardous) {
+			t.Errorf("%d bytes: %.100s...%s, not %s", len(got), got, got[max(0, len(got)-100):], want)
+		}
+	}
+	for word, want := range map[string]string{"abcdefghijklmnopqrst": `abcdefghijklmnopqrst`, "abcdefghijklmnopqrstu": `"abcdefghijklmno"...`, strings.Repeat("\x01", 6): `"\x01\x01\x01"...`} {
+		if got := Untrusted(word).Short(20); got != want || len(got) > 20 {
+			t.Errorf("%q: Short gives %s, not %s", word, got, want)
+		}
 	}
 	if got := QuoteLine(argv("a<n> b  c")); got != `"a\n" b "" c` {
 		t.Errorf("QuoteLine gives %q", got)

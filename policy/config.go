@@ -29,6 +29,7 @@ type Config struct {
 	NoPrivsep               bool     // no implicit privsep-helper filter
 	EnvKeep                 []string
 	AuditRequired           bool
+	AuditFile               string // absolute path; empty for none
 	StrictPaths             bool
 
 	// Of the daemon.
@@ -67,6 +68,7 @@ var keys = map[string]func(c *Config, e inifile.Entry) error{
 	"allow_groups":   func(c *Config, e inifile.Entry) (err error) { c.AllowGroups, err = names(e.Value); return err },
 	"env_keep":       func(c *Config, e inifile.Entry) (err error) { c.EnvKeep, err = kept(e.Value); return err },
 	"audit_required": func(c *Config, e inifile.Entry) (err error) { return boolean(e, &c.AuditRequired) },
+	"audit_file":     func(c *Config, e inifile.Entry) (err error) { return file(e, &c.AuditFile) },
 	"strict_paths":   func(c *Config, e inifile.Entry) (err error) { return boolean(e, &c.StrictPaths) },
 	"max_children":   func(c *Config, e inifile.Entry) (err error) { return natural(e, &c.MaxChildren) },
 	"max_output":     func(c *Config, e inifile.Entry) (err error) { return natural(e, &c.MaxOutput) },
@@ -209,7 +211,7 @@ func natural(e inifile.Entry, to *int) error {
 	return nil
 }
 
-// file reads the path of a file that the daemon writes.
+// file reads the path of a file that is written.
 func file(e inifile.Entry, to *string) error {
 	if !filepath.IsAbs(e.Value) || filepath.Clean(e.Value) != e.Value || e.Value == "/" {
 		return fmt.Errorf("%q is not the plain absolute path of a file", e.Value)

@@ -57,7 +57,7 @@ func (n Note) String() string {
 // with the path of the file at fault.
 func Load(path string, level trust.Level) (*Policy, error) {
 	if !filepath.IsAbs(path) {
-		return nil, fmt.Errorf("%s: the path of the configuration must be absolute", filters.Untrusted(path))
+		return nil, fmt.Errorf("%s: the path of the configuration must be absolute", filters.Show(path))
 	}
 	p := &Policy{Path: path, Sources: []string{path}}
 	file, err := read(path, level, inifile.Strict)
@@ -103,7 +103,7 @@ func read(path string, level trust.Level, mode inifile.Mode) (*inifile.File, err
 
 // at puts the path before an error that does not begin with it.
 func at(path string, err error) error {
-	return fmt.Errorf("%s: %w", filters.Untrusted(path), err)
+	return fmt.Errorf("%s: %w", filters.Show(path), err)
 }
 
 // checkExecDirs leaves in ExecDirs the directories that exist: one that does not
@@ -113,18 +113,18 @@ func (p *Policy) checkExecDirs(level trust.Level) error {
 	for _, dir := range p.ExecDirs {
 		d, err := trust.Dir(dir, level)
 		if errors.Is(err, fs.ErrNotExist) {
-			p.note(p.Path, p.execDirsLine, "exec_dirs: %s does not exist", filters.Untrusted(dir))
+			p.note(p.Path, p.execDirsLine, "exec_dirs: %s does not exist", filters.Show(dir))
 			continue
 		}
 		if err != nil {
-			return fmt.Errorf("%s:%d: exec_dirs: %w", filters.Untrusted(p.Path), p.execDirsLine, err)
+			return fmt.Errorf("%s:%d: exec_dirs: %w", filters.Show(p.Path), p.execDirsLine, err)
 		}
 		d.Close()
 		// Who can put another directory in its place decides what the command finds
 		// in its PATH, long after this check.
 		d, err = trust.Dir(dir, max(level, trust.Fixed))
 		if err != nil {
-			p.note(p.Path, p.execDirsLine, "exec_dirs: %s is not searched: %v", filters.Untrusted(dir), err)
+			p.note(p.Path, p.execDirsLine, "exec_dirs: %s is not searched: %v", filters.Show(dir), err)
 			continue
 		}
 		d.Close()
@@ -139,11 +139,11 @@ func (p *Policy) loadFilters(level trust.Level) error {
 	for _, dir := range p.FiltersPath {
 		d, err := trust.Dir(dir, level)
 		if errors.Is(err, fs.ErrNotExist) {
-			p.note(p.Path, p.filtersPathLine, "filters_path: %s does not exist", filters.Untrusted(dir))
+			p.note(p.Path, p.filtersPathLine, "filters_path: %s does not exist", filters.Show(dir))
 			continue
 		}
 		if err != nil {
-			return fmt.Errorf("%s:%d: filters_path: %w", filters.Untrusted(p.Path), p.filtersPathLine, err)
+			return fmt.Errorf("%s:%d: filters_path: %w", filters.Show(p.Path), p.filtersPathLine, err)
 		}
 		found = true
 		err = p.loadDir(d, dir, level)
@@ -153,7 +153,7 @@ func (p *Policy) loadFilters(level trust.Level) error {
 		}
 	}
 	if !found {
-		return fmt.Errorf("%s:%d: filters_path: no such directory: %s", filters.Untrusted(p.Path), p.filtersPathLine,
+		return fmt.Errorf("%s:%d: filters_path: no such directory: %s", filters.Show(p.Path), p.filtersPathLine,
 			filters.Untrusted(strings.Join(p.FiltersPath, ", ")))
 	}
 	return nil
@@ -201,7 +201,7 @@ func (p *Policy) addFile(path string, file *inifile.File) error {
 		f, err := filters.New(item.Value)
 		if err != nil {
 			p.Notes = append(p.Notes, Note{path, item.Line,
-				fmt.Sprintf("skipping filter %s: %v", filters.Untrusted(item.Key), err), true})
+				fmt.Sprintf("skipping filter %s: %v", filters.Show(item.Key), err), true})
 			continue
 		}
 		class, _, _ := strings.Cut(item.Value, ",")

@@ -231,7 +231,7 @@ func TestLoadRefuses(t *testing.T) {
 		})
 	}
 	for _, path := range []string{"", "rootwrap.conf", "./rootwrap.conf", "../x"} {
-		if p, err := Load(path, trust.Parent); p != nil || err == nil || !strings.HasPrefix(err.Error(), path+": ") {
+		if p, err := Load(path, trust.Parent); p != nil || err == nil || !strings.HasPrefix(err.Error(), filters.Show(path)+": ") {
 			t.Errorf("%q: %v", path, err)
 		}
 	}

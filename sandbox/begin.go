@@ -45,7 +45,19 @@ func Begin() error {
 // once then, also while it waits for an NFS server that is gone: the kernel interrupts
 // that wait for a signal that kills, but for none that is caught, as the Go runtime
 // does. A caller's nohup(1) stays.
+//
+// Nor does the runtime catch those of which it would die with a long report, written to
+// standard error by a process of root's: a caller can leave one pending, or set a limit.
+// What passes RLIMIT_FSIZE is an error of write(2) instead.
 func Uncatch() error {
+	for _, s := range []unix.Signal{unix.SIGABRT, unix.SIGSYS, unix.SIGXCPU} {
+		if err := setAction(uintptr(s), sigaction{}); err != nil {
+			return fmt.Errorf("cannot set the action of %v: %w", s, err)
+		}
+	}
+	if err := setAction(uintptr(unix.SIGXFSZ), sigaction{handler: sigIgn}); err != nil {
+		return fmt.Errorf("cannot ignore %v: %w", unix.SIGXFSZ, err)
+	}
 	for _, s := range []unix.Signal{unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGTERM} {
 		if err := uncatch(uintptr(s)); err != nil {
 			return fmt.Errorf("cannot set the action of %v: %w", s, err)

@@ -65,6 +65,9 @@ var steps = [...]struct {
 	{"confirm the filter against typing", confirmNoTyping},
 	{"confirm that memory is not both writable and executable", confirmDenyWriteExec},
 
+	// Until here the kernel would have ended what takes too long.
+	{"stop the deadline's timer (setitimer)", noDeadline},
+
 	// Until here ^Z did nothing. From here on it stops what has the rights of the
 	// command and no others, as it will stop the command.
 	{"reset the ignored signals", dispositions},

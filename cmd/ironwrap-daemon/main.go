@@ -5,11 +5,10 @@ package main
 import (
 	"fmt"
 	"os"
-	"path"
 
 	"ironwrap/exec"
 	"ironwrap/exec/daemon"
-	"ironwrap/filters"
+	"ironwrap/exec/stderr"
 	"ironwrap/policy"
 	"ironwrap/policy/trust"
 )
@@ -39,46 +38,35 @@ var version = "unknown"
 func main() { os.Exit(run(os.Args)) }
 
 func run(argv []string) int {
-	name := "ironwrap-daemon"
-	if len(argv) > 0 {
-		if _, base := path.Split(argv[0]); base != "" {
-			name = base
-		}
-	}
-	if len(argv) == 2 && argv[1] == "--version" {
-		fmt.Println("ironwrap-daemon", version)
-		return 0
-	}
-	if len(argv) == 2 && argv[1] == "--help" {
-		fmt.Print(usage)
-		return 0
-	}
-	if len(argv) < 2 {
-		return fail(name, wrongUse, "No configuration specified")
-	}
-	if len(argv) > 2 {
-		return fail(name, wrongUse, "Extra arguments to daemon")
-	}
-
+	name := stderr.Name(argv, "ironwrap-daemon", "-rootwrap-daemon")
 	starter, err := exec.Take()
-	if err != nil {
-		return fail(name, badConfig, "%v", err)
+	say := stderr.New(name, starter.Owner())
+	fail := func(status int, format string, args ...any) int {
+		say.Last(fmt.Sprintf(format, args...))
+		return status
 	}
-	if starter.Setuid() {
-		return fail(name, badConfig, "not made to be setuid root: take the bit away (chmod u-s), and start it through sudo")
+	switch {
+	case len(argv) == 2 && argv[1] == "--version":
+		say.Print("ironwrap-daemon " + version + "\n")
+		return 0
+	case len(argv) == 2 && argv[1] == "--help":
+		say.Print(usage)
+		return 0
+	case len(argv) < 2:
+		return fail(wrongUse, "No configuration specified")
+	case len(argv) > 2:
+		return fail(wrongUse, "Extra arguments to daemon")
+	case err != nil:
+		return fail(badConfig, "%v", err)
+	case starter.Setuid():
+		return fail(badConfig, "not made to be setuid root: take the bit away (chmod u-s), and start it through sudo")
 	}
 	p, err := policy.Load(argv[1], trust.Object)
 	if err != nil {
-		return fail(name, badConfig, "Incorrect configuration file: %v", err)
+		return fail(badConfig, "Incorrect configuration file: %v", err)
 	}
 	if err := daemon.Run(name, p, starter); err != nil {
-		return fail(name, badConfig, "%v", err)
+		return fail(badConfig, "%v", err)
 	}
 	return 0
-}
-
-// fail prints one line and returns the exit status.
-func fail(name string, status int, format string, args ...any) int {
-	fmt.Fprintf(os.Stderr, "%s: %s\n", filters.Untrusted(name), filters.Prose(fmt.Sprintf(format, args...)))
-	return status
 }

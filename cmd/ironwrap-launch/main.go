@@ -4,16 +4,16 @@
 package main
 
 import (
-	"fmt"
 	"os"
 
 	"ironwrap/exec/launch"
-	"ironwrap/filters"
+	"ironwrap/exec/stderr"
+	"ironwrap/sandbox"
 )
 
 func main() {
 	if err := launch.Serve(); err != nil {
-		fmt.Fprintln(os.Stderr, "ironwrap-launch:", filters.Prose(err.Error()))
+		stderr.New("ironwrap-launch", sandbox.Owner{}).Last(err.Error())
 		os.Exit(1)
 	}
 }

@@ -7,12 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path"
 	"time"
 
 	"ironwrap/exec"
 	"ironwrap/exec/audit"
 	"ironwrap/exec/launch"
+	"ironwrap/exec/stderr"
 	"ironwrap/filters"
 	"ironwrap/policy"
 	"ironwrap/policy/machine"
@@ -50,42 +50,44 @@ var version = "unknown"
 func main() { os.Exit(run(os.Args)) }
 
 func run(argv []string) (status int) {
+	name := stderr.Name(argv, "ironwrap", "-rootwrap")
+	caller, err := exec.Take()
+	say := stderr.New(name, caller.Owner())
+	fail := func(status int, format string, args ...any) int {
+		say.Last(fmt.Sprintf(format, args...))
+		return status
+	}
 	defer func() {
 		if bug := recover(); bug != nil {
-			status = fail("ironwrap", badConfig, "internal error, nothing was executed: %v", bug)
+			status = fail(badConfig, "internal error, nothing was executed: %v", bug)
 		}
 	}()
-	// Whoever calls execve(2) chooses argv, and may leave it empty (CVE-2021-4034).
-	name := "ironwrap"
-	if len(argv) > 0 {
-		if _, base := path.Split(argv[0]); base != "" {
-			name = base
-		}
-	}
-	if len(argv) == 2 && argv[1] == "--version" {
-		fmt.Println("ironwrap", version)
+	switch {
+	case len(argv) == 2 && argv[1] == "--version":
+		say.Print("ironwrap " + version + "\n")
+		return 0
+	case len(argv) == 2 && argv[1] == "--help":
+		say.Print(usage)
 		return 0
 	}
-	if len(argv) == 2 && argv[1] == "--help" {
-		fmt.Print(usage)
-		return 0
-	}
-
-	caller, err := exec.Take()
 	if err == nil {
 		err = sandbox.Uncatch()
 	}
+	// A server that is gone shall not hold a service up for ever, nor a caller this
+	// process. Should the message not come through, the kernel ends it.
+	if err == nil {
+		err = sandbox.Deadline(patience + 5*time.Second)
+	}
 	if err != nil {
-		return fail(name, badConfig, "%v", err)
+		return fail(badConfig, "%v", err)
 	}
 	if len(argv) < 3 {
-		return fail(name, noCommand, "No command specified")
+		return fail(noCommand, "No command specified")
 	}
 	config, words := argv[1], filters.Words(argv[2:])
-
-	// A server that is gone shall not hold a service up for ever.
 	watchdog := time.AfterFunc(patience, func() {
-		os.Exit(fail(name, badConfig, "nothing was executed: waited %v for a file or a name service: does a server not answer (NFS, LDAP)?", patience))
+		say.Late(fmt.Sprintf("nothing was executed: waited %v for a file or a name service: does a server not answer (NFS, LDAP)?", patience))
+		os.Exit(badConfig)
 	})
 	defer watchdog.Stop()
 
@@ -93,23 +95,23 @@ func run(argv []string) (status int) {
 	if caller.Setuid() {
 		level = trust.Ancestors
 		if err := exec.FixedConfig(config); err != nil {
-			return fail(name, badConfig, "Incorrect configuration file: %v", err)
+			return fail(badConfig, "Incorrect configuration file: %v", err)
 		}
 	}
 	p, err := policy.Load(config, level)
 	if err != nil && caller.Setuid() {
 		// Who may call is not known then, and a stranger shall not learn from the
 		// fault what lies below ConfigDir.
-		audit.New(name, policy.Unusable(config), caller).Refused(words, "Incorrect configuration file: "+err.Error())
-		return fail(name, badConfig, "Incorrect configuration file: %s cannot be used; the system log says why", filters.Untrusted(config))
+		audit.New(name, policy.Unusable(config), caller).Refused(audit.BadConfig, words, err.Error())
+		return fail(badConfig, "Incorrect configuration file: %s cannot be used; the system log says why", filters.Show(config))
 	}
 	if err != nil {
-		return fail(name, badConfig, "Incorrect configuration file: %v", err)
+		return fail(badConfig, "Incorrect configuration file: %v", err)
 	}
 	log := audit.New(name, p, caller)
 	if err := caller.MayCall(p); err != nil {
-		log.Refused(words, err.Error())
-		return fail(name, unauthorized, "%v", err)
+		log.Refused(audit.NotAllowed, words, err.Error())
+		return fail(unauthorized, "%v", err)
 	}
 	log.Warnings()
 
@@ -117,43 +119,40 @@ func run(argv []string) (status int) {
 	switch d.Verdict {
 	case policy.Allowed:
 	case policy.NotExecutable:
-		log.Refused(words, "Executable not found")
-		return fail(name, notExecutable, "Executable not found: %s (filter match = %s): %s",
-			filters.Untrusted(d.Filter.Exec()), filters.Untrusted(d.Filter.Name), d.Why)
+		log.Refused(audit.NotFound, words, d.Why)
+		return fail(notExecutable, "Executable not found: %s (filter match = %s): %s",
+			filters.Show(d.Filter.Exec()), filters.Show(d.Filter.Name), d.Why)
 	default:
-		log.Refused(words, "Unauthorized command")
+		log.Refused(audit.Unauthorized, words, d.Why)
 		if d.Why != "" {
-			return fail(name, unauthorized, "Unauthorized command: %s (no filter matched): %s", filters.Line(words), d.Why)
+			return fail(unauthorized, "Unauthorized command: %s (no filter matched): %s", filters.Line(words), d.Why)
 		}
-		return fail(name, unauthorized, "Unauthorized command: %s (no filter matched); ironwrapctl explain tells why", filters.Line(words))
+		return fail(unauthorized, "Unauthorized command: %s (no filter matched); ironwrapctl explain tells why", filters.Line(words))
 	}
 
 	plan, err := exec.NewPlan(d, caller)
 	if err != nil {
-		log.Refused(words, err.Error())
-		return fail(name, badConfig, "%v", err)
+		log.Refused(audit.NotRun, words, err.Error())
+		return fail(badConfig, "%v", err)
 	}
 	if err := log.Executing(d); err != nil {
-		return fail(name, badConfig, "%v", err)
+		return fail(badConfig, "%v", err)
 	}
 
+	if len(plan.Spec.Seccomp) > 0 {
+		say.Filtered()
+	}
 	err = exec.Replace(plan)
 
 	var program *launch.ExecError
 	var signal *launch.SignalError
 	switch {
 	case errors.As(err, &program):
-		return fail(name, notExecutable, "Executable not found: %s (filter match = %s): %v",
-			program.Path, filters.Untrusted(d.Filter.Name), program.Err)
+		return fail(notExecutable, "Executable not found: %s (filter match = %s): %v",
+			program.Path.Show(), filters.Show(d.Filter.Name), program.Err)
 	case errors.As(err, &signal):
-		return fail(name, 1, "%v", err)
+		return fail(1, "%v", err)
 	default:
-		return fail(name, badConfig, "%v", err)
+		return fail(badConfig, "%v", err)
 	}
-}
-
-// fail prints one line and returns the exit status.
-func fail(name string, status int, format string, args ...any) int {
-	fmt.Fprintf(os.Stderr, "%s: %s\n", filters.Untrusted(name), filters.Prose(fmt.Sprintf(format, args...)))
-	return status
 }

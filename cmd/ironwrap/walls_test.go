@@ -20,6 +20,7 @@ var linked = map[string][]string{
 	"ironwrap-launch": {
 		"golang.org/x/sys/unix",
 		"ironwrap/exec/launch",
+		"ironwrap/exec/stderr",
 		"ironwrap/filters",
 		"ironwrap/filters/pyre",
 		"ironwrap/sandbox",
@@ -34,6 +35,7 @@ var deciding = []string{
 	"ironwrap/exec",
 	"ironwrap/exec/audit",
 	"ironwrap/exec/launch",
+	"ironwrap/exec/stderr",
 	"ironwrap/filters",
 	"ironwrap/filters/pyre",
 	"ironwrap/policy",

@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -35,9 +36,10 @@ func Send(priority int, tag, text string) error {
 		text = strings.ToValidUTF8(text[:maxRecord], "") + "..."
 	}
 	record := fmt.Sprintf("<%d>%s: %s", priority, tag, text)
-	err := send(unix.SOCK_DGRAM, record)
+	end := time.Now().Add(patience)
+	err := send(unix.SOCK_DGRAM, record, end)
 	if err == unix.EPROTOTYPE {
-		err = send(unix.SOCK_STREAM, record+"\x00")
+		err = send(unix.SOCK_STREAM, record+"\x00", end)
 	}
 	if err != nil {
 		return fmt.Errorf("cannot write to the system log at %s: %w", Socket, err)
@@ -45,19 +47,18 @@ func Send(priority int, tag, text string) error {
 	return nil
 }
 
-func send(kind int, record string) error {
+const patience = 2 * time.Second
+
+func send(kind int, record string, end time.Time) error {
 	fd, err := unix.Socket(unix.AF_UNIX, kind|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return err
 	}
 	defer unix.Close(fd)
-	if err := unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_SNDTIMEO, &unix.Timeval{Sec: 2}); err != nil {
+	if err := again(fd, end, func() error { return unix.Connect(fd, &unix.SockaddrUnix{Name: Socket}) }); err != nil {
 		return err
 	}
-	if err := again(func() error { return unix.Connect(fd, &unix.SockaddrUnix{Name: Socket}) }); err != nil {
-		return err
-	}
-	return again(func() error {
+	return again(fd, end, func() error {
 		n, err := unix.SendmsgN(fd, []byte(record), nil, nil, unix.MSG_NOSIGNAL)
 		if err == nil && n != len(record) {
 			err = unix.EMSGSIZE
@@ -66,10 +67,15 @@ func send(kind int, record string) error {
 	})
 }
 
-// again repeats a call that a signal interrupted; SO_SNDTIMEO ends it with EAGAIN.
-func again(call func() error) error {
+// again repeats a call on a socket that a signal interrupted, but not beyond end: the
+// caller's terminal can send any number (SIGWINCH). SO_SNDTIMEO ends a call with EAGAIN.
+func again(fd int, end time.Time, call func() error) error {
 	for {
-		if err := call(); err != unix.EINTR {
+		left := unix.NsecToTimeval(max(time.Until(end), time.Millisecond).Nanoseconds())
+		if err := unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_SNDTIMEO, &left); err != nil {
+			return err
+		}
+		if err := call(); err != unix.EINTR || time.Now().After(end) {
 			return err
 		}
 	}

@@ -234,7 +234,7 @@ func TestRecords(t *testing.T) {
 	p := &policy.Policy{Config: loud, Path: "/etc/nova/rootwrap.conf"}
 	l := New("nova-rootwrap", p, caller)
 	pid := fmt.Sprintf("nova-rootwrap[%d]: ", os.Getpid())
-	who := "ruid=0 sudo_uid=424242 loginuid=1001 cwd=/var/lib/nova"
+	who := "ruid=0 sudo_uid=424242 loginuid=1001 "
 
 	d := policy.Decision{Verdict: policy.Allowed, Policy: p, Filter: entry("id", "/etc/nova/rootwrap.d/x.filters", 12), RunAs: "root",
 		Argv: filters.Words([]string{"/usr/bin/id", "-u", "a b"})}
@@ -242,11 +242,11 @@ func TestRecords(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := next()
-	// The peer's words (wrapper.py, start_subprocess) come first.
-	if !strings.HasPrefix(got, "<46>"+pid+`(424242 > root) Executing /usr/bin/id -u "a b" (filter match = id) `) {
+	// The peer's words (wrapper.py, start_subprocess) stand together.
+	if !strings.HasPrefix(got, "<46>"+pid+who+`(424242 > root) Executing /usr/bin/id -u "a b" (filter match = id) `) {
 		t.Errorf("%s", got)
 	}
-	for _, part := range []string{"filter=/etc/nova/rootwrap.d/x.filters:12", "run_as=root", who} {
+	for _, part := range []string{"filter=/etc/nova/rootwrap.d/x.filters:12", "run_as=root", "cwd=/var/lib/nova"} {
 		if !strings.Contains(got, " "+part) {
 			t.Errorf("no %q in %s", part, got)
 		}
@@ -260,8 +260,12 @@ func TestRecords(t *testing.T) {
 		t.Errorf("%s", got)
 	}
 
-	l.Refused(filters.Words([]string{"mkfs", "/dev/sda"}), "Unauthorized command")
-	if got := next(); !strings.HasPrefix(got, "<43>"+pid+"Unauthorized command: mkfs /dev/sda ") || !strings.HasSuffix(got, " "+who) {
+	l.Refused(Unauthorized, filters.Words([]string{"mkfs", "/dev/sda"}), "")
+	if got := next(); got != "<43>"+pid+who+"Unauthorized command: mkfs /dev/sda cwd=/var/lib/nova" {
+		t.Errorf("%s", got)
+	}
+	l.Refused(NotRun, filters.Words([]string{"id"}), "no user nova")
+	if got := next(); got != "<43>"+pid+who+`Not run: id why="no user nova" cwd=/var/lib/nova` {
 		t.Errorf("%s", got)
 	}
 
@@ -270,7 +274,7 @@ func TestRecords(t *testing.T) {
 	if got := next(); got != "<44>"+pid+"/f:3: skipping" {
 		t.Errorf("%s", got)
 	}
-	l.Refused(nil, "end")
+	l.Refused("end", nil, "")
 	if got := next(); !strings.Contains(got, "end: ") {
 		t.Errorf("the note that is no warning was recorded: %s", got)
 	}
@@ -282,7 +286,7 @@ func TestRecordsOfHostileCallers(t *testing.T) {
 	next := datagrams(t)
 	p := &policy.Policy{Config: loud, Path: "/etc/x.conf"}
 	controls := strings.Repeat("\x01", 4000)
-	who := regexp.MustCompile(` ruid=0 sudo_uid=424242 loginuid=1001 cwd=`)
+	who := regexp.MustCompile(`^[^ ]+ ruid=0 sudo_uid=424242 loginuid=1001 `)
 	for name, c := range map[string]struct {
 		program string
 		dir     string
@@ -310,7 +314,7 @@ func TestRecordsOfHostileCallers(t *testing.T) {
 					t.Errorf("%s: %v", name, err)
 				}
 			},
-			"refused": func() { l.Refused(words, "Unauthorized command") },
+			"refused": func() { l.Refused(Unauthorized, words, "why "+c.dir) },
 		} {
 			record()
 			got := next()
@@ -352,7 +356,7 @@ func TestWhenRecordsAreWritten(t *testing.T) {
 	} {
 		l := New("x", &policy.Policy{Config: c.config}, caller)
 		l.Executing(d)
-		l.Refused(nil, "no")
+		l.Refused("no", nil, "")
 		Send(0, "end", "")
 		var have []string
 		for {
@@ -394,8 +398,8 @@ func TestRecordsThatCannotBeWritten(t *testing.T) {
 	}
 
 	p = &policy.Policy{Config: loud}
-	said := standardError(t, func() { err = New("nova\x1b-rootwrap", p, caller).Executing(d) })
-	if err != nil || said != `nova\x1b-rootwrap: cannot write to the system log at `+Socket+": no such file or directory\n" {
+	said := standardError(t, func() { err = New("nova-rootwrap", p, caller).Executing(d) })
+	if err != nil || said != `nova-rootwrap: cannot write to the system log at `+Socket+": no such file or directory\n" {
 		t.Errorf("%v, %q", err, said)
 	}
 
@@ -406,16 +410,26 @@ func TestRecordsThatCannotBeWritten(t *testing.T) {
 	}
 }
 
+// standardError returns what is written to descriptor 2 meanwhile.
 func standardError(t *testing.T, do func()) string {
 	t.Helper()
 	r, w, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	old := os.Stderr
-	os.Stderr = w
+	defer r.Close()
+	old, err := syscall.Dup(2)
+	if err == nil {
+		err = syscall.Dup3(int(w.Fd()), 2, 0)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
 	do()
-	os.Stderr = old
+	if err := syscall.Dup3(old, 2, 0); err != nil {
+		t.Fatal(err)
+	}
+	syscall.Close(old)
 	w.Close()
 	data, err := io.ReadAll(r)
 	if err != nil {

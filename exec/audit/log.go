@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"ironwrap/exec"
+	"ironwrap/exec/stderr"
 	"ironwrap/filters"
 	"ironwrap/policy"
 	"ironwrap/policy/account"
@@ -14,7 +15,7 @@ import (
 
 // Log is the record keeper of one process.
 type Log struct {
-	name   string // the program's, as it was called
+	name   string // the program's, as messages have it
 	p      *policy.Policy
 	caller exec.Caller
 }
@@ -22,22 +23,64 @@ type Log struct {
 // New returns the log that a policy asks for.
 func New(name string, p *policy.Policy, c exec.Caller) *Log { return &Log{name, p, c} }
 
+// What a record says of a command that did not run. The first two are the peer's words.
+const (
+	Unauthorized = "Unauthorized command"
+	NotFound     = "Executable not found"
+	BadConfig    = "Incorrect configuration file"
+	NotAllowed   = "Caller not allowed"
+	NotRun       = "Not run"
+)
+
+// Fields from outside are cut to these sizes in bytes, so that no record is longer than
+// maxRecord.
+const (
+	maxField = 512
+	maxName  = 64
+)
+
 // Executing records a command before it runs. The error is not nil only where
 // the policy demands a record (audit_required) and none could be written: then
 // the command must not run.
 func (l *Log) Executing(d policy.Decision) error {
-	err := l.write(Info, fmt.Sprintf("(%s > %s) Executing %s (filter match = %s) filter=%s%s run_as=%s %s",
-		filters.Untrusted(account.Name(uint32(l.caller.Account()))), filters.Untrusted(d.RunAs), Words(d.Argv),
-		filters.Untrusted(d.Filter.Name), where(d.Filter), leaf(d.Leaf), filters.Untrusted(d.RunAs), l.who()))
-	if err != nil && l.p.AuditRequired {
-		return fmt.Errorf("%w; the command was not run, since audit_required is set in %s", err, filters.Untrusted(l.p.Path))
+	text := fmt.Sprintf("%s (%s > %s) Executing %s (filter match = %s) filter=%s%s run_as=%s cwd=%s",
+		l.who(), short(account.Name(uint32(l.caller.Account())), maxName), short(d.RunAs, maxName), Words(d.Argv),
+		short(d.Filter.Name, maxField), where(d.Filter), leaf(d.Leaf), short(d.RunAs, maxName), l.caller.Dir.Short(maxField))
+	if err := l.execution(text); err != nil {
+		if l.p.AuditRequired {
+			return fmt.Errorf("%w; the command was not run, since audit_required is set in %s", err, filters.Show(l.p.Path))
+		}
+		l.complain(err.Error())
 	}
 	return nil
 }
 
-// Refused records a command that does not run, and why.
-func (l *Log) Refused(argv []filters.Untrusted, why string) {
-	l.write(Error, fmt.Sprintf("%s: %s %s", why, Words(argv), l.who()))
+// execution writes a record to each place that the policy names: first to the one that
+// is sure to keep it.
+func (l *Log) execution(text string) error {
+	var failed error
+	if l.p.AuditFile != "" {
+		if failed = Append(l.p.AuditFile, l.tag(), text); failed != nil && l.p.AuditRequired {
+			return failed
+		}
+	}
+	required := l.p.AuditRequired && l.p.AuditFile == ""
+	if required || l.p.UseSyslog && Info <= l.p.Level {
+		if err := l.send(Info, text); err != nil {
+			return err
+		}
+	}
+	return failed
+}
+
+// Refused records a command that does not run: what happened, one of the constants
+// above, and why, "" where there is no more to say.
+func (l *Log) Refused(what string, argv []filters.Untrusted, why string) {
+	text := l.who() + " " + what + ": " + Words(argv)
+	if why != "" {
+		text += " why=" + quoted(why)
+	}
+	l.write(Error, text+" cwd="+l.caller.Dir.Short(maxField))
 }
 
 // Warnings records what the policy skipped, on standard error where there is no
@@ -54,37 +97,32 @@ func (l *Log) Warnings() {
 	}
 }
 
-func (l *Log) write(severity int, text string) error {
-	required := l.p.AuditRequired && severity == Info
-	if !required && (!l.p.UseSyslog || severity > l.p.Level) {
-		return nil
+func (l *Log) write(severity int, text string) {
+	if !l.p.UseSyslog || severity > l.p.Level {
+		return
 	}
-	err := l.send(severity, text)
-	if err != nil && !required {
+	if err := l.send(severity, text); err != nil {
 		l.complain(err.Error())
 	}
-	return err
 }
 
 func (l *Log) send(severity int, text string) error {
-	return Send(l.p.Facility<<3|severity, fmt.Sprintf("%s[%d]", tag(l.name), os.Getpid()), filters.Prose(text))
+	return Send(l.p.Facility<<3|severity, l.tag(), filters.Prose(text))
 }
 
-// tag makes of the name that the caller chose one that can be no other program's
-// with a message of its own.
-func tag(name string) string {
+// tag is what the system log knows a record by. It can be no other program's, with a
+// message of its own.
+func (l *Log) tag() string {
 	plain := func(r rune) rune {
 		if r >= '0' && r <= '9' || r >= 'A' && r <= 'Z' || r >= 'a' && r <= 'z' || r == '.' || r == '_' || r == '-' {
 			return r
 		}
 		return '_'
 	}
-	return strings.Map(plain, name[:min(len(name), 64)])
+	return fmt.Sprintf("%s[%d]", strings.Map(plain, l.name[:min(len(l.name), maxName)]), os.Getpid())
 }
 
-func (l *Log) complain(text string) {
-	fmt.Fprintf(os.Stderr, "%s: %s\n", filters.Untrusted(l.name), filters.Prose(text))
-}
+func (l *Log) complain(text string) { stderr.New(l.name, l.caller.Owner()).Try(text) }
 
 // Event records what concerns a daemon itself. What is wrong is recorded wherever
 // there is a system log, whatever the policy says: a daemon has nobody else to
@@ -97,18 +135,15 @@ func (l *Log) Event(severity int, text string) {
 }
 
 // who says who called: the client of a daemon, the real user id, the one that
-// sudo gave, and the one that logged in.
+// sudo gave, and the one that logged in. It comes first, so that no other field can
+// displace it.
 func (l *Log) who() string {
 	c := l.caller
+	client := ""
 	if c.Client != nil {
-		return fmt.Sprintf("client_uid=%d client_pid=%d ", c.Client.UID, c.Client.PID) + l.starter()
+		client = fmt.Sprintf("client_uid=%d client_pid=%d ", c.Client.UID, c.Client.PID)
 	}
-	return l.starter()
-}
-
-func (l *Log) starter() string {
-	c := l.caller
-	return fmt.Sprintf("ruid=%d sudo_uid=%s loginuid=%s cwd=%s", c.UID, idOrNone(c.SudoUID), idOrNone(c.LoginID), c.Dir.Quote())
+	return client + fmt.Sprintf("ruid=%d sudo_uid=%s loginuid=%s", c.UID, idOrNone(c.SudoUID), idOrNone(c.LoginID))
 }
 
 func idOrNone(id int) string {
@@ -118,11 +153,22 @@ func idOrNone(id int) string {
 	return strconv.Itoa(id)
 }
 
+func short(s string, room int) string { return filters.Untrusted(s).Short(room) }
+
+// quoted is text that may hold anything, in quotes whatever it holds.
+func quoted(text string) string {
+	s := short(text, maxField)
+	if s[0] != '"' {
+		s = `"` + s + `"`
+	}
+	return s
+}
+
 func where(e *policy.Entry) string {
 	if e.File == "" {
 		return "built-in"
 	}
-	return fmt.Sprintf("%s:%d", filters.Untrusted(e.File).Quote(), e.Line)
+	return fmt.Sprintf("%s:%d", short(e.File, maxField), e.Line)
 }
 
 func leaf(e *policy.Entry) string {

@@ -60,8 +60,9 @@ func Run(name string, p *policy.Policy, starter exec.Caller) error {
 	d.policies = newPolicies(p, d.reloaded)
 	d.log().Warnings()
 
-	// A client that is gone must not kill us when the path is printed.
-	signal.Ignore(syscall.SIGPIPE)
+	// A client that is gone must not kill us when the path is printed, nor a limit of
+	// the starter's when a record is written.
+	signal.Ignore(syscall.SIGPIPE, syscall.SIGXFSZ)
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
 

@@ -68,7 +68,7 @@ func (s *client) run(argv []filters.Untrusted, stdin []byte) wire.Result {
 	began := time.Now()
 	if err := s.letIn(p); err != nil {
 		d.metrics.request("denied", "", time.Since(began))
-		log.Refused(argv, err.Error())
+		log.Refused(audit.NotAllowed, argv, err.Error())
 		return s.failed(unauthorized, err)
 	}
 
@@ -78,7 +78,7 @@ func (s *client) run(argv []filters.Untrusted, stdin []byte) wire.Result {
 	if decision.Verdict != policy.Allowed {
 		if err := descriptors(); err != nil {
 			d.metrics.request("failed", "", time.Since(began))
-			log.Refused(argv, err.Error())
+			log.Refused(audit.NotRun, argv, err.Error())
 			return s.failed(badConfig, err)
 		}
 	}
@@ -86,11 +86,11 @@ func (s *client) run(argv []filters.Untrusted, stdin []byte) wire.Result {
 	case policy.Allowed:
 	case policy.NotExecutable:
 		d.metrics.request("not_executable", decision.Filter.Name, time.Since(began))
-		log.Refused(argv, "Executable not found")
+		log.Refused(audit.NotFound, argv, decision.Why)
 		return wire.Result{Status: notExecutable}
 	default:
 		d.metrics.request("denied", "", time.Since(began))
-		log.Refused(argv, "Unauthorized command")
+		log.Refused(audit.Unauthorized, argv, decision.Why)
 		if decision.Why != "" { // nobody's decision, but what hindered one
 			return s.failed(unauthorized, fmt.Errorf("Unauthorized command: %s (no filter matched): %s", filters.Line(argv), decision.Why))
 		}
@@ -99,7 +99,7 @@ func (s *client) run(argv []filters.Untrusted, stdin []byte) wire.Result {
 
 	fail := func(status int, err error) wire.Result {
 		d.metrics.request("failed", decision.Filter.Name, time.Since(began))
-		log.Refused(argv, err.Error())
+		log.Refused(audit.NotRun, argv, err.Error())
 		return s.failed(status, err)
 	}
 	plan, err := exec.NewPlan(decision, caller)
@@ -132,7 +132,7 @@ func (s *client) run(argv []filters.Untrusted, stdin []byte) wire.Result {
 		return result
 	case errors.As(err, &program):
 		return fail(notExecutable, fmt.Errorf("Executable not found: %s (filter match = %s): %w",
-			program.Path, filters.Untrusted(decision.Filter.Name), program.Err))
+			program.Path.Show(), filters.Show(decision.Filter.Name), program.Err))
 	case errors.As(err, &signal):
 		return fail(1, err)
 	}

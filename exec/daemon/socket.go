@@ -146,14 +146,14 @@ func (d *Daemon) mayConnect(p *policy.Policy, who exec.Client, groups []int) err
 // socket has made too, so that clients can have it before anybody connects.
 func readKey(p *policy.Policy) ([]byte, error) {
 	if p.KeyFile == "" {
-		return nil, fmt.Errorf("a daemon that systemd starts takes its key from a file: set authkey_file in %s", filters.Untrusted(p.Path))
+		return nil, fmt.Errorf("a daemon that systemd starts takes its key from a file: set authkey_file in %s", filters.Show(p.Path))
 	}
 	key, err := trust.File(p.KeyFile, trust.Parent)
 	if err != nil {
 		return nil, err
 	}
 	if len(key) != keySize {
-		return nil, fmt.Errorf("the key in %s has %d bytes, not %d: restart the socket's unit, which makes it", filters.Untrusted(p.KeyFile), len(key), keySize)
+		return nil, fmt.Errorf("the key in %s has %d bytes, not %d: restart the socket's unit, which makes it", filters.Show(p.KeyFile), len(key), keySize)
 	}
 	return key, nil
 }

@@ -40,7 +40,7 @@ type ExecError struct {
 	Err  error
 }
 
-func (e *ExecError) Error() string { return fmt.Sprintf("cannot execute %s: %v", e.Path, e.Err) }
+func (e *ExecError) Error() string { return fmt.Sprintf("cannot execute %s: %v", e.Path.Show(), e.Err) }
 func (e *ExecError) Unwrap() error { return e.Err }
 
 // SignalError tells that an allowed signal could not be sent.

@@ -32,10 +32,10 @@ func (m *Machine) Resolve(path filters.Untrusted, runAs string) (filters.Untrust
 	})
 	if err == unix.EACCES && u.UID == 0 && onNFS(path.Raw()) {
 		return "", fmt.Errorf("cannot resolve %s as user %s: %w: root_squash makes root a stranger there: let the filter run as the owner of the files, or export them with no_root_squash",
-			path, filters.Untrusted(runAs), filters.ErrRootSquash)
+			path.Show(), filters.Show(runAs), filters.ErrRootSquash)
 	}
 	if err != nil {
-		return "", fmt.Errorf("cannot resolve %s as user %s: %w", path, filters.Untrusted(runAs), err)
+		return "", fmt.Errorf("cannot resolve %s as user %s: %w", path.Show(), filters.Show(runAs), err)
 	}
 	return filters.Untrusted(resolved), nil
 }
@@ -145,8 +145,8 @@ func as(u account.User, look func() error) error {
 	}
 	defer func() {
 		if setfs(unix.SYS_SETFSUID, 0) != nil || setfs(unix.SYS_SETFSGID, 0) != nil || setgroups(own) != nil {
-			// Not a panic, which a daemon might survive with such a thread.
-			fmt.Fprintln(os.Stderr, "ironwrap: internal error, nothing was executed: cannot take back root's file access rights")
+			// Not a panic, which a daemon might survive with such a thread. Nothing is
+			// said: standard error could hold this process up.
 			os.Exit(97)
 		}
 	}()

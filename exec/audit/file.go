@@ -1,0 +1,80 @@
+package audit
+
+import (
+	"errors"
+	"fmt"
+	"path"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"ironwrap/filters"
+	"ironwrap/policy/trust"
+)
+
+// stamp is RFC 3339 in UTC, to the microsecond.
+const stamp = "2006-01-02T15:04:05.000000Z"
+
+// Append writes one record as a line to the file at path: the time, the tag and the text.
+// Nobody but root can have made the file, or can put another one in its place; without
+// one it is made, with mode 0600. It is opened each time, so that logrotate(8) may rename
+// it. The record is written whole, by one call, or there is an error. It is in the
+// kernel's hands then, not yet on the disk: a crash of the machine takes the command's
+// work along with the record.
+func Append(file, tag, text string) error {
+	line := fmt.Sprintf("%s %s: %s\n", time.Now().UTC().Format(stamp), tag, filters.Prose(text))
+	if err := write(file, line); err != nil {
+		return fmt.Errorf("cannot write to audit_file %s: %w", filters.Show(file), err)
+	}
+	return nil
+}
+
+func write(file, line string) error {
+	dir, err := trust.Dir(path.Dir(file), trust.Ancestors)
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	fd, size, err := dir.Append(path.Base(file))
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	// Somebody's write may have been cut short, by a full disk for one.
+	if size > 0 {
+		var last [1]byte
+		if n, err := unix.Pread(fd, last[:], size-1); err != nil || n != 1 {
+			return errors.Join(errors.New("cannot read its last byte"), err)
+		}
+		if last[0] != '\n' {
+			line = "\n" + line
+		}
+	}
+	back, err := roomFor(size + int64(len(line)))
+	if err != nil {
+		return err
+	}
+	defer back()
+	n, err := unix.Write(fd, []byte(line))
+	if err == nil && n != len(line) {
+		err = errors.New("only a part of the record was written: is the disk full?")
+	}
+	return err
+}
+
+// roomFor sees to it that RLIMIT_FSIZE, the caller's, lets a file grow to size bytes. back
+// sets the limit that was.
+func roomFor(size int64) (back func(), err error) {
+	var limit unix.Rlimit
+	if err := unix.Prlimit(0, unix.RLIMIT_FSIZE, nil, &limit); err != nil {
+		return nil, fmt.Errorf("cannot read RLIMIT_FSIZE: %w", err)
+	}
+	// Others may append meanwhile.
+	if limit.Cur >= uint64(size)+1<<30 {
+		return func() {}, nil
+	}
+	if err := unix.Prlimit(0, unix.RLIMIT_FSIZE, &unix.Rlimit{Cur: unix.RLIM_INFINITY, Max: unix.RLIM_INFINITY}, nil); err != nil {
+		return nil, fmt.Errorf("cannot raise RLIMIT_FSIZE, which is %d: %w", limit.Cur, err)
+	}
+	return func() { _ = unix.Prlimit(0, unix.RLIMIT_FSIZE, &limit, nil) }, nil
+}
