@@ -182,7 +182,7 @@ func recordedAs(s *stage, r result) string {
 		return "not recorded"
 	case len(records) == 1 && strings.Contains(records[0], ") Executing "):
 		return "recorded as executed"
-	case len(records) == 1 && strings.HasPrefix(records[0], "Unauthorized command: ") && r.status == 99:
+	case len(records) == 1 && strings.Contains(" "+records[0], " Unauthorized command: ") && r.status == 99:
 		return "recorded as refused"
 	default:
 		return fmt.Sprintf("%s, records %q", s.outcome(r), records)
@@ -200,7 +200,7 @@ func whoCalled(s *stage, r result) string {
 		return "the record names whom the environment names"
 	case strings.Contains(record, caller.name+" > root") && strings.Contains(record, fmt.Sprintf("sudo_uid=%d ", caller.uid)):
 		return "the record names the caller"
-	case strings.HasPrefix(record, "(root > root)"):
+	case strings.Contains(" "+record, " (root > root)"):
 		return "the record names root"
 	default:
 		return record

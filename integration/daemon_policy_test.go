@@ -244,15 +244,16 @@ func TestDaemonClients(t *testing.T) {
 		if open[name] = c; c.run("true").status != 0 {
 			t.Errorf("%s is refused", name)
 		}
-		want := fmt.Sprintf(") Executing /usr/bin/true (filter match = true) filter=%q:2 run_as=root client_uid=%d client_pid=%d ruid=0 sudo_uid=%d", p.filters, who.uid, os.Getpid(), caller.uid)
-		if got := log.daemonRecords(); len(got) != 1 || !strings.Contains(strings.ReplaceAll(got[0], `"`, ""), strings.ReplaceAll(want, `"`, "")) {
+		id := fmt.Sprintf("client_uid=%d client_pid=%d ruid=0 sudo_uid=%d loginuid=", who.uid, os.Getpid(), caller.uid)
+		want := ") Executing /usr/bin/true (filter match = true) filter=" + p.filters + ":2 run_as=root cwd=/"
+		if got := log.daemonRecords(); len(got) != 1 || !strings.HasPrefix(got[0], id) || !strings.Contains(strings.ReplaceAll(got[0], `"`, ""), strings.ReplaceAll(want, `"`, "")) {
 			t.Errorf("%s: records %q, not %q", name, got, want)
 		}
 		if r := c.run("mkfs"); r.status != 99 {
 			t.Error(r)
 		}
-		want = fmt.Sprintf("Unauthorized command: mkfs client_uid=%d client_pid=%d ", who.uid, os.Getpid())
-		if got := log.daemonRecords(); len(got) != 1 || !strings.HasPrefix(strings.ReplaceAll(got[0], `"`, ""), want) {
+		want = " Unauthorized command: mkfs cwd=/"
+		if got := log.daemonRecords(); len(got) != 1 || !strings.HasPrefix(got[0], id) || !strings.Contains(got[0], want) {
 			t.Errorf("%s: records %q, not %q", name, got, want)
 		}
 	}

@@ -115,6 +115,7 @@ func run(argv []string) (status int) {
 	}
 	log.Warnings()
 
+	machine.Lost = func(why string) int { return fail(badConfig, "%s", why) }
 	d := p.Decide(policy.Request{Argv: words, Machine: machine.New(p.ExecDirs, p.Trust)})
 	switch d.Verdict {
 	case policy.Allowed:

@@ -63,18 +63,19 @@ func write(file, line string) error {
 }
 
 // roomFor sees to it that RLIMIT_FSIZE, the caller's, lets a file grow to size bytes. back
-// sets the limit that was.
+// sets the limit that was. Past a hard limit only CAP_SYS_RESOURCE leads.
 func roomFor(size int64) (back func(), err error) {
 	var limit unix.Rlimit
 	if err := unix.Prlimit(0, unix.RLIMIT_FSIZE, nil, &limit); err != nil {
 		return nil, fmt.Errorf("cannot read RLIMIT_FSIZE: %w", err)
 	}
-	// Others may append meanwhile.
-	if limit.Cur >= uint64(size)+1<<30 {
+	const more = 1 << 20 // others append meanwhile
+	need := uint64(size) + more
+	if limit.Cur >= need {
 		return func() {}, nil
 	}
-	if err := unix.Prlimit(0, unix.RLIMIT_FSIZE, &unix.Rlimit{Cur: unix.RLIM_INFINITY, Max: unix.RLIM_INFINITY}, nil); err != nil {
-		return nil, fmt.Errorf("cannot raise RLIMIT_FSIZE, which is %d: %w", limit.Cur, err)
+	if err := unix.Prlimit(0, unix.RLIMIT_FSIZE, &unix.Rlimit{Cur: max(limit.Max, need), Max: max(limit.Max, need)}, nil); err != nil {
+		return nil, fmt.Errorf("cannot raise RLIMIT_FSIZE, which is %d: %w", limit.Max, err)
 	}
 	return func() { _ = unix.Prlimit(0, unix.RLIMIT_FSIZE, &limit, nil) }, nil
 }

@@ -131,6 +131,9 @@ func name(fd int) (string, error) {
 	return path, nil
 }
 
+// Lost says why the process cannot go on, and returns its exit status.
+var Lost = func(why string) (status int) { return 97 }
+
 // as runs look with the file access rights of u and of nobody else. Only this
 // thread changes; when it cannot be changed back the process must not go on.
 func as(u account.User, look func() error) error {
@@ -145,9 +148,8 @@ func as(u account.User, look func() error) error {
 	}
 	defer func() {
 		if setfs(unix.SYS_SETFSUID, 0) != nil || setfs(unix.SYS_SETFSGID, 0) != nil || setgroups(own) != nil {
-			// Not a panic, which a daemon might survive with such a thread. Nothing is
-			// said: standard error could hold this process up.
-			os.Exit(97)
+			// Not a panic, which a daemon might survive with such a thread.
+			os.Exit(Lost("internal error, nothing was executed: cannot take back root's file access rights"))
 		}
 	}()
 	if err := setgroups(u.Groups); err != nil {
