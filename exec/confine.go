@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -167,7 +166,12 @@ func pin(p *Plan, paths []int) error {
 		if err != nil {
 			return fmt.Errorf("cannot pin %s (pin_paths): %w", p.Argv[i].Show(), err)
 		}
-		if dir := readOnlyAbove(path, p.Spec.ReadOnly); dir != "" {
+		dir, err := readOnlyAbove(path, p.Spec.ReadOnly)
+		if err != nil {
+			unix.Close(fd)
+			return fmt.Errorf("cannot pin %s (pin_paths) beside read_only: %w", p.Argv[i], err)
+		}
+		if dir != "" {
 			unix.Close(fd)
 			return fmt.Errorf("cannot pin %s (pin_paths): it lies in %q (read_only), which holds for names only, not for a file that is open", p.Argv[i].Show(), dir)
 		}
@@ -177,13 +181,16 @@ func pin(p *Plan, paths []int) error {
 }
 
 // readOnlyAbove returns the first of dirs that path, which has no symbolic links,
-// lies in; "" for none.
-func readOnlyAbove(path string, dirs []string) string {
+// lies in; "" for none. What they lead to root alone decides.
+func readOnlyAbove(path string, dirs []string) (string, error) {
 	for _, dir := range dirs {
-		real, err := filepath.EvalSymlinks(dir)
-		if err == nil && (path == real || strings.HasPrefix(path, strings.TrimSuffix(real, "/")+"/")) {
-			return dir
+		real, err := trust.Canonical(dir)
+		if err != nil {
+			return "", err
+		}
+		if path == real || strings.HasPrefix(path, strings.TrimSuffix(real, "/")+"/") {
+			return dir, nil
 		}
 	}
-	return ""
+	return "", nil
 }

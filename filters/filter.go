@@ -51,19 +51,27 @@ type Signal struct {
 
 // Machine is what filters may know of the machine that they run on.
 type Machine interface {
+	// Base returns the absolute path, free of symbolic links and dots, that dir
+	// leads to, which the filter names, with the rights of the user runAs. Where a
+	// link on the way is not root's alone it is ErrRedirected. Its last components
+	// need not exist.
+	Base(dir, runAs string) (string, error)
 	// Resolve returns the absolute path, free of symbolic links and dots, that
-	// path leads to when the user runAs follows it. Its last components need not
-	// exist.
-	Resolve(path Untrusted, runAs string) (Untrusted, error)
+	// path leads to when the user runAs follows it, whoever made the links. Its
+	// last components need not exist. Whether there is a directory neither above
+	// nor below base it does not tell by way of dots.
+	Resolve(path Untrusted, base, runAs string) (Untrusted, error)
 	// Process looks up a process by its id.
 	Process(pid int) (Process, error)
 	// Programs lists the places at which a program may lie: name itself where
 	// it is absolute, else one in each of exec_dirs.
 	Programs(name string) []Program
-	// Stable returns nil when nobody but root can decide what path leads to.
+	// Stable returns nil when nobody but root can decide what path leads to. It is
+	// fs.ErrNotExist where nothing is there, and nobody but root can put anything
+	// there.
 	Stable(path string) error
 	// Trusted returns nil when nobody but root can have written the file or
-	// directory at path.
+	// directory at path, nor can put another one there.
 	Trusted(path Untrusted) error
 }
 
@@ -137,6 +145,11 @@ var ErrUnknownClass = errors.New("unknown filter class")
 // ErrRootSquash tells that a path was not resolved since an NFS server keeps root
 // out (exports(5), root_squash). The text of what wraps it says what to do.
 var ErrRootSquash = errors.New("permission denied by the NFS server")
+
+// ErrRedirected tells that a directory that a filter names leads through a symbolic
+// link that somebody besides root decides about. The text of what wraps it says
+// which, and what to do.
+var ErrRedirected = errors.New("somebody besides root decides where a directory of the filter leads")
 
 // constructors lists the classes. Each takes the fields after the class name.
 var constructors = map[string]func(f []string) (Filter, error){

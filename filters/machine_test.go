@@ -12,17 +12,26 @@ import (
 // fakeMachine is a machine without a kernel. Its zero value has no links, no
 // processes and no programs, and trusts nothing.
 type fakeMachine struct {
-	links     map[string]string // path -> where it leads to; other paths lead to themselves, cleaned of dots
-	hidden    map[string]bool   // run-as user + " " + path: cannot be resolved
-	squashed  map[string]bool   // the same: since the NFS server keeps root out
-	processes map[int]Process
-	programs  map[string][]Program
-	stable    map[string]bool
-	trusted   map[string]bool
-	asked     []string // paths that were resolved
+	links      map[string]string // path -> where it leads to; other paths lead to themselves, cleaned of dots
+	redirected map[string]bool   // base of a filter -> a link that is not root's leads there
+	hidden     map[string]bool   // run-as user + " " + path: cannot be resolved
+	squashed   map[string]bool   // the same: since the NFS server keeps root out
+	processes  map[int]Process
+	programs   map[string][]Program
+	stable     map[string]bool
+	trusted    map[string]bool
+	asked      []string // paths that were resolved
 }
 
-func (m *fakeMachine) Resolve(path Untrusted, runAs string) (Untrusted, error) {
+func (m *fakeMachine) Base(dir, runAs string) (string, error) {
+	if m.redirected[strings.TrimRight(dir, "/")] {
+		return "", fmt.Errorf("cannot use %s: %w", dir, ErrRedirected)
+	}
+	base, err := m.Resolve(Untrusted(dir), "", runAs)
+	return string(base), err
+}
+
+func (m *fakeMachine) Resolve(path Untrusted, _, runAs string) (Untrusted, error) {
 	p := path.Raw()
 	m.asked = append(m.asked, p)
 	if m.hidden[runAs+" "+p] {

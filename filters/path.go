@@ -2,6 +2,7 @@ package filters
 
 import (
 	"errors"
+	"path"
 	"strings"
 )
 
@@ -9,7 +10,8 @@ import (
 //
 //	pass        any word
 //	/some/dir   a path that leads to /some/dir or below it; with a slash at its
-//	            end, only below it
+//	            end, only below it. Links of root's alone lead to /some/dir, or the
+//	            filter matches nothing
 //	other       that word exactly
 //
 // The command gets the resolved path, not the one that was typed.
@@ -47,16 +49,24 @@ func (p *pathFilter) Match(argv []Untrusted, m Machine) Match {
 		}
 		resolved, err := within(c, words[i], p.runAs, m)
 		if err != nil {
-			refusal := nof("%v", err)
-			if errors.Is(err, ErrRootSquash) {
-				refusal.Hint = err.Error()
-			}
-			return refusal
+			return hindered(c, words[i], err)
 		}
 		out.Args[i] = resolved
 		out.Paths = append(out.Paths, i)
 	}
 	return out
+}
+
+// hindered is the refusal for err. What is nobody's decision is said unasked: that a
+// server keeps root out, though not of places apart from base, of which the caller
+// would learn whether they exist; and that base itself is in somebody's hands.
+func hindered(base string, word Untrusted, err error) Match {
+	refusal := nof("%v", err)
+	at, dir := path.Clean(string(word)), path.Clean(base)
+	if errors.Is(err, ErrRedirected) || errors.Is(err, ErrRootSquash) && (at == dir || strings.HasPrefix(at, strings.TrimSuffix(dir, "/")+"/")) {
+		refusal.Hint = err.Error()
+	}
+	return refusal
 }
 
 type pathError struct {
@@ -68,28 +78,30 @@ func (e *pathError) Error() string { return e.word.String() + " " + e.why }
 
 // within resolves word as the user runAs would follow it, and returns where it
 // leads to if that is below base. The comparison goes by whole components, so
-// that /images does not contain /images-evil.
+// that /images does not contain /images-evil. What base leads to root alone
+// decides, at any moment, so that it does not matter which of the two is asked
+// first.
 func within(base string, word Untrusted, runAs string, m Machine) (Untrusted, error) {
 	// A relative path means what the caller's working directory makes of it.
 	if !absolute(string(word)) {
 		return "", &pathError{word, "is not an absolute path"}
 	}
-	dir, err := m.Resolve(Untrusted(base), runAs)
+	dir, err := m.Base(base, runAs)
 	if err != nil {
 		return "", err
 	}
-	resolved, err := m.Resolve(word, runAs)
+	resolved, err := m.Resolve(word, dir, runAs)
 	if err != nil {
 		return "", err
 	}
-	if resolved == dir && !strings.HasSuffix(base, "/") {
+	if string(resolved) == dir && !strings.HasSuffix(base, "/") {
 		return resolved, nil
 	}
-	below := strings.TrimSuffix(string(dir), "/") + "/"
+	below := strings.TrimSuffix(dir, "/") + "/"
 	if !strings.HasPrefix(string(resolved), below) || string(resolved) == below {
 		return "", &pathError{word, "does not lie below " + Untrusted(base).String()}
 	}
 	return resolved, nil
 }
 
-func absolute(path string) bool { return strings.HasPrefix(path, "/") }
+func absolute(word string) bool { return strings.HasPrefix(word, "/") }

@@ -1,5 +1,7 @@
 package filters
 
+import "errors"
+
 // privsep is the filter that stands at the end of every policy without being
 // written there: oslo.privsep's helper, run as root. The peer accepts any
 // argument, and "--log-config-append FILE" alone is a root shell; here the
@@ -30,12 +32,19 @@ func (p *privsep) Match(argv []Untrusted, m Machine) Match {
 	if len(words)%2 != 0 {
 		return no("not: privsep-helper [--config-file FILE]... --privsep_context NAME --privsep_sock_path PATH")
 	}
+	out := Match{Matched: true, Args: append([]Untrusted(nil), words...)}
 	contexts, sockets := 0, 0
 	for i := 0; i < len(words); i += 2 {
 		option, value := words[i], words[i+1]
 		switch option {
 		case "--config-file", "--config-dir":
-			if err := p.trusted(value, m); err != nil {
+			// The helper gets the path that was looked at, not the links to it: whoever
+			// made one could lead it elsewhere meanwhile.
+			resolved, err := p.within(value, m)
+			if err == nil {
+				out.Args[i+1] = resolved
+				out.Paths = append(out.Paths, i+1)
+			} else if err := trusted(value, m); err != nil {
 				return nof("%s %v", option, err)
 			}
 		case "--privsep_context":
@@ -55,15 +64,19 @@ func (p *privsep) Match(argv []Untrusted, m Machine) Match {
 	if contexts != 1 || sockets != 1 {
 		return no("privsep-helper needs one --privsep_context and one --privsep_sock_path")
 	}
-	return Match{Matched: true, Args: words}
+	return out
 }
 
-func (p *privsep) trusted(file Untrusted, m Machine) error {
-	if p.config != "" {
-		if _, err := within(p.config+"/", file, "root", m); err == nil {
-			return nil
-		}
+func (p *privsep) within(file Untrusted, m Machine) (Untrusted, error) {
+	if p.config == "" {
+		return "", errNoConfig
 	}
+	return within(p.config+"/", file, "root", m)
+}
+
+var errNoConfig = errors.New("there is no directory for configuration")
+
+func trusted(file Untrusted, m Machine) error {
 	if !absolute(string(file)) {
 		return &pathError{file, "is not an absolute path"}
 	}

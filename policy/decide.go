@@ -106,7 +106,7 @@ func (p *Policy) ask(f *Entry, req Request) (d Decision, match bool, why string)
 	if m.Nested > 0 {
 		leaf := p.nested(f, req.Argv[m.Nested:], req)
 		if leaf.Verdict != Allowed {
-			return Decision{Steps: leaf.Steps}, false, "no other filter with run-as " + f.RunAs() + " allows the nested command " + filters.Line(req.Argv[m.Nested:])
+			return Decision{Why: leaf.Why, Steps: leaf.Steps}, false, "no other filter with run-as " + f.RunAs() + " allows the nested command " + filters.Line(req.Argv[m.Nested:])
 		}
 		words = append(append([]filters.Untrusted(nil), req.Argv[1:m.Nested]...), leaf.Argv...)
 		d.Leaf, d.Env, d.Signal = leaf.Filter, leaf.Env, leaf.Signal
@@ -152,6 +152,9 @@ func (p *Policy) nested(chain *Entry, argv []filters.Untrusted, req Request) (d 
 			leaf.Steps = d.Steps
 			return leaf
 		}
+		if d.Why == "" {
+			d.Why = leaf.Why
+		}
 	}
 	return d
 }
@@ -166,7 +169,7 @@ func (p *Policy) leaf(f, chain *Entry, typed string, words []filters.Untrusted, 
 	}
 	match := f.Match(words, m)
 	if !match.Matched {
-		return Decision{}, match.Why
+		return Decision{Why: match.Hint}, match.Why
 	}
 	program := f.Exec()
 	if match.Signal == nil {

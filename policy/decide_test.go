@@ -295,11 +295,16 @@ func TestDecideTracePrints(t *testing.T) {
 // squashed is a machine on whose /nfs root is a stranger.
 type squashed struct{ *fakeMachine }
 
-func (m squashed) Resolve(p filters.Untrusted, runAs string) (filters.Untrusted, error) {
+func (m squashed) Base(dir, runAs string) (string, error) {
+	base, err := m.Resolve(filters.Untrusted(dir), "", runAs)
+	return base.Raw(), err
+}
+
+func (m squashed) Resolve(p filters.Untrusted, base, runAs string) (filters.Untrusted, error) {
 	if runAs == "root" && strings.HasPrefix(p.Raw(), "/nfs") {
 		return "", fmt.Errorf("cannot resolve %s: %w", p, filters.ErrRootSquash)
 	}
-	return m.fakeMachine.Resolve(p, runAs)
+	return m.fakeMachine.Resolve(p, base, runAs)
 }
 
 // A refusal that a server brought about says so without being asked, unless

@@ -31,7 +31,12 @@ func (m *fakeMachine) Find(name, runAs string) (string, error) {
 	return "/bin/" + name, nil
 }
 
-func (m *fakeMachine) Resolve(p filters.Untrusted, runAs string) (filters.Untrusted, error) {
+func (m *fakeMachine) Base(dir, runAs string) (string, error) {
+	base, err := m.Resolve(filters.Untrusted(dir), "", runAs)
+	return base.Raw(), err
+}
+
+func (m *fakeMachine) Resolve(p filters.Untrusted, _, runAs string) (filters.Untrusted, error) {
 	if !path.IsAbs(p.Raw()) {
 		return "", errors.New("not absolute")
 	}

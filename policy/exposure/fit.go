@@ -192,7 +192,8 @@ func (s slot) word(form string) (word string, whole, ok bool) {
 // question happens to be put on.
 type lexical struct{}
 
-func (lexical) Resolve(p filters.Untrusted, _ string) (filters.Untrusted, error) {
+func (lexical) Base(dir, _ string) (string, error) { return path.Clean(dir), nil }
+func (lexical) Resolve(p filters.Untrusted, _, _ string) (filters.Untrusted, error) {
 	return filters.Untrusted(path.Clean(p.Raw())), nil
 }
 func (lexical) Process(int) (filters.Process, error) { return filters.Process{}, errNothing }

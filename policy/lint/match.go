@@ -14,7 +14,8 @@ import (
 // accept, whatever happens to be on this machine.
 type paper struct{}
 
-func (paper) Resolve(p filters.Untrusted, _ string) (filters.Untrusted, error) {
+func (paper) Base(dir, _ string) (string, error) { return path.Clean(dir), nil }
+func (paper) Resolve(p filters.Untrusted, _, _ string) (filters.Untrusted, error) {
 	return filters.Untrusted(path.Clean(p.Raw())), nil
 }
 func (paper) Process(int) (filters.Process, error) { return filters.Process{}, errPaper }

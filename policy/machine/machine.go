@@ -111,17 +111,18 @@ func file(st *unix.Stat_t) filters.File {
 // Stable returns nil when nobody but root can decide what path leads to.
 func (*Machine) Stable(path string) error { return trust.Stable(path) }
 
-// Trusted returns nil when nobody but root can have written what is at path.
+// Trusted returns nil when nobody but root can have written what is at path, nor can
+// come to decide what the path leads to: who opens it looks it up again.
 func (*Machine) Trusted(path filters.Untrusted) error {
 	var st unix.Stat_t
 	if err := unix.Stat(path.Raw(), &st); err == nil && st.Mode&unix.S_IFMT == unix.S_IFDIR {
-		d, err := trust.Dir(path.Raw(), trust.Parent)
+		d, err := trust.Dir(path.Raw(), trust.Fixed)
 		if err == nil {
 			d.Close()
 		}
 		return err
 	}
-	_, err := trust.File(path.Raw(), trust.Parent)
+	_, err := trust.File(path.Raw(), trust.Fixed)
 	return err
 }
 

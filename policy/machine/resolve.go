@@ -13,31 +13,63 @@ import (
 
 	"ironwrap/filters"
 	"ironwrap/policy/account"
+	"ironwrap/policy/trust"
 )
 
 var lookup = account.Lookup
 
-// Resolve asks the kernel where path leads to for the user runAs, whose rights
-// the thread takes for file access only (setfsuid(2)): the process stays out of
-// that user's hands, and NFS servers see the right one.
-func (m *Machine) Resolve(path filters.Untrusted, runAs string) (filters.Untrusted, error) {
+// Base returns the directory that dir, which root wrote down, leads to: absolute,
+// and without symbolic links and dots. No link is followed that somebody besides
+// root decides about (trust.Canonical). Its last components need not exist. It is
+// looked for with the file access rights of runAs, as the words that are compared
+// with it.
+func (m *Machine) Base(dir, runAs string) (base string, err error) {
+	u, err := lookup(runAs)
+	if err != nil {
+		return "", err
+	}
+	err = as(u, func() (err error) {
+		base, err = trust.Canonical(dir)
+		return err
+	})
+	if errors.Is(err, trust.ErrRedirected) {
+		return "", redirected{err}
+	}
+	return base, notResolved(err, filters.Untrusted(dir), u, runAs)
+}
+
+// redirected is an error of package trust, for the filters that ask for a Base.
+type redirected struct{ error }
+
+func (redirected) Is(target error) bool { return target == filters.ErrRedirected }
+
+// Resolve returns where path leads to for the user runAs, whose rights the thread
+// takes for file access only (setfsuid(2)): the process stays out of that user's
+// hands, and NFS servers see the right one. base is the directory, as Base returned
+// it, that the answer is going to be compared with.
+func (m *Machine) Resolve(path filters.Untrusted, base, runAs string) (filters.Untrusted, error) {
 	u, err := lookup(runAs)
 	if err != nil {
 		return "", err
 	}
 	var resolved string
 	err = as(u, func() (err error) {
-		resolved, err = resolve(path.Raw())
+		resolved, err = resolve(path.Raw(), base)
 		return err
 	})
-	if err == unix.EACCES && u.UID == 0 && onNFS(path.Raw()) {
-		return "", fmt.Errorf("cannot resolve %s as user %s: %w: root_squash makes root a stranger there: let the filter run as the owner of the files, or export them with no_root_squash",
+	return filters.Untrusted(resolved), notResolved(err, path, u, runAs)
+}
+
+// notResolved says of which path an error is, and for whom; nil is no error.
+func notResolved(err error, path filters.Untrusted, u account.User, runAs string) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, unix.EACCES) && u.UID == 0 && onNFS(path.Raw()):
+		return fmt.Errorf("cannot resolve %s as user %s: %w: root_squash makes root a stranger there: let the filter run as the owner of the files, or export them with no_root_squash",
 			path.Show(), filters.Show(runAs), filters.ErrRootSquash)
 	}
-	if err != nil {
-		return "", fmt.Errorf("cannot resolve %s as user %s: %w", path.Show(), filters.Show(runAs), err)
-	}
-	return filters.Untrusted(resolved), nil
+	return fmt.Errorf("cannot resolve %s as user %s: %w", path.Show(), filters.Show(runAs), err)
 }
 
 // onNFS tells whether the last directory on the way to path (absolute) that can be
@@ -66,50 +98,6 @@ func Pin(path filters.Untrusted, u account.User) (fd int, err error) {
 	return fd, err
 }
 
-// resolve returns the canonical path that an absolute path leads to. Components
-// that do not exist may stand at its end, as for a file that is to be made.
-func resolve(path string) (string, error) {
-	if strings.IndexByte(path, 0) >= 0 {
-		return "", unix.EINVAL
-	}
-	how := unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: unix.RESOLVE_NO_MAGICLINKS}
-	fd, err := unix.Openat2(unix.AT_FDCWD, path, &how)
-	if err == nil {
-		defer unix.Close(fd)
-		return name(fd)
-	}
-	if err != unix.ENOENT {
-		return "", err
-	}
-	path = strings.TrimRight(path, "/")
-	cut := strings.LastIndexByte(path, '/')
-	if cut < 0 {
-		return "", err
-	}
-	last := path[cut+1:]
-	if last == ".." {
-		return "", errors.New("it leads back out of a directory that does not exist")
-	}
-	dir, err := resolve(path[:cut] + "/")
-	if err != nil {
-		return "", err
-	}
-	if last == "." {
-		return dir, nil
-	}
-	full := strings.TrimSuffix(dir, "/") + "/" + last
-	var st unix.Stat_t
-	switch err := unix.Lstat(full, &st); {
-	case err == nil && st.Mode&unix.S_IFMT == unix.S_IFLNK:
-		return "", errors.New("it ends in a symbolic link that leads nowhere")
-	case err == nil:
-		return "", errors.New("it changed while it was looked at")
-	case err != unix.ENOENT:
-		return "", err
-	}
-	return full, nil
-}
-
 // name returns the path of an open file, which must lead there still.
 func name(fd int) (string, error) {
 	proc, err := procfs()
@@ -126,7 +114,7 @@ func name(fd int) (string, error) {
 		return "", err
 	}
 	if err := unix.Lstat(path, &b); err != nil || path[0] != '/' || a.Dev != b.Dev || a.Ino != b.Ino {
-		return "", errors.New("it changed while it was looked at")
+		return "", errChanged
 	}
 	return path, nil
 }

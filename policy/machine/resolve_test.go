@@ -127,7 +127,7 @@ func TestResolve(t *testing.T) {
 		"/self":                          "",
 		"/self/etc":                      "",
 	} {
-		got, err := New(nil, trust.Parent).Resolve(filters.Untrusted(dir+path), "root")
+		got, err := New(nil, trust.Parent).Resolve(filters.Untrusted(dir+path), "/", "root")
 		if want == "" {
 			if err == nil {
 				t.Errorf("%.60q leads to %q", path, got.Raw())
@@ -142,20 +142,20 @@ func TestResolve(t *testing.T) {
 	}
 
 	for _, path := range []string{"/proc/self/cwd", "/proc/self/exe", "/proc/self/fd/0", "/proc/thread-self/root/etc", "/dev/fd/0", "/dev/stdin"} {
-		if got, err := New(nil, trust.Parent).Resolve(filters.Untrusted(path), "root"); err == nil {
+		if got, err := New(nil, trust.Parent).Resolve(filters.Untrusted(path), "/", "root"); err == nil {
 			t.Errorf("%s leads to %q", path, got.Raw())
 		}
 	}
 	for _, path := range []string{"/", "//", "/..", "/../..", "/.", "/./"} {
-		if got, err := New(nil, trust.Parent).Resolve(filters.Untrusted(path), "root"); err != nil || got != "/" {
+		if got, err := New(nil, trust.Parent).Resolve(filters.Untrusted(path), "/", "root"); err != nil || got != "/" {
 			t.Errorf("%s: %q, %v", path, got.Raw(), err)
 		}
 	}
-	if got, err := New(nil, trust.Parent).Resolve("/new-"+filters.Untrusted(long[:10]), "root"); err != nil || got != "/new-xxxxxxxxxx" {
+	if got, err := New(nil, trust.Parent).Resolve("/new-"+filters.Untrusted(long[:10]), "/", "root"); err != nil || got != "/new-xxxxxxxxxx" {
 		t.Errorf("a new name in /: %q, %v", got.Raw(), err)
 	}
 	for _, user := range []string{"nosuchuser", "", "-1", "0"} {
-		if got, err := New(nil, trust.Parent).Resolve("/", user); err == nil {
+		if got, err := New(nil, trust.Parent).Resolve("/", "/", user); err == nil {
 			t.Errorf("as user %q: %q", user, got.Raw())
 		}
 	}
@@ -189,7 +189,7 @@ func TestResolveSameAsEvalSymlinks(t *testing.T) {
 	for range 3000 {
 		p := dir + "/" + path()
 		want, wantErr := filepath.EvalSymlinks(p)
-		got, err := resolve(p)
+		got, err := resolve(p, "/")
 		if wantErr == nil && err == nil {
 			agree++
 		}
@@ -275,7 +275,7 @@ func TestResolveAsUser(t *testing.T) {
 		{"/group/file", "nobody", false},
 	} {
 		before := credentials(t)
-		got, err := m.Resolve(filters.Untrusted(dir+c.path), c.user)
+		got, err := m.Resolve(filters.Untrusted(dir+c.path), "/", c.user)
 		if (err == nil) != c.ok {
 			t.Errorf("%s as %s: %q, %v", c.path, c.user, got.Raw(), err)
 		}
@@ -365,7 +365,7 @@ func TestResolveAsAnotherRoot(t *testing.T) {
 	lookup = func(name string) (account.User, error) { return account.User{Name: name}, nil }
 	dir := tree(t, "closed/file")
 	must(t, os.Chmod(dir+"/closed", 0o700))
-	if got, err := New(nil, trust.Parent).Resolve(filters.Untrusted(dir+"/closed/file"), "toor"); err != nil || got.Raw() != dir+"/closed/file" {
+	if got, err := New(nil, trust.Parent).Resolve(filters.Untrusted(dir+"/closed/file"), "/", "toor"); err != nil || got.Raw() != dir+"/closed/file" {
 		t.Errorf("%q, %v", got.Raw(), err)
 	}
 }
@@ -376,7 +376,7 @@ func TestResolveLeaksNothing(t *testing.T) {
 	before := descriptors(t)
 	for _, path := range []string{"/a", "/a/b/new/new", "/dangling", "/loop", "/a/new/../x", "/\x00"} {
 		for _, user := range []string{"root", "nobody", "nosuchuser"} {
-			New(nil, trust.Parent).Resolve(filters.Untrusted(dir+path), user)
+			New(nil, trust.Parent).Resolve(filters.Untrusted(dir+path), "/", user)
 		}
 	}
 	if after := descriptors(t); after != before {
@@ -398,7 +398,7 @@ func BenchmarkResolve(b *testing.B) {
 		b.Run(fmt.Sprint("as ", user), func(b *testing.B) {
 			m := New(nil, trust.Parent)
 			for b.Loop() {
-				if _, err := m.Resolve("/usr/bin/../bin/env", user); err != nil {
+				if _, err := m.Resolve("/usr/bin/../bin/env", "/usr", user); err != nil {
 					b.Fatal(err)
 				}
 			}

@@ -22,10 +22,11 @@ func (machine) Find(name, _ string) (string, error) {
 	}
 	return "/bin/" + name, nil
 }
-func (machine) Resolve(p filters.Untrusted, _ string) (filters.Untrusted, error) { return p, nil }
-func (machine) Process(int) (filters.Process, error)                             { return filters.Process{}, errors.New("none") }
-func (machine) Programs(string) []filters.Program                                { return nil }
-func (machine) Trusted(filters.Untrusted) error                                  { return nil }
+func (machine) Base(dir, _ string) (string, error)                                  { return dir, nil }
+func (machine) Resolve(p filters.Untrusted, _, _ string) (filters.Untrusted, error) { return p, nil }
+func (machine) Process(int) (filters.Process, error)                                { return filters.Process{}, errors.New("none") }
+func (machine) Programs(string) []filters.Program                                   { return nil }
+func (machine) Trusted(filters.Untrusted) error                                     { return nil }
 func (machine) Stable(p string) error {
 	if strings.HasPrefix(p, "/tmp/") {
 		return errors.New("/tmp is writable by others")

@@ -60,19 +60,38 @@ var writers = map[uint32]string{0o020: "group", 0o002: "others", 0o022: "group a
 // checkDevice returns nil unless the object is on a file system whose owners
 // and modes say nothing about who wrote a file.
 func (w *walk) checkDevice(what string, fd int, st *unix.Stat_t) error {
+	switch system, err := w.untrustedSystem(fd, st); {
+	case err != nil:
+		return err
+	case system == procSystem:
+		return w.distrust("%s is in a proc file system, where other processes decide what is read: name a file on disk", what)
+	case system == fuseSystem:
+		return w.distrust("%s is in a FUSE file system, whose owner decides what is read: copy it to a file system of root's", what)
+	}
+	return nil
+}
+
+const (
+	procSystem = "proc"
+	fuseSystem = "FUSE"
+)
+
+// untrustedSystem names the file system of fd where its owners and modes say
+// nothing about who wrote a file; "" for any other.
+func (w *walk) untrustedSystem(fd int, st *unix.Stat_t) (string, error) {
 	dev := uint64(st.Dev)
 	if dev == w.dev {
-		return nil
+		return "", nil
 	}
 	var sfs unix.Statfs_t
 	if _, err := retry(func() (int, error) { return 0, unix.Fstatfs(fd, &sfs) }); err != nil {
-		return w.cannot("open", w.path, err)
+		return "", w.cannot("open", w.path, err)
 	}
 	switch sfs.Type {
 	case unix.PROC_SUPER_MAGIC:
 		// /proc/PID/environ of a root process is root's, its words are not; the links
 		// in /proc/PID lead to whatever that process holds.
-		return w.distrust("%s is in a proc file system, where other processes decide what is read: name a file on disk", what)
+		return procSystem, nil
 	case unix.FUSE_SUPER_MAGIC:
 		// The program that serves a FUSE file system says who owns what in it, and any
 		// user may mount one over a directory of his own, a service over its /etc/NAME
@@ -80,14 +99,14 @@ func (w *walk) checkDevice(what string, fd int, st *unix.Stat_t) error {
 		// over /, which is FUSE in rootless containers.
 		var root unix.Stat_t
 		if _, err := retry(func() (int, error) { return 0, unix.Lstat("/", &root) }); err != nil {
-			return w.cannot("open", "/", err)
+			return "", w.cannot("open", "/", err)
 		}
 		if uint64(root.Dev) != dev {
-			return w.distrust("%s is in a FUSE file system, whose owner decides what is read: copy it to a file system of root's", what)
+			return fuseSystem, nil
 		}
 	}
 	w.dev = dev
-	return nil
+	return "", nil
 }
 
 func isType(st *unix.Stat_t, format uint32) bool { return st.Mode&unix.S_IFMT == format }

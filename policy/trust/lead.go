@@ -1,6 +1,19 @@
 package trust
 
-import "golang.org/x/sys/unix"
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// ErrRedirected tells that a path leads through a symbolic link that somebody
+// besides root put there, or could put another in the place of.
+var ErrRedirected = errors.New("somebody besides root decides where it leads")
 
 // Place is what a path leads to, held open.
 type Place struct {
@@ -11,11 +24,12 @@ type Place struct {
 
 // Lead opens what path (absolute) leads to, following no symbolic link but root's
 // in directories that nobody else can write to: what somebody else put there does
-// not decide. Real directories, and the object itself, may be anybody's and of any
-// type. It is for a path that root wrote down and the command is held to, such as
-// the base of a PathFilter or a rule of a sandbox.
+// not decide. Another link is an error that satisfies errors.Is with
+// ErrRedirected. Real directories, and the object itself, may be anybody's and of
+// any type. It is for a path that root wrote down and the command is held to, such
+// as the base of a PathFilter or a rule of a sandbox.
 func Lead(path string) (Place, error) {
-	w, err := find(path, Object, false)
+	w, err := findLead(path)
 	if err != nil {
 		return Place{}, err
 	}
@@ -23,4 +37,88 @@ func Lead(path string) (Place, error) {
 	p := Place{FD: w.fd, Path: w.object, Stat: w.st}
 	w.fd = -1
 	return p, nil
+}
+
+func findLead(path string) (*walk, error) {
+	w := &walk{path: path, lvl: Object, lead: true, start: -1, dir: -1, fd: -1}
+	return w.find(false)
+}
+
+// Canonical returns where path (absolute) leads to by the rules of Lead: absolute,
+// and without symbolic links and dots. Components at its end may be missing, as
+// for a directory that is to be made. The answer is root's words alone: others
+// decide no more than whether there is one.
+func Canonical(p string) (string, error) {
+	clean := path.Clean(p)
+	// Most paths have neither links nor dots, which the kernel tells at once.
+	plain := path.IsAbs(p) && !slices.Contains(strings.Split(p, "/"), "..")
+	if plain {
+		how := unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: unix.RESOLVE_NO_SYMLINKS}
+		fd, err := retry(func() (int, error) { return unix.Openat2(unix.AT_FDCWD, clean, &how) })
+		if err == nil {
+			unix.Close(fd)
+			return clean, nil
+		}
+	}
+	w, err := findLead(p)
+	if err == nil {
+		defer w.close()
+		return w.object, nil
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return "", err
+	}
+	dir, last := path.Split(strings.TrimRight(p, "/"))
+	switch {
+	case last == "..":
+		return "", fmt.Errorf("cannot follow %s: it leads back out of a directory that does not exist", show(p))
+	case dir == "":
+		return "", err
+	}
+	parent, parentErr := Canonical(dir)
+	if parentErr != nil || last == "." {
+		return parent, parentErr
+	}
+	full := join(parent, last)
+	var st unix.Stat_t
+	if _, err := retry(func() (int, error) { return 0, unix.Lstat(full, &st) }); err == nil {
+		return "", fmt.Errorf("cannot follow %s: it ends in a symbolic link that leads nowhere, or has changed", show(p))
+	} else if err != unix.ENOENT {
+		return "", fmt.Errorf("cannot follow %s: %w", show(p), err)
+	}
+	return full, nil
+}
+
+// redirected returns nil when the symbolic link w.st in the directory reached is
+// root's, and nobody else can put another in its place. The error says who can.
+func (w *walk) redirected(here string) error {
+	why := func(format string, args ...any) error {
+		return fmt.Errorf("cannot follow %s: %w: symbolic link %s %s: name the directory or file that is meant, not a link to it",
+			show(w.path), ErrRedirected, show(here), fmt.Sprintf(format, args...))
+	}
+	if w.st.Uid != 0 {
+		return why("is owned by uid %d, not root", w.st.Uid)
+	}
+	if w.checked {
+		return nil
+	}
+	var dir unix.Stat_t
+	if err := fstat(w.dir, &dir); err != nil {
+		return w.cannot("open", w.at, err)
+	}
+	if dir.Uid != 0 {
+		return why("lies in %s, which is owned by uid %d, not root", show(w.at), dir.Uid)
+	}
+	if bits := dir.Mode & 0o022; bits != 0 {
+		return why("lies in %s, which is writable by %s (mode %04o)", show(w.at), writers[bits], dir.Mode&0o7777)
+	}
+	system, err := w.untrustedSystem(w.dir, &dir)
+	switch {
+	case err != nil:
+		return err
+	case system != "":
+		return why("lies in %s, which is in a %s file system", show(w.at), system)
+	}
+	w.checked = true
+	return nil
 }

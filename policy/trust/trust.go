@@ -278,6 +278,12 @@ func (d *Directory) find(name string) (*walk, error) {
 
 // find walks to the object at path; with wantDir it must be a directory.
 func find(path string, lvl Level, wantDir bool) (*walk, error) {
+	w := &walk{path: path, lvl: lvl, start: -1, dir: -1, fd: -1}
+	return w.find(wantDir)
+}
+
+func (w *walk) find(wantDir bool) (*walk, error) {
+	path := w.path
 	switch {
 	case path == "":
 		return nil, errors.New("cannot open a file without a name: give its absolute path")
@@ -288,7 +294,6 @@ func find(path string, lvl Level, wantDir bool) (*walk, error) {
 	case len(path) >= unix.PathMax:
 		return nil, fmt.Errorf("cannot open %s: %w", show(path), unix.ENAMETOOLONG)
 	}
-	w := &walk{path: path, lvl: lvl, start: -1, dir: -1, fd: -1}
 	if err := w.fromRoot(); err != nil {
 		return nil, err
 	}

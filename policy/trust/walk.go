@@ -17,6 +17,7 @@ const maxLinks = 40
 type walk struct {
 	path string // as the caller named it; only for messages
 	lvl  Level
+	lead bool // what is followed must be root's, and nothing else (Lead); lvl is Object
 
 	start   int    // descriptor that is the caller's to close, or -1
 	dir     int    // directory reached, O_PATH
@@ -118,10 +119,13 @@ func (w *walk) step(name string, last, wantDir bool) (done bool, target string, 
 func (w *walk) readlink(fd int, here string) (target string, err error) {
 	// Who can write to the directory can put there any link, even one of root's
 	// (hard links; rename).
-	if err := w.checkDir(false); err != nil {
+	if w.lead {
+		if err := w.redirected(here); err != nil {
+			return "", err
+		}
+	} else if err := w.checkDir(false); err != nil {
 		return "", err
-	}
-	if w.st.Uid != 0 {
+	} else if w.st.Uid != 0 {
 		return "", w.distrust("symbolic link %s is owned by uid %d, not root: look where it leads, then run \"chown -h root %s\"",
 			show(here), w.st.Uid, shell(here))
 	}
