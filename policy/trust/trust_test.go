@@ -747,7 +747,7 @@ func TestExecutable(t *testing.T) {
 				if err := unix.Lstat(real, &st); err != nil {
 					t.Fatal(err)
 				}
-				if want := (ID{real, uint64(st.Dev), st.Ino, st.Mode & 0o7777}); id != want {
+				if want := (ID{real, uint64(st.Dev), st.Ino, st.Mode & 0o7777, st.Uid}); id != want {
 					t.Errorf("%+v, want %+v", id, want)
 				}
 			}
