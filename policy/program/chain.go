@@ -63,22 +63,18 @@ func (c *chain) note(path string, id trust.ID) {
 func hidden(err error) bool { return errors.Is(err, fs.ErrPermission) && os.Geteuid() != 0 }
 
 func (c *chain) script(head []byte, depth int) error {
-	interpreter, arg, ok := shebang(head)
+	interpreter, words, ok := shebang(head)
 	if !ok {
 		return nil // ENOEXEC
-	}
-	var words []string
-	if arg != "" {
-		words = []string{arg}
 	}
 	real, err := c.interpreter(interpreter, words, depth)
 	if err != nil {
 		return err
 	}
-	if name, _ := knownAs(interpreter, real); name != "env" {
+	if name, _ := knownAs(interpreter, real); name != "env" || len(words) == 0 {
 		return nil
 	}
-	words, clean, err := env(arg)
+	words, clean, err := env(words[0])
 	switch {
 	case err != nil:
 		return err

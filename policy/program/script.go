@@ -11,14 +11,14 @@ import (
 const scriptSize = 256
 
 // shebang returns the interpreter that the first line of a script names, with its
-// argument, step by step as load_script of the kernel finds them
-// (fs/binfmt_script.c); ok is false where execve(2) answers ENOEXEC.
-func shebang(head []byte) (interpreter, arg string, ok bool) {
+// argument (one word, which may be empty, or none), step by step as load_script of the
+// kernel finds them (fs/binfmt_script.c); ok is false where execve(2) answers ENOEXEC.
+func shebang(head []byte) (interpreter string, args []string, ok bool) {
 	const last = scriptSize - 1
 	var buf [scriptSize]byte
 	copy(buf[:], head)
 	if buf[0] != '#' || buf[1] != '!' {
-		return "", "", false
+		return "", nil, false
 	}
 	end := bytes.IndexByte(buf[:], '\n')
 	if nul := bytes.IndexByte(buf[:], 0); nul >= 0 && nul < end {
@@ -28,7 +28,7 @@ func shebang(head []byte) (interpreter, arg string, ok bool) {
 		// Without a blank or NUL behind it the path may have been cut off.
 		name := next(buf[:], 2, last, func(c byte) bool { return !blank(c) })
 		if name < 0 || next(buf[:], name, last, terminator) < 0 {
-			return "", "", false
+			return "", nil, false
 		}
 		end = last
 	}
@@ -37,20 +37,20 @@ func shebang(head []byte) (interpreter, arg string, ok bool) {
 	}
 	name := next(buf[:], 2, end, func(c byte) bool { return !blank(c) })
 	if name < 0 || name == end {
-		return "", "", false
+		return "", nil, false
 	}
 	word := -1
 	if stop := next(buf[:], name, end, terminator); stop >= 0 && buf[stop] != 0 {
 		word = next(buf[:], stop, end, func(c byte) bool { return !blank(c) })
 	}
 	if word >= 0 {
-		arg = text(buf[word:end])
+		args = []string{text(buf[word:end])}
 	}
 	interpreter = text(buf[name:end])
 	if i := strings.IndexAny(interpreter, " \t"); i >= 0 {
 		interpreter = interpreter[:i]
 	}
-	return interpreter, arg, true
+	return interpreter, args, true
 }
 
 // next returns the first index from from up to and with to that holds such a byte; -1
