@@ -18,11 +18,11 @@ type dynamic struct {
 
 // Limits of what is read. The kernel takes no more program headers.
 const (
-	headSize    = 1024     // has the program headers and PT_INTERP of what linkers write
-	maxHeaders  = 64 << 10 // bytes of program headers
-	maxDynamic  = 64 << 10 // bytes of PT_DYNAMIC
-	maxString   = 16 << 10 // bytes of one string
-	maxReadings = 4096     // of strings in one file
+	headSize   = 1024     // has the program headers and PT_INTERP of what linkers write
+	maxHeaders = 64 << 10 // bytes of program headers
+	maxDynamic = 64 << 10 // bytes of PT_DYNAMIC
+	maxString  = 16 << 10 // bytes of one string
+	maxStrings = 1 << 20  // bytes that are read for all strings
 )
 
 // Types of program headers and dynamic entries.
@@ -81,8 +81,8 @@ func readELF(r io.ReaderAt, head []byte) (d dynamic, err error) {
 type elf struct {
 	r     io.ReaderAt
 	head  []byte
-	wide  bool // ELFCLASS64
-	reads int
+	wide  bool   // ELFCLASS64
+	spent uint64 // bytes read for strings
 
 	window   []byte // read last, for strings
 	windowAt uint64
@@ -207,8 +207,8 @@ func (e *elf) string(offset uint64) (string, error) {
 	for size := uint64(1024); ; size *= 4 {
 		from := offset - e.windowAt
 		if offset < e.windowAt || from >= uint64(len(e.window)) || bytes.IndexByte(e.window[from:], 0) < 0 {
-			if e.reads++; size > maxString || e.reads > maxReadings {
-				return "", fmt.Errorf("a string of it is longer than %d KiB, or there are too many", maxString>>10)
+			if e.spent += size; size > maxString || e.spent > maxStrings {
+				return "", fmt.Errorf("it names libraries by strings of more than %d KiB, or too many", maxString>>10)
 			}
 			b, err := e.read(offset, size)
 			if err != nil {

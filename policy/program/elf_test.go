@@ -119,21 +119,19 @@ func TestNarrowELF(t *testing.T) {
 }
 
 func FuzzELF(f *testing.F) {
-	for _, path := range []string{"/bin/true", "/usr/bin/python3"} {
-		if data, err := os.ReadFile(path); err == nil {
-			f.Add(data[:min(len(data), 64<<10)])
-		}
+	if data, err := os.ReadFile("/bin/true"); err == nil {
+		f.Add(data[:min(len(data), 4096)])
 	}
 	f.Add(narrow("/lib/ld.so", map[uint32]string{dtNeeded: "libx.so", dtRunpath: "$ORIGIN"}))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		d, err := readELF(bytes.NewReader(data), data[:min(len(data), headSize)])
 		all := slices.Concat(d.needed, d.audit, d.paths)
-		if err != nil && len(all) > 2*maxReadings {
+		if d.interpreter == "" && (err == nil && len(all) > 0) || len(all) > maxDynamic/8 {
 			t.Errorf("%d strings", len(all))
 		}
 		for _, s := range append(all, d.interpreter) {
-			if strings.Contains(s, "\x00") || len(s) > 4*maxString || !bytes.Contains(data, []byte(s)) {
-				t.Errorf("%.100q stands nowhere", s)
+			if strings.Contains(s, "\x00") || len(s) > maxString {
+				t.Errorf("%.100q", s)
 			}
 		}
 	})

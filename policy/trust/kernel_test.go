@@ -375,6 +375,7 @@ var calls = []struct {
 	{"File, Ancestors", 24, func(base string, _ *Directory) error { _, err := File(base+"/d/f", Ancestors); return err }},
 	{"File through a link, Parent", 25, func(base string, _ *Directory) error { _, err := File(base+"/l", Parent); return err }},
 	{"Executable, Parent", 15, func(base string, _ *Directory) error { _, err := Executable(base+"/d/f", Parent); return err }},
+	{"Open, Fixed", 24, func(base string, _ *Directory) error { p, err := Open(base+"/d/f", Fixed); p.Close(); return err }},
 	{"Stable", 19, func(base string, _ *Directory) error { return Stable(base + "/d/f") }},
 	{"Dir, Parent", 13, func(base string, _ *Directory) error { d, err := Dir(base+"/d", Parent); d.Close(); return err }},
 	{"Names", 4, func(_ string, d *Directory) error { _, err := d.Names(); return err }},

@@ -264,7 +264,7 @@ func (w *walk) executable(owners []uint32) (ID, error) {
 	}
 	mode := w.st.Mode & 0o7777
 	if mode&0o111 == 0 {
-		return ID{}, fmt.Errorf("cannot execute %s: %w: %s not executable (mode %04o): run \"chmod a+x %s\"",
+		return ID{}, fmt.Errorf("cannot execute %s: %w: %s not executable (mode %04o): if it is a program, run \"chmod a+x %s\"",
 			show(w.path), unix.EACCES, w.its("is"), mode, shell(w.object))
 	}
 	return w.id(), nil
