@@ -138,7 +138,7 @@ func (p *Policy) ask(f *Entry, req Request) (d Decision, match bool, why string)
 	if m.Nested == 0 {
 		d.Env = quieted(found.Path, d.Env)
 	}
-	d.Programs = append(d.Programs, found)
+	d.Programs = append(d.Programs, found.Called(words))
 	d.Verdict, d.Argv = Allowed, append([]filters.Untrusted{filters.Untrusted(found.Path)}, words...)
 	return d, true, ""
 }
@@ -199,7 +199,7 @@ func (p *Policy) leaf(f, chain *Entry, typed string, words []filters.Untrusted, 
 			}
 			return Decision{Why: d.Why}, filters.Because("%v", err)
 		}
-		path, d.Programs = found.Path, []program.Program{found}
+		path, d.Programs = found.Path, []program.Program{found.Called(match.Args)}
 	}
 	if strings.Contains(typed, "/") && typed != path && typed != f.Exec() {
 		return Decision{}, filters.Because("it is for %s, not for %s", filters.Untrusted(path), filters.Untrusted(typed))

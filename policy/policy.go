@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"path/filepath"
 	"strings"
+	"syscall"
 
 	"ironwrap/filters"
 	"ironwrap/policy/inifile"
@@ -80,7 +81,9 @@ func Load(path string, level trust.Level) (*Policy, error) {
 	}
 	p.Trust = level
 	p.Sources = append(append(p.Sources, p.FiltersPath...), p.ExecDirs...)
-	p.checkExecDirs(level)
+	if err := p.checkExecDirs(level); err != nil {
+		return nil, err
+	}
 	if err := p.loadFilters(level); err != nil {
 		return nil, err
 	}
@@ -110,7 +113,7 @@ func at(path string, err error) error {
 // can write to, or put another one in the place of: the command searches its PATH long
 // after this check. What is left out is not in PATH either, so that passing over it is
 // as safe as refusing to run anything, in every mode.
-func (p *Policy) checkExecDirs(level trust.Level) {
+func (p *Policy) checkExecDirs(level trust.Level) error {
 	var present []string
 	for _, dir := range p.ExecDirs {
 		d, err := trust.Dir(dir, max(level, trust.Fixed))
@@ -120,13 +123,16 @@ func (p *Policy) checkExecDirs(level trust.Level) {
 			present = append(present, dir)
 		case errors.Is(err, fs.ErrNotExist):
 			p.note(p.Path, p.execDirsLine, "exec_dirs: %s does not exist", filters.Untrusted(dir))
-		default:
+		case errors.Is(err, trust.ErrUntrusted), errors.Is(err, syscall.ENOTDIR), errors.Is(err, syscall.ELOOP), errors.Is(err, syscall.ENAMETOOLONG):
 			err = fmt.Errorf("%s is not searched: %w", filters.Untrusted(dir), err)
 			p.NotSearched = append(p.NotSearched, err)
 			p.note(p.Path, p.execDirsLine, "exec_dirs: %v", err)
+		default: // such as EMFILE: of this moment, not of the directory
+			return fmt.Errorf("%s:%d: exec_dirs: %w", filters.Untrusted(p.Path), p.execDirsLine, err)
 		}
 	}
 	p.ExecDirs = present
+	return nil
 }
 
 // loadFilters reads the directories of filters_path. One that does not exist has no

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
 
 	"ironwrap/filters"
@@ -22,7 +23,7 @@ type chain struct {
 }
 
 // program looks at the file at path, which is the program itself (depth 0) or an
-// interpreter that is called with words before the path of the script.
+// interpreter that is called with words, the last of them the path of a script.
 // It returns the path without links.
 func (c *chain) program(path string, words []string, depth int) (real string, err error) {
 	if depth == maxDepth {
@@ -34,8 +35,11 @@ func (c *chain) program(path string, words []string, depth int) (real string, er
 	}
 	defer file.Close()
 	c.note(path, file.ID)
-	if name, known := knownAs(path, file.Path); known && (depth == 0 || !impersonal(name, words)) && c.found.Personal == "" {
+	if name, known := knownAs(path, file.Path); known && c.found.Personal == "" && (depth == 0 || !impersonal(name, words)) {
 		c.found.Personal = path[strings.LastIndexByte(path, '/')+1:]
+		if depth == 0 {
+			c.found.direct = name
+		}
 	}
 	head := make([]byte, headSize)
 	n, err := file.ReadAt(head, 0)
@@ -47,7 +51,7 @@ func (c *chain) program(path string, words []string, depth int) (real string, er
 		return "", fmt.Errorf("cannot tell what it runs by: %v", err)
 	}
 	if head = head[:n]; strings.HasPrefix(string(head), "#!") {
-		return file.Path, c.script(head, depth)
+		return file.Path, c.script(path, head, depth)
 	}
 	return file.Path, c.elf(&file, head)
 }
@@ -62,12 +66,12 @@ func (c *chain) note(path string, id trust.ID) {
 // hidden tells of an error that only who explains a policy without being root meets.
 func hidden(err error) bool { return errors.Is(err, fs.ErrPermission) && os.Geteuid() != 0 }
 
-func (c *chain) script(head []byte, depth int) error {
+func (c *chain) script(path string, head []byte, depth int) error {
 	interpreter, words, ok := shebang(head)
 	if !ok {
 		return nil // ENOEXEC
 	}
-	real, err := c.interpreter(interpreter, words, depth)
+	real, err := c.interpreter(interpreter, append(slices.Clone(words), path), depth)
 	if err != nil {
 		return err
 	}
@@ -81,7 +85,7 @@ func (c *chain) script(head []byte, depth int) error {
 	case len(words) == 0 || words[0] == "":
 		return nil
 	case strings.Contains(words[0], "/"):
-		_, err := c.interpreter(words[0], words[1:], depth)
+		_, err := c.interpreter(words[0], append(words[1:], path), depth)
 		return err
 	}
 	// As execvp(3) does. Without PATH that looks where confstr(3) says.
@@ -91,12 +95,12 @@ func (c *chain) script(head []byte, depth int) error {
 	}
 	c.found.InPATH = !clean
 	for _, dir := range dirs {
-		path := dir + "/" + words[0]
-		_, err := trust.Executable(path, c.Level, c.Owners...)
+		found := dir + "/" + words[0]
+		_, err := trust.Executable(found, c.Level, c.Owners...)
 		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
 			continue
 		}
-		_, err = c.interpreter(path, words[1:], depth)
+		_, err = c.interpreter(found, append(words[1:], path), depth)
 		return err
 	}
 	return fmt.Errorf("its interpreter %s is %v", filters.Untrusted(words[0]), ErrNotFound)

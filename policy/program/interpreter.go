@@ -44,33 +44,45 @@ func knownAs(path, real string) (name string, known bool) {
 	return "", false
 }
 
-// impersonal tells whether an interpreter that a script names, with the words between
-// its path and the script's, reads nothing of the user's before it reads the script.
+// impersonal tells whether an interpreter that is called with these words, the path of
+// a script among them where there is one, reads nothing of the user's by itself.
 func impersonal(name string, words []string) bool {
-	switch name {
-	case "sh", "bash", "dash", "ash", "ksh", "ksh93", "mksh":
-		// A shell that is neither interactive nor a login shell reads the file that
-		// BASH_ENV names, or none.
-		for _, w := range words {
+	alone, script := false, false
+	for i, w := range words {
+		if !strings.HasPrefix(w, "-") {
+			script = true
+			break // what follows is the script's
+		}
+		switch name {
+		case "sh", "dash", "ash", "ksh", "ksh93", "mksh":
+			if !options(w, "abcefhkmnpstuvxBCEHPT") { // not -i, -l
+				return false
+			}
+		case "bash": // not -c either: ~/.bashrc is read then where standard input is a socket
 			if !options(w, "abefhkmnptuvxBCEHPT") {
 				return false
 			}
-		}
-		return true
-	case "python", "pypy", "platform-python":
-		// -I and -s keep the user's site-packages out (and with them usercustomize).
-		alone := false
-		for _, w := range words {
+		case "python", "pypy", "platform-python":
+			// -I and -s keep the user's site-packages out, and usercustomize with them.
+			if alone && (w == "-c" || w == "-m") {
+				return true
+			}
 			if !options(w, "bBdEIOPqsSuvx") {
 				return false
 			}
 			alone = alone || strings.ContainsAny(w, "Is")
+		default:
+			// No startup files but the system's.
+			return i == 0 && w == "-f" && (name == "zsh" || name == "csh" || name == "tcsh")
 		}
-		return alone
-	case "zsh", "csh", "tcsh":
-		return len(words) == 1 && words[0] == "-f" // no startup files but the system's
 	}
-	return false
+	switch name {
+	case "sh", "dash", "ash", "ksh", "ksh93", "mksh":
+		return true // what an interactive one reads is named by ENV, which is nobody's
+	case "bash":
+		return script
+	}
+	return alone
 }
 
 // options tells whether a word is a dash with letters of these.

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"io/fs"
 
+	"ironwrap/filters"
 	"ironwrap/policy/trust"
 )
 
@@ -26,6 +27,24 @@ type Program struct {
 	// InPATH tells that env(1) looks for an interpreter in PATH: it was looked for in
 	// exec_dirs.
 	InPATH bool
+
+	direct string // the name of an interpreter that is the program itself
+}
+
+// Called returns p as it is when it is called with these arguments: an interpreter may
+// be told to read nothing of the user's (python3 -I).
+func (p Program) Called(args []filters.Untrusted) Program {
+	if p.direct == "" {
+		return p
+	}
+	words := make([]string, len(args))
+	for i, a := range args {
+		words[i] = a.Raw()
+	}
+	if impersonal(p.direct, words) {
+		p.Personal = ""
+	}
+	return p
 }
 
 // ErrNotFound tells that no directory has the program.

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"ironwrap/filters"
 	"ironwrap/policy/trust"
 )
 
@@ -217,7 +218,10 @@ func TestFind(t *testing.T) {
 		"#!/bin/bash -l\n":                    "bash",
 		"#!/bin/bash -i\n":                    "bash",
 		"#!/bin/bash --login\n":               "bash",
-		"#!/bin/bash \x00\n":                  "bash",
+		"#!/bin/bash \x00\n":                  "",
+		"#!/bin/bash -c\n":                    "bash",
+		"#!/bin/bash\n":                       "",
+		"#!/usr/bin/env -S python3 -I -m x\n": "",
 	} {
 		f := Finder{Dirs: []string{in("DIR/bin"), "/usr/bin"}, Level: trust.Fixed, Owners: []uint32{0}}
 		if p, err := f.Find(script(text)); err != nil || p.Personal != want {
@@ -228,6 +232,25 @@ func TestFind(t *testing.T) {
 		if p, err := own.Find(path); err != nil || p.Personal != want {
 			t.Errorf("%s: %+v, %v; not %q", path, p, err, want)
 		}
+	}
+}
+
+func TestCalled(t *testing.T) {
+	for line, personal := range map[string]bool{
+		"python3": true, "python3 /x": true, "python3 -I": false, "python3 -I /x -E": false, "python3 -c -I": true, "python3 -Is -c x": false, "python3 -E /x": true,
+		"python3 -m x -I": true, "python3 /x -I": true, "python3 -Wd -I": true, "python3 --help -I": true,
+		"sh": false, "sh -c x": false, "sh -ec x": false, "sh -l": true, "sh -lc x": true, "sh --login": true, "sh -i": true, "sh /x -l": false,
+		"bash": true, "bash /x": false, "bash -c x": true, "bash -e /x": false, "bash -l /x": true, "bash -s": true, "bash -O x": true,
+		"zsh": true, "zsh -f": false, "zsh -c x": true, "tcsh -f /x": false, "perl -T /x": true, "busybox sh": true, "node /x": true,
+	} {
+		words := strings.Fields(line)
+		p := Program{Personal: words[0], direct: interpreterName(words[0])}.Called(filters.Words(words[1:]))
+		if (p.Personal != "") != personal {
+			t.Errorf("%s: %+v", line, p)
+		}
+	}
+	if p := (Program{Personal: "python3"}).Called(filters.Words([]string{"-I"})); p.Personal == "" {
+		t.Error("a script's arguments are none of its interpreter's")
 	}
 }
 

@@ -1,6 +1,7 @@
 package trust
 
 import (
+	"errors"
 	"fmt"
 	"path"
 	"slices"
@@ -141,8 +142,17 @@ func kind(st *unix.Stat_t) string {
 
 // distrust is the error for an object that somebody besides root has in hand.
 func (w *walk) distrust(format string, args ...any) error {
-	return fmt.Errorf("cannot trust %s: %w", show(w.path), fmt.Errorf(format, args...))
+	return fmt.Errorf("cannot trust %s: %w", show(w.path), untrusted{fmt.Errorf(format, args...)})
 }
+
+// ErrUntrusted tells that somebody besides root has an object in hand. Its text says
+// whom and what.
+var ErrUntrusted = errors.New("somebody besides root decides about it")
+
+type untrusted struct{ error }
+
+func (untrusted) Is(target error) bool { return target == ErrUntrusted }
+func (u untrusted) Unwrap() error      { return u.error }
 
 // cannot is the error for a system call on the object at where. It wraps err.
 func (w *walk) cannot(do, where string, err error) error {
