@@ -50,11 +50,37 @@ func NewPlan(d policy.Decision, c Caller) (*Plan, error) {
 	if d.Policy.StrictPaths || c.Setuid() {
 		level = trust.Ancestors
 	}
-	if err := confine(p, d, level); err != nil {
+	err = confine(p, d, level)
+	if err == nil {
+		err = mayHave(p, d)
+	}
+	if err != nil {
 		p.Close()
 		return nil, err
 	}
 	return p, nil
+}
+
+// mayHave returns an error where capabilities would go to a command that another user
+// than root can change: by writing to a file that it runs, or by what an interpreter
+// reads of that user's. It is for what execve(2) hands on to another user (ambient
+// capabilities): that user does not have them.
+func mayHave(p *Plan, d policy.Decision) error {
+	if c := p.Spec.Capabilities; p.Spec.UID == 0 || c.All || c.Set == 0 || p.Signal != nil {
+		return nil
+	}
+	user := filters.Untrusted(p.User.Name)
+	for _, program := range d.Programs {
+		switch {
+		case program.Others != "":
+			return fmt.Errorf("cannot give capabilities to %s, run as %s: %s, who could change what it does: let all of it be root's, or take \"capabilities\" away",
+				filters.Untrusted(program.Path), user, program.Others)
+		case program.Personal != "":
+			return fmt.Errorf("cannot give capabilities to %s, run as %s: %s can load code from the home of %s: run it as root with these capabilities only, or (python) with the option -I in its first line",
+				filters.Untrusted(program.Path), user, filters.Untrusted(program.Personal), user)
+		}
+	}
+	return nil
 }
 
 // Replace confines the process and makes it the command. It returns only with an
@@ -65,7 +91,7 @@ func Replace(p *Plan) error { return launch.Replace(&p.Command) }
 // the place of one before.
 func environment(d policy.Decision, user account.User, c Caller) []filters.Var {
 	env := []filters.Var{
-		{Name: "PATH", Value: filters.Untrusted(strings.Join(d.Policy.ExecDirs, ":"))},
+		{Name: "PATH", Value: searchPath(d.Policy.ExecDirs)},
 		{Name: "LANG", Value: "C.UTF-8"},
 		{Name: "HOME", Value: filters.Untrusted(user.Home)},
 		{Name: "USER", Value: filters.Untrusted(user.Name)},
@@ -81,6 +107,14 @@ func environment(d policy.Decision, user account.User, c Caller) []filters.Var {
 		env = set(env, v)
 	}
 	return env
+}
+
+// searchPath is PATH. An empty one would mean the working directory, the caller's.
+func searchPath(dirs []string) filters.Untrusted {
+	if len(dirs) == 0 {
+		return "/nonexistent"
+	}
+	return filters.Untrusted(strings.Join(dirs, ":"))
 }
 
 func set(env []filters.Var, v filters.Var) []filters.Var {

@@ -266,7 +266,12 @@ func TestBadFiles(t *testing.T) {
 			create(path)
 			defer os.RemoveAll(path)
 			defer os.Remove(b.dir + "/loop")
-			b.refused(t, b.touch(t, b.conf, ""), 97, incorrect+path, "")
+			switch name {
+			case "directory", "fifo", "character device", "block device", "socket", "dangling link", "link to a directory", "link to a device":
+				b.allowed(t, b.touch(t, b.conf, "")) // no file: passed over, as by the peer
+			default:
+				b.refused(t, b.touch(t, b.conf, ""), 97, incorrect+path, "")
+			}
 		})
 		t.Run("beside the filters/"+name, func(t *testing.T) {
 			path := b.dir + "/filters.d/README"
@@ -291,7 +296,8 @@ func TestBadDirectories(t *testing.T) {
 			defer os.RemoveAll(path)
 			defer os.Remove(b.dir + "/loop")
 			write(t, conf, "[DEFAULT]\nfilters_path="+path+"\n")
-			if name == "link to a directory" { // of root's: followed, and empty
+			switch name {
+			case "link to a directory", "missing", "dangling link": // of root's: empty, or as good as
 				b.refused(t, b.touch(t, conf, ""), 99, "ironwrap: Unauthorized command: ", "")
 				return
 			}
@@ -302,12 +308,7 @@ func TestBadDirectories(t *testing.T) {
 			defer os.RemoveAll(path)
 			defer os.Remove(b.dir + "/loop")
 			write(t, conf, "[DEFAULT]\nfilters_path="+b.dir+"/filters.d\nexec_dirs="+path+",/usr/bin\n")
-			switch r := b.touch(t, conf, ""); name {
-			case "missing", "dangling link", "link to a directory": // tolerated: there is nothing to find in it
-				b.allowed(t, r)
-			default:
-				b.refused(t, r, 97, incorrect+conf+":3: exec_dirs: ", path)
-			}
+			b.allowed(t, b.touch(t, conf, "")) // passed over
 		})
 	}
 	for name, c := range map[string]struct{ value, why string }{
@@ -315,15 +316,19 @@ func TestBadDirectories(t *testing.T) {
 		"dot":              {"/usr/bin,.", `"." is not an absolute path`},
 		"blank":            {"/usr/bin, ,/bin", `"" is not an absolute path`},
 		"colon":            {"/usr/bin:/bin", "it holds a colon"},
-		"sticky":           {"/tmp,/usr/bin", "/tmp"},
-		"process's own":    {"/proc/self/cwd,/usr/bin", "/proc/self/cwd"},
-		"descriptor":       {"/dev/fd/0,/usr/bin", "/dev/fd/0"},
-		"through a file":   {"/etc/passwd/bin,/usr/bin", "/etc/passwd"},
-		"a very long name": {"/" + strings.Repeat("x", 5000) + ",/usr/bin", "file name too long"},
+		"sticky":           {"/tmp,/usr/bin", ""},
+		"process's own":    {"/proc/self/cwd,/usr/bin", ""},
+		"descriptor":       {"/dev/fd/0,/usr/bin", ""},
+		"through a file":   {"/etc/passwd/bin,/usr/bin", ""},
+		"a very long name": {"/" + strings.Repeat("x", 5000) + ",/usr/bin", ""},
 	} {
 		t.Run("exec_dirs value/"+name, func(t *testing.T) {
 			conf := b.dir + "/odd.conf"
 			write(t, conf, "[DEFAULT]\nfilters_path="+b.dir+"/filters.d\nexec_dirs="+c.value+"\n")
+			if c.why == "" { // passed over
+				b.allowed(t, b.touch(t, conf, ""))
+				return
+			}
 			b.refused(t, b.touch(t, conf, ""), 97, incorrect+conf+":3: exec_dirs: ", c.why)
 		})
 	}
@@ -703,7 +708,6 @@ func TestStrictPaths(t *testing.T) {
 		conf, text, command string
 		status              int
 	}{
-		"exec_dirs":     {b.conf, "filters_path=" + b.dir + "/filters.d\nexec_dirs=" + service + "/bin,/usr/bin\n", "touch", 97},
 		"filters_path":  {b.conf, "filters_path=" + service + "/filters.d\nexec_dirs=/usr/bin\n", "touch", 97},
 		"rootwrap.conf": {service + "/etc/rootwrap.conf", plain, "touch", 97},
 	} {
@@ -717,6 +721,12 @@ func TestStrictPaths(t *testing.T) {
 			b.allowed(t, ask("strict_paths=no\n"))
 		})
 	}
+	t.Run("exec_dirs", func(t *testing.T) { // passed over in any case
+		for _, extra := range []string{"", "strict_paths=yes\n"} {
+			write(t, b.conf, "[DEFAULT]\nfilters_path="+b.dir+"/filters.d\nexec_dirs="+service+"/bin,/usr/bin\n"+extra)
+			b.allowed(t, run(t, ours, b.conf, "touch", b.marker))
+		}
+	})
 	t.Run("program", func(t *testing.T) {
 		for _, extra := range []string{"", "strict_paths=yes\n"} {
 			write(t, b.conf, "[DEFAULT]\n"+plain+extra)

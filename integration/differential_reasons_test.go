@@ -48,7 +48,7 @@ var differences = []difference{
 	{"A1 nested path", "the nested program is typed with a path that is not the one its filter stands for", narrower, func(r refusal) bool {
 		program, err := r.workshop.machine.Find(r.exec, r.runAs)
 		return strings.Contains(r.typed, "/") && r.why == "the nested command is "+r.typed &&
-			r.typed != r.exec && (err != nil || r.typed != program)
+			r.typed != r.exec && (err != nil || r.typed != program.Path)
 	}},
 	{"A38 privsep-helper", "the implicit filter takes only the command line that oslo.privsep builds, with a known context and configuration of root's", narrower, func(r refusal) bool {
 		return r.class == "CommandFilter" && r.exec == "privsep-helper" && !r.builtByPrivsep()

@@ -18,6 +18,7 @@ import (
 	"ironwrap/filters"
 	engine "ironwrap/policy"
 	"ironwrap/policy/machine"
+	"ironwrap/policy/program"
 	"ironwrap/policy/trust"
 )
 
@@ -147,9 +148,9 @@ type present struct {
 	held []int // pidfds
 }
 
-func (m *present) Find(name, runAs string) (string, error) {
+func (m *present) Find(name, runAs string) (program.Program, error) {
 	if filepath.IsAbs(name) {
-		return name, nil
+		return program.Program{Path: name}, nil
 	}
 	return m.Machine.Find(name, runAs)
 }

@@ -202,11 +202,11 @@ func inPlaceOf(t *testing.T, programs []string, work func() error) {
 func programsOf(p *engine.Policy, dirs ...string) (list []string) {
 	m := machine.New(p.ExecDirs, p.Trust)
 	for _, f := range p.Filters {
-		path, err := m.Find(f.Exec(), f.RunAs())
+		found, err := m.Find(f.Exec(), f.RunAs())
 		if err != nil {
 			continue
 		}
-		real, err := filepath.EvalSymlinks(path)
+		real, err := filepath.EvalSymlinks(found.Path)
 		if err != nil || slices.Contains(list, real) || slices.ContainsFunc(dirs, func(d string) bool { return strings.HasPrefix(real, d+"/") }) {
 			continue
 		}

@@ -70,7 +70,10 @@ func assessed(t *testing.T, conf string) exposure.Report {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return exposure.Assess(p, exposure.Machine{Find: machine.New(p.ExecDirs, p.Trust).Find})
+	return exposure.Assess(p, exposure.Machine{Find: func(name, runAs string) (string, error) {
+		found, err := machine.New(p.ExecDirs, p.Trust).Find(name, runAs)
+		return found.Path, err
+	}})
 }
 
 // TestExposureDebian: what is known of Debian's policies is found in them, and what

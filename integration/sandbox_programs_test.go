@@ -217,8 +217,8 @@ func TestSandboxProgramFiles(t *testing.T) {
 	}{
 		"no program":                      {remove("/p.bpf"), []string{"is not compiled for this machine", "run `ironwrapctl seccomp compile "}},
 		"no profile":                      {remove("/p.json"), []string{"p.json: no such file or directory"}},
-		"program of somebody else's":      {chown("/p.bpf", 65534), []string{"cannot trust ", "p.bpf", "is owned by uid 65534, not root: run \"chown root "}},
-		"profile of somebody else's":      {chown("/p.json", 65534), []string{"cannot trust ", "p.json", "is owned by uid 65534, not root: run \"chown root "}},
+		"program of somebody else's":      {chown("/p.bpf", 65534), []string{"cannot trust ", "p.bpf", "is owned by uid 65534, not root: look at what is in it, then run \"chown root "}},
+		"profile of somebody else's":      {chown("/p.json", 65534), []string{"cannot trust ", "p.json", "is owned by uid 65534, not root: look at what is in it, then run \"chown root "}},
 		"program writable by group":       {chmod("/p.bpf", 0o664), []string{"p.bpf", "is writable by group (mode 0664): run \"chmod go-w "}},
 		"profile writable by group":       {chmod("/p.json", 0o664), []string{"p.json", "is writable by group (mode 0664): run \"chmod go-w "}},
 		"program writable by others":      {chmod("/p.bpf", 0o646), []string{"p.bpf", "is writable by others (mode 0646): run \"chmod go-w "}},

@@ -194,9 +194,6 @@ func TestSetuidConfiguration(t *testing.T) {
 		"configuration of the caller's": func() { os.Chown(in.conf, int(caller.uid), -1) },
 		"writable by all":               func() { os.Chmod(in.conf, 0o666) },
 		"filters below the caller's":    func() { write(t, in.conf, "[DEFAULT]\nfilters_path="+elsewhere+"\nallow_users="+caller.name+"\n") },
-		"exec directory of the caller's": func() {
-			write(t, in.conf, "[DEFAULT]\nfilters_path="+in.dir+"/filters.d\nexec_dirs="+home+"\nallow_users="+caller.name+"\n")
-		},
 	} {
 		before := must(os.ReadFile(in.conf))
 		f()

@@ -1,9 +1,13 @@
 package policy
 
 import (
+	"errors"
+	"fmt"
+	"slices"
 	"strings"
 
 	"ironwrap/filters"
+	"ironwrap/policy/program"
 )
 
 // Verdict is what Decide came to. The zero Verdict denies, and the values lie so
@@ -19,10 +23,9 @@ const (
 // Machine is what deciding needs of the machine.
 type Machine interface {
 	filters.Machine
-	// Find returns the path of the program that name stands for, as the user
-	// runAs may execute it: name itself where it is absolute, else the first in
-	// exec_dirs.
-	Find(name, runAs string) (string, error)
+	// Find returns the program that name stands for, as the user runAs may execute
+	// it: name itself where it is absolute, else the first in exec_dirs.
+	Find(name, runAs string) (program.Program, error)
 }
 
 // Request is one command that somebody wants run.
@@ -41,11 +44,14 @@ type Decision struct {
 	Leaf    *Entry // that the nested command matched; nil without one
 	Why     string // of NotExecutable; of Denied what hindered a filter, where that was nobody's decision
 
-	RunAs  string
-	Argv   []filters.Untrusted // Argv[0] is the absolute path of the program
-	Env    []filters.Var       // besides the fixed environment
-	Signal *filters.Signal     // to send instead of executing Argv
-	Paths  []int               // the words of Argv that lead to files which were checked
+	RunAs string
+	Argv  []filters.Untrusted // Argv[0] is the absolute path of the program
+	Env   []filters.Var       // besides the fixed environment
+	// Programs are those that run, with what is known of them: that of a nested
+	// command and that of its prefix.
+	Programs []program.Program
+	Signal   *filters.Signal // to send instead of executing Argv
+	Paths    []int           // the words of Argv that lead to files which were checked
 
 	Steps []Step // with Request.Trace: the filters in the order they were asked
 }
@@ -106,10 +112,13 @@ func (p *Policy) ask(f *Entry, req Request) (d Decision, match bool, why string)
 	if m.Nested > 0 {
 		leaf := p.nested(f, req.Argv[m.Nested:], req)
 		if leaf.Verdict != Allowed {
-			return Decision{Why: leaf.Why, Steps: leaf.Steps}, false, "no other filter with run-as " + f.RunAs() + " allows the nested command " + filters.Line(req.Argv[m.Nested:])
+			if leaf.Why != "" {
+				return Decision{Steps: leaf.Steps, Why: leaf.Why}, false, leaf.Why
+			}
+			return Decision{Steps: leaf.Steps}, false, "no other filter with run-as " + f.RunAs() + " allows the nested command " + filters.Line(req.Argv[m.Nested:])
 		}
 		words = append(append([]filters.Untrusted(nil), req.Argv[1:m.Nested]...), leaf.Argv...)
-		d.Leaf, d.Env, d.Signal = leaf.Filter, leaf.Env, leaf.Signal
+		d.Leaf, d.Env, d.Signal, d.Programs = leaf.Filter, leaf.Env, leaf.Signal, leaf.Programs
 		d.Paths = shift(leaf.Paths, m.Nested)
 		d.Steps = leaf.Steps
 	}
@@ -119,14 +128,18 @@ func (p *Policy) ask(f *Entry, req Request) (d Decision, match bool, why string)
 		d.Verdict, d.Argv = Allowed, req.Argv
 		return d, true, ""
 	}
-	program, err := req.Machine.Find(f.Exec(), f.RunAs())
+	found, err := req.Machine.Find(f.Exec(), f.RunAs())
+	if err == nil {
+		err = searches(found, d.Env)
+	}
 	if err != nil {
-		return Decision{Steps: d.Steps}, true, err.Error()
+		return Decision{Steps: d.Steps}, true, p.missing(err)
 	}
 	if m.Nested == 0 {
-		d.Env = quieted(program, d.Env)
+		d.Env = quieted(found.Path, d.Env)
 	}
-	d.Verdict, d.Argv = Allowed, append([]filters.Untrusted{filters.Untrusted(program)}, words...)
+	d.Programs = append(d.Programs, found.Called(words))
+	d.Verdict, d.Argv = Allowed, append([]filters.Untrusted{filters.Untrusted(found.Path)}, words...)
 	return d, true, ""
 }
 
@@ -171,21 +184,46 @@ func (p *Policy) leaf(f, chain *Entry, typed string, words []filters.Untrusted, 
 	if !match.Matched {
 		return Decision{Why: match.Hint}, match.Why
 	}
-	program := f.Exec()
+	d := Decision{Verdict: Allowed, Filter: f, Signal: match.Signal, Paths: shift(match.Paths, 1)}
+	path := f.Exec()
 	if match.Signal == nil {
-		var err error
-		if program, err = m.Find(f.Exec(), f.RunAs()); err != nil {
-			return Decision{}, filters.Because("%v", err)
+		found, err := m.Find(f.Exec(), f.RunAs())
+		if err == nil {
+			err = searches(found, match.Env)
 		}
+		if err != nil {
+			// Only the program is wanting, unless it was another that was typed.
+			if !strings.Contains(typed, "/") || typed == f.Exec() {
+				d.Why = fmt.Sprintf("filter %s matches the nested command, but its program %s cannot be executed: %s",
+					filters.Show(f.Name), filters.Show(f.Exec()), p.missing(err))
+			}
+			return Decision{Why: d.Why}, filters.Because("%v", err)
+		}
+		path, d.Programs = found.Path, []program.Program{found.Called(match.Args)}
 	}
-	if strings.Contains(typed, "/") && typed != program && typed != f.Exec() {
-		return Decision{}, filters.Because("it is for %s, not for %s", filters.Untrusted(program), filters.Untrusted(typed))
+	if strings.Contains(typed, "/") && typed != path && typed != f.Exec() {
+		return Decision{}, filters.Because("it is for %s, not for %s", filters.Show(path), filters.Show(typed))
 	}
-	return Decision{
-		Verdict: Allowed, Filter: f, Env: quieted(program, match.Env), Signal: match.Signal,
-		Argv:  append([]filters.Untrusted{filters.Untrusted(program)}, match.Args...),
-		Paths: shift(match.Paths, 1),
-	}, filters.Why{}
+	d.Env = quieted(path, match.Env)
+	d.Argv = append([]filters.Untrusted{filters.Untrusted(path)}, match.Args...)
+	return d, filters.Why{}
+}
+
+// searches returns an error where env(1) would look for an interpreter of a program in
+// another PATH than the one that was looked in.
+func searches(found program.Program, env []filters.Var) error {
+	if found.InPATH && slices.ContainsFunc(env, func(v filters.Var) bool { return v.Name == "PATH" }) {
+		return errors.New("its first line makes env(1) look for an interpreter in PATH, which the filter sets: name the interpreter by its path there")
+	}
+	return nil
+}
+
+// missing is why a program cannot be had, with the directories that were passed over.
+func (p *Policy) missing(err error) string {
+	if !errors.Is(err, program.ErrNotFound) || len(p.NotSearched) == 0 {
+		return err.Error()
+	}
+	return fmt.Sprintf("%v, of which %d cannot be searched (ironwrapctl check names them): %v", err, len(p.NotSearched), p.NotSearched[0])
 }
 
 // shift moves indices of words up by what is put before the words.

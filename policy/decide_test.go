@@ -60,6 +60,9 @@ func outcome(d Decision) string {
 	case NotExecutable:
 		return "not executable: " + d.Filter.Name + ": " + d.Why
 	case Denied:
+		if d.Why != "" {
+			return "denied: " + d.Why
+		}
 		return "denied"
 	}
 	return fmt.Sprintf("verdict %#x", d.Verdict)
@@ -126,7 +129,8 @@ ip_exec: IpNetnsExecFilter, ip, root
 		{"nice -n 5 ", "denied"},
 		{"nice -n 5", "denied"},
 		{"nice -n x ls", "denied"},
-		{"nice -n 5 gone", "denied"}, // as the peer: not 96
+		{"nice -n 5 gone", "denied: filter gone matches the nested command, but its program gone cannot be executed: not found in exec_dirs"}, // as the peer: not 96
+		{"nice -n 5 /tmp/gone", "denied"},
 		{"lost ls", "not executable: chain_gone: not found in exec_dirs"},
 		{"lost rm", "denied"},
 
@@ -216,7 +220,7 @@ func sound(t testing.TB, p *Policy, argv []filters.Untrusted, d Decision) {
 		t.Errorf("%q: the decision is another policy's", argv)
 	}
 	if d.Verdict != Allowed {
-		if d.Argv != nil || d.Env != nil || d.Signal != nil || d.RunAs != "" || d.Leaf != nil || (d.Verdict == NotExecutable) != (d.Filter != nil) || (d.Verdict == NotExecutable) != (d.Why != "") {
+		if d.Argv != nil || d.Env != nil || d.Programs != nil || d.Signal != nil || d.RunAs != "" || d.Leaf != nil || (d.Verdict == NotExecutable) != (d.Filter != nil) || d.Verdict == NotExecutable && d.Why == "" {
 			t.Errorf("%q: a denial carries something to run: %+v", argv, d)
 		}
 		return
@@ -238,13 +242,13 @@ func sound(t testing.TB, p *Policy, argv []filters.Untrusted, d Decision) {
 		return
 	}
 	// Nothing runs but the programs of the filters.
-	if program, err := newMachine().Find(d.Filter.Exec(), d.RunAs); err != nil || d.Argv[0].Raw() != program {
-		t.Errorf("%q: runs %s, which is not the %s of filter %s", argv, d.Argv[0], program, d.Filter.Name)
+	if program, err := newMachine().Find(d.Filter.Exec(), d.RunAs); err != nil || d.Argv[0].Raw() != program.Path {
+		t.Errorf("%q: runs %s, which is not the %v of filter %s", argv, d.Argv[0], program, d.Filter.Name)
 	}
 	if d.Leaf != nil {
 		m := d.Filter.Match(argv, newMachine())
-		if program, err := newMachine().Find(d.Leaf.Exec(), d.RunAs); err != nil || d.Argv[m.Nested].Raw() != program {
-			t.Errorf("%q: runs %s, which is not the %s of filter %s", argv, d.Argv[m.Nested], program, d.Leaf.Name)
+		if program, err := newMachine().Find(d.Leaf.Exec(), d.RunAs); err != nil || d.Argv[m.Nested].Raw() != program.Path {
+			t.Errorf("%q: runs %s, which is not the %v of filter %s", argv, d.Argv[m.Nested], program, d.Leaf.Name)
 		}
 		if !slices.Equal(d.Argv[1:m.Nested], argv[1:m.Nested]) {
 			t.Errorf("%q: the prefix became %q", argv, d.Argv[:m.Nested])

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"ironwrap/filters"
+	"ironwrap/policy/program"
 )
 
 // fakeMachine has every program in /bin, and every absolute one, but those that
@@ -18,17 +19,15 @@ type fakeMachine struct {
 	found     []string // programs that were looked for
 }
 
-var errAbsent = errors.New("not found in exec_dirs")
-
-func (m *fakeMachine) Find(name, runAs string) (string, error) {
+func (m *fakeMachine) Find(name, runAs string) (program.Program, error) {
 	m.found = append(m.found, name)
 	if m.absent[name] {
-		return "", errAbsent
+		return program.Program{}, program.ErrNotFound
 	}
 	if path.IsAbs(name) {
-		return name, nil
+		return program.Program{Path: name}, nil
 	}
-	return "/bin/" + name, nil
+	return program.Program{Path: "/bin/" + name, InPATH: strings.HasPrefix(name, "env-script")}, nil
 }
 
 func (m *fakeMachine) Base(dir, runAs string) (string, error) {

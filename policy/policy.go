@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"path/filepath"
 	"strings"
+	"syscall"
 
 	"ironwrap/filters"
 	"ironwrap/policy/inifile"
@@ -23,6 +24,8 @@ type Policy struct {
 	Notes   []Note      // what was tolerated
 	Trust   trust.Level // how far up the path of a file ownership was demanded
 	Sources []string    // the files and directories that it depends on, existing or not
+
+	NotSearched []error // why directories of exec_dirs are passed over
 
 	sandboxes sandboxes
 }
@@ -106,36 +109,36 @@ func at(path string, err error) error {
 	return fmt.Errorf("%s: %w", filters.Show(path), err)
 }
 
-// checkExecDirs leaves in ExecDirs the directories that exist: one that does not
-// may be made by somebody else while the command searches its PATH.
+// checkExecDirs leaves in ExecDirs the directories that exist and that nobody but root
+// can write to, or put another one in the place of: the command searches its PATH long
+// after this check. What is left out is not in PATH either, so that passing over it is
+// as safe as refusing to run anything, in every mode.
 func (p *Policy) checkExecDirs(level trust.Level) error {
 	var present []string
 	for _, dir := range p.ExecDirs {
-		d, err := trust.Dir(dir, level)
-		if errors.Is(err, fs.ErrNotExist) {
+		d, err := trust.Dir(dir, max(level, trust.Fixed))
+		switch {
+		case err == nil:
+			d.Close()
+			present = append(present, dir)
+		case errors.Is(err, fs.ErrNotExist):
 			p.note(p.Path, p.execDirsLine, "exec_dirs: %s does not exist", filters.Show(dir))
-			continue
-		}
-		if err != nil {
+		case errors.Is(err, trust.ErrUntrusted), errors.Is(err, syscall.ENOTDIR), errors.Is(err, syscall.ELOOP), errors.Is(err, syscall.ENAMETOOLONG):
+			err = fmt.Errorf("%s is not searched: %w", filters.Show(dir), err)
+			p.NotSearched = append(p.NotSearched, err)
+			p.note(p.Path, p.execDirsLine, "exec_dirs: %v", err)
+		default: // such as EMFILE: of this moment, not of the directory
 			return fmt.Errorf("%s:%d: exec_dirs: %w", filters.Show(p.Path), p.execDirsLine, err)
 		}
-		d.Close()
-		// Who can put another directory in its place decides what the command finds
-		// in its PATH, long after this check.
-		d, err = trust.Dir(dir, max(level, trust.Fixed))
-		if err != nil {
-			p.note(p.Path, p.execDirsLine, "exec_dirs: %s is not searched: %v", filters.Show(dir), err)
-			continue
-		}
-		d.Close()
-		present = append(present, dir)
 	}
 	p.ExecDirs = present
 	return nil
 }
 
+// loadFilters reads the directories of filters_path. One that does not exist has no
+// filters; where none exists the implicit filter is left, as for the peer. Who can make
+// one gains nothing: it is not root's then.
 func (p *Policy) loadFilters(level trust.Level) error {
-	found := false
 	for _, dir := range p.FiltersPath {
 		d, err := trust.Dir(dir, level)
 		if errors.Is(err, fs.ErrNotExist) {
@@ -145,16 +148,11 @@ func (p *Policy) loadFilters(level trust.Level) error {
 		if err != nil {
 			return fmt.Errorf("%s:%d: filters_path: %w", filters.Show(p.Path), p.filtersPathLine, err)
 		}
-		found = true
 		err = p.loadDir(d, dir, level)
 		d.Close()
 		if err != nil {
 			return err
 		}
-	}
-	if !found {
-		return fmt.Errorf("%s:%d: filters_path: no such directory: %s", filters.Show(p.Path), p.filtersPathLine,
-			filters.Untrusted(strings.Join(p.FiltersPath, ", ")))
 	}
 	return nil
 }
@@ -176,6 +174,14 @@ func (p *Policy) loadDir(d *trust.Directory, dir string, level trust.Level) erro
 		}
 		p.Sources = append(p.Sources, path)
 		data, err := d.File(name)
+		if errors.Is(err, fs.ErrNotExist) && d.Absent(name) {
+			p.note(path, 0, "not read: it leads to a file that does not exist")
+			continue
+		}
+		if errors.Is(err, trust.ErrNotRegular) {
+			p.note(path, 0, "not read: %v", err)
+			continue
+		}
 		if err != nil {
 			return at(path, err)
 		}

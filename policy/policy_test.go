@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -196,10 +197,18 @@ func TestLoadRefuses(t *testing.T) {
 		{"filters directory writable by others", func(dir string) error { return os.Chmod(dir+"/a", 0o777) }, "DIR/rootwrap.conf:2: filters_path: cannot trust "},
 		{"filters directory of another", func(dir string) error { return os.Chown(dir+"/b", 65534, 0) }, "DIR/rootwrap.conf:2: filters_path: cannot trust "},
 		{"filters directory is a file", func(dir string) error { os.RemoveAll(dir + "/b"); return os.WriteFile(dir+"/b", nil, 0o644) }, "DIR/rootwrap.conf:2: filters_path: "},
-		{"exec directory writable by others", func(dir string) error { os.Mkdir(dir+"/none", 0o755); return os.Chmod(dir+"/none", 0o777) }, "DIR/rootwrap.conf:3: exec_dirs: cannot trust "},
-		{"no filters directory", func(dir string) error { os.RemoveAll(dir + "/a"); return os.RemoveAll(dir + "/b") }, "DIR/rootwrap.conf:2: filters_path: no such directory: DIR/a, DIR/b"},
-		{"filters file is a directory", func(dir string) error { return os.Mkdir(dir+"/a/dir.filters", 0o755) }, "DIR/a/dir.filters: "},
-		{"filters link that leads nowhere", func(dir string) error { return os.Symlink("nowhere", dir+"/a/link.filters") }, "DIR/a/link.filters: "},
+		{"filters link into a directory of another, where nothing is", func(dir string) error {
+			os.Mkdir(dir+"/theirs", 0o755)
+			os.Chown(dir+"/theirs", 65534, 0)
+			return os.Symlink("../theirs/x", dir+"/a/link.filters")
+		}, "DIR/a/link.filters: "},
+		{"filters link of another that leads nowhere", func(dir string) error {
+			os.Symlink("nowhere", dir+"/a/link.filters")
+			return os.Lchown(dir+"/a/link.filters", 65534, 0)
+		}, "DIR/a/link.filters: "},
+		{"filters link into /tmp, where nothing is", func(dir string) error {
+			return os.Symlink("/tmp/ironwrap-there-is-no-such-file", dir+"/a/link.filters")
+		}, "DIR/a/link.filters: "},
 		{"key twice in rootwrap.conf", func(dir string) error {
 			return os.WriteFile(dir+"/rootwrap.conf", []byte("[DEFAULT]\nfilters_path=/x\nfilters_path=/y\n"), 0o644)
 		}, "DIR/rootwrap.conf:3: "},
@@ -233,6 +242,96 @@ func TestLoadRefuses(t *testing.T) {
 	for _, path := range []string{"", "rootwrap.conf", "./rootwrap.conf", "../x"} {
 		if p, err := Load(path, trust.Parent); p != nil || err == nil || !strings.HasPrefix(err.Error(), filters.Show(path)+": ") {
 			t.Errorf("%q: %v", path, err)
+		}
+	}
+}
+
+// What the peer passes over is passed over, and noted: nobody but root can make a filter
+// of it, and what is not in exec_dirs is not in PATH.
+func TestLoadPassesOver(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		change func(dir string) error
+		note   string // a part of it, DIR in it
+		left   []string
+	}{
+		{"exec directory writable by others", func(dir string) error { os.Mkdir(dir+"/none", 0o755); return os.Chmod(dir+"/none", 0o777) },
+			"DIR/rootwrap.conf:3: exec_dirs: DIR/none is not searched: cannot trust DIR/none: it is writable by group and others", []string{"a", "b"}},
+		{"exec directory of another", func(dir string) error { os.Mkdir(dir+"/none", 0o755); return os.Chown(dir+"/none", 65534, 0) },
+			"DIR/rootwrap.conf:3: exec_dirs: DIR/none is not searched: cannot trust DIR/none: it is owned by uid 65534", []string{"a", "b"}},
+		{"exec directory below another's", func(dir string) error {
+			os.Symlink(dir+"/x/bin", dir+"/none")
+			os.MkdirAll(dir+"/x/bin", 0o755)
+			return os.Chown(dir+"/x", 65534, 0)
+		}, "DIR/rootwrap.conf:3: exec_dirs: DIR/none is not searched: cannot trust DIR/none: its directory DIR/x is owned by uid 65534", []string{"a", "b"}},
+		{"exec directory is a file", func(dir string) error { return os.WriteFile(dir+"/none", nil, 0o755) },
+			"DIR/rootwrap.conf:3: exec_dirs: DIR/none is not searched: ", []string{"a", "b"}},
+		{"no filters directory", func(dir string) error { os.RemoveAll(dir + "/a"); return os.RemoveAll(dir + "/b") },
+			"DIR/rootwrap.conf:2: filters_path: DIR/b does not exist", nil},
+		{"filters file is a directory", func(dir string) error { return os.Mkdir(dir+"/a/dir.filters", 0o755) },
+			"DIR/a/dir.filters: not read: cannot read DIR/a/dir.filters: it is a directory, not a regular file", []string{"a", "b"}},
+		{"filters file is a link to a directory", func(dir string) error { return os.Symlink("/tmp", dir+"/a/dir.filters") },
+			"DIR/a/dir.filters: not read: ", []string{"a", "b"}},
+		{"filters link that leads nowhere", func(dir string) error { return os.Symlink("nowhere", dir+"/a/link.filters") },
+			"DIR/a/link.filters: not read: it leads to a file that does not exist", []string{"a", "b"}},
+		{"filters link to nowhere, absolute", func(dir string) error { return os.Symlink("/no/such/file", dir+"/a/link.filters") },
+			"DIR/a/link.filters: not read: it leads to a file that does not exist", []string{"a", "b"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			for _, level := range []trust.Level{trust.Object, trust.Parent, trust.Ancestors} {
+				dir := tree(t, map[string]string{"rootwrap.conf": conf, "a/a.filters": "[Filters]\na: CommandFilter, a, root\n", "b/b.filters": "[Filters]\nb: CommandFilter, b, root\n"})
+				if err := c.change(dir); err != nil {
+					t.Fatal(err)
+				}
+				p, err := Load(dir+"/rootwrap.conf", level)
+				if err != nil {
+					t.Fatalf("level %d: %v", level, err)
+				}
+				var left []string
+				for _, f := range p.Filters {
+					if f.File != "" {
+						left = append(left, f.Name)
+					}
+				}
+				if !slices.Equal(left, c.left) || p.Filters[len(p.Filters)-1].Name != "privsep-helper" {
+					t.Errorf("level %d: filters %q", level, left)
+				}
+				if !slices.Equal(p.ExecDirs, []string{"/usr/bin", "/bin"}) {
+					t.Errorf("level %d: exec_dirs %q", level, p.ExecDirs)
+				}
+				if !slices.ContainsFunc(p.Notes, func(n Note) bool { return strings.Contains(strings.ReplaceAll(n.String(), dir, "DIR"), c.note) }) {
+					t.Errorf("level %d: no note %q among %v", level, c.note, p.Notes)
+				}
+			}
+		})
+	}
+}
+
+// A program that was not found may lie where nobody looked.
+func TestNotSearched(t *testing.T) {
+	p := newPolicy(t, "gone: CommandFilter, gone, root\nnice: ChainingRegExpFilter, nice, root, nice")
+	p.NotSearched = []error{errors.New("/srv/bin is not searched: it is nobody's"), errors.New("x")}
+	for line, want := range map[string]string{
+		"gone":      "not found in exec_dirs, of which 2 cannot be searched (ironwrapctl check names them): /srv/bin is not searched: it is nobody's",
+		"nice gone": "/srv/bin is not searched",
+	} {
+		if d := p.Decide(Request{Argv: words(line), Machine: newMachine("gone")}); !strings.Contains(d.Why, want) {
+			t.Errorf("%s: %q", line, d.Why)
+		}
+	}
+}
+
+// env(1) must look for an interpreter where it was looked for.
+func TestSearchedInAnotherPath(t *testing.T) {
+	p := newPolicy(t, "path: EnvFilter, env, root, PATH=, env-script\nlang: EnvFilter, env, root, LANG=, env-script\nnice: ChainingRegExpFilter, nice, root, nice")
+	for line, want := range map[string]Verdict{
+		"env PATH=/home/u/bin env-script":      NotExecutable,
+		"env LANG=C env-script":                Allowed,
+		"nice env PATH=/home/u/bin env-script": Denied,
+		"nice env LANG=C env-script":           Allowed,
+	} {
+		if d := p.Decide(Request{Argv: words(line), Machine: newMachine()}); d.Verdict != want {
+			t.Errorf("%s: verdict %#x: %s", line, d.Verdict, d.Why)
 		}
 	}
 }

@@ -42,6 +42,7 @@ var deciding = []string{
 	"ironwrap/policy/account",
 	"ironwrap/policy/inifile",
 	"ironwrap/policy/machine",
+	"ironwrap/policy/program",
 	"ironwrap/policy/trust",
 	"ironwrap/sandbox",
 	"ironwrap/sandbox/seccomp",

@@ -73,7 +73,7 @@ func auditPolicy(config string) (exposure.Report, error) {
 	}
 	programs := machine.New(p.ExecDirs, p.Trust)
 	return exposure.Assess(p, exposure.Machine{
-		Find:    programs.Find,
+		Find:    func(name, runAs string) (string, error) { p, err := programs.Find(name, runAs); return p.Path, err },
 		UID:     func(name string) (uint32, error) { u, err := account.Lookup(name); return u.UID, err },
 		Seccomp: profiles{}.allows,
 	}), nil

@@ -150,6 +150,10 @@ func (x *explainer) explain(argv []filters.Untrusted) explanation {
 		e.Verdict, e.Exit, e.Error = "not-executable", 96, d.Why
 		return e
 	default:
+		// What hindered a filter that matches comes before guesses at what was meant.
+		if e.Error = d.Why; e.Error != "" {
+			return e
+		}
 		for _, miss := range x.guide.Near(argv, x.machine) {
 			e.Near = append(e.Near, nearJSON{*entry(&miss.Filter), miss.Argument, miss.Text})
 		}

@@ -18,7 +18,7 @@ import (
 type explanation struct {
 	Verdict    string              `json:"verdict"` // allow, deny, not-executable, bad-config
 	Exit       int                 `json:"exit"`
-	Error      string              `json:"error,omitempty"` // of not-executable and bad-config
+	Error      string              `json:"error,omitempty"` // of not-executable and bad-config, and of deny what hindered a filter
 	Filter     *filterJSON         `json:"filter,omitempty"`
 	Nested     *filterJSON         `json:"nested,omitempty"`
 	Executable filters.Untrusted   `json:"executable,omitempty"`

@@ -16,7 +16,11 @@ func (e explanation) printText(w io.Writer, ink ink) {
 	case "allow":
 		fmt.Fprintln(w, ink.green("allowed"))
 	case "deny":
-		fmt.Fprintf(w, "%s: no filter matched (exit status 99)\n", ink.red("refused"))
+		why := ""
+		if e.Error != "" {
+			why = filters.Prose(e.Error) + "; "
+		}
+		fmt.Fprintf(w, "%s: %sno filter matched (exit status 99)\n", ink.red("refused"), why)
 	case "not-executable":
 		fmt.Fprintf(w, "%s: the program cannot be executed: %s (exit status 96)\n", ink.red("refused"), filters.Prose(e.Error))
 	default:

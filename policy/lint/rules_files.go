@@ -295,8 +295,8 @@ func network(c *config) (found []Finding) {
 		if c.machine == nil || f.file == nil {
 			continue
 		}
-		if path, err := c.machine.Find(f.Exec(), f.RunAs()); err == nil {
-			objects = append(objects, object{path, false, func(message, hint string) Finding { return f.at(f.execField(), message, hint) }})
+		if p, err := c.machine.Find(f.Exec(), f.RunAs()); err == nil {
+			objects = append(objects, object{p.Path, false, func(message, hint string) Finding { return f.at(f.execField(), message, hint) }})
 		}
 	}
 	for _, o := range objects {

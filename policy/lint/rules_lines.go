@@ -12,7 +12,7 @@ import (
 
 	"ironwrap/filters"
 	"ironwrap/policy/account"
-	"ironwrap/policy/machine"
+	"ironwrap/policy/program"
 )
 
 // lineRules are about single lines of [Filters]: what is written, and whether the
@@ -210,7 +210,7 @@ func unknownUsers(c *config) (found []Finding) {
 }
 
 func absent(err error) bool {
-	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, machine.ErrNotFound)
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, program.ErrNotFound)
 }
 
 // programs finds the filters of which the program cannot be had, for a reason that

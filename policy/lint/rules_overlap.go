@@ -138,7 +138,7 @@ func (c *config) sameProgram(a, b *filter) bool {
 	}
 	p, err := c.machine.Find(a.Exec(), a.RunAs())
 	q, err2 := c.machine.Find(b.Exec(), b.RunAs())
-	return err == nil && err2 == nil && p == q
+	return err == nil && err2 == nil && p.Path == q.Path
 }
 
 func (c *config) found(f *filter) bool {

@@ -6,12 +6,12 @@ package machine
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 
 	"golang.org/x/sys/unix"
 
 	"ironwrap/filters"
+	"ironwrap/policy/program"
 	"ironwrap/policy/trust"
 )
 
@@ -37,36 +37,16 @@ func (m *Machine) Close() {
 	m.held = nil
 }
 
-// ErrNotFound tells that no directory of exec_dirs has the program.
-var ErrNotFound = errors.New("not found in exec_dirs")
-
-// Find returns where the program lies that name stands for. A program that
-// somebody else than root, or than the user it runs as, could have written is an
-// error, also where a later directory has another of the name.
-func (m *Machine) Find(name, runAs string) (string, error) {
-	if name[0] == '/' {
-		return name, m.usable(name, runAs)
-	}
-	for _, dir := range m.execDirs {
-		path := dir + "/" + name
-		err := m.usable(path, runAs)
-		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
-			continue
-		}
-		return path, err
-	}
-	return "", ErrNotFound
-}
-
-func (m *Machine) usable(path, runAs string) error {
+// Find returns the program that name stands for, as a file that only root, or the user
+// it runs as, can have written, with what it runs by: see program.Finder.
+func (m *Machine) Find(name, runAs string) (program.Program, error) {
 	owners := []uint32{0}
 	if runAs != "root" {
 		if u, err := lookup(runAs); err == nil {
 			owners = append(owners, u.UID)
 		}
 	}
-	_, err := trust.Executable(path, m.level, owners...)
-	return err
+	return program.Finder{Dirs: m.execDirs, Level: m.level, Owners: owners}.Find(name)
 }
 
 // Programs lists where a program may lie, whether or not it may be executed.

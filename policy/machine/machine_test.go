@@ -11,12 +11,13 @@ import (
 
 	"ironwrap/filters"
 	"ironwrap/policy"
+	"ironwrap/policy/program"
 	"ironwrap/policy/trust"
 )
 
 var _ policy.Machine = (*Machine)(nil)
 
-func program(t *testing.T, path string, mode os.FileMode, uid int) {
+func makeProgram(t *testing.T, path string, mode os.FileMode, uid int) {
 	t.Helper()
 	must(t, os.WriteFile(path, []byte("#!/bin/sh\n"), 0o755))
 	must(t, os.Chown(path, uid, 0))
@@ -28,20 +29,20 @@ func TestFind(t *testing.T) {
 	dir := tree(t, "one/", "two/", "service/", "one/directory/", "two/directory", "one/sub/")
 	one, two := dir+"/one", dir+"/two"
 	for name, mode := range map[string]os.FileMode{"both": 0o755, "first": 0o755, "setuid": os.ModeSetuid | 0o755, "onlyexec": 0o111, "writable": 0o777, "groupwritable": 0o775, "noexec": 0o644} {
-		program(t, one+"/"+name, mode, 0)
+		makeProgram(t, one+"/"+name, mode, 0)
 	}
 	for _, name := range []string{"both", "second", "noexec", "writable", "theirs", "nobodys", "dangling"} {
-		program(t, two+"/"+name, 0o755, 0)
+		makeProgram(t, two+"/"+name, 0o755, 0)
 	}
-	program(t, two+"/directory", 0o755, 0)
-	program(t, one+"/nobodys", 0o755, 65534)
-	program(t, one+"/theirs", 0o755, 64711)
-	program(t, one+"/sub/deep", 0o755, 0)
+	makeProgram(t, two+"/directory", 0o755, 0)
+	makeProgram(t, one+"/nobodys", 0o755, 65534)
+	makeProgram(t, one+"/theirs", 0o755, 64711)
+	makeProgram(t, one+"/sub/deep", 0o755, 0)
 	must(t, os.Symlink(two+"/second", one+"/link"))
 	must(t, os.Symlink("nowhere", one+"/dangling"))
 	must(t, os.Symlink("looping", one+"/looping"))
 	must(t, syscall.Mkfifo(one+"/fifo", 0o755))
-	program(t, dir+"/service/tool", 0o755, 0)
+	makeProgram(t, dir+"/service/tool", 0o755, 0)
 	must(t, os.Chown(dir+"/service", 65534, 0))
 	must(t, os.Symlink(dir+"/service/tool", one+"/intoservice"))
 
@@ -98,17 +99,17 @@ func TestFind(t *testing.T) {
 		got, err := m.Find(c.name, c.runAs)
 		if c.want == "" {
 			if err == nil {
-				t.Errorf("%.60q as %s: %q", c.name, c.runAs, got)
+				t.Errorf("%.60q as %s: %q", c.name, c.runAs, got.Path)
 			} else if strings.ContainsAny(err.Error(), "\n\x00") {
 				t.Errorf("%.60q as %s: %q", c.name, c.runAs, err)
 			}
 			continue
 		}
-		if err != nil || got != c.want {
-			t.Errorf("%q as %s: %q, %v, not %q", c.name, c.runAs, got, err, c.want)
+		if err != nil || got.Path != c.want {
+			t.Errorf("%q as %s: %q, %v, not %q", c.name, c.runAs, got.Path, err, c.want)
 		}
 	}
-	if _, err := m.Find("missing", "root"); !errors.Is(err, ErrNotFound) {
+	if _, err := m.Find("missing", "root"); !errors.Is(err, program.ErrNotFound) {
 		t.Errorf("missing: %v", err)
 	}
 	if _, err := New(nil, trust.Parent).Find("sh", "root"); err == nil {
@@ -117,10 +118,10 @@ func TestFind(t *testing.T) {
 
 	// Below a service's directory the path could be redirected before execve(2).
 	must(t, os.Mkdir(dir+"/service/bin", 0o755))
-	program(t, dir+"/service/bin/tool", 0o755, 0)
+	makeProgram(t, dir+"/service/bin/tool", 0o755, 0)
 	for _, level := range []trust.Level{trust.Object, trust.Parent, trust.Fixed, trust.Ancestors} {
 		if got, err := New(nil, level).Find(dir+"/service/bin/tool", "root"); err == nil {
-			t.Errorf("below a service's directory, level %d: %q", level, got)
+			t.Errorf("below a service's directory, level %d: %q", level, got.Path)
 		}
 	}
 }

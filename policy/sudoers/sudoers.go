@@ -100,10 +100,11 @@ func say(p *policy.Policy, i int, m policy.Machine, exists func(string) bool) (L
 	if err := checkName(e.RunAs()); err != nil || !exists(e.RunAs()) {
 		return Line{}, fmt.Errorf("the run-as user %s does not exist, or has a name that means something else in a sudoers file", filters.Untrusted(e.RunAs()))
 	}
-	program, err := m.Find(e.Exec(), e.RunAs())
+	found, err := m.Find(e.Exec(), e.RunAs())
 	if err != nil {
 		return Line{}, fmt.Errorf("its program cannot be executed: %w", err)
 	}
+	program := found.Path
 	if !pathShape.MatchString(program) || base(program) == "sudoedit" {
 		return Line{}, fmt.Errorf("the path %s cannot stand in a sudoers file", filters.Untrusted(program))
 	}
@@ -179,14 +180,14 @@ func takes(pattern, word string) bool {
 }
 
 func sameProgram(o *policy.Entry, program string, m policy.Machine) bool {
-	path, err := m.Find(o.Exec(), o.RunAs())
+	found, err := m.Find(o.Exec(), o.RunAs())
 	if err != nil {
 		return false
 	}
-	if path == program {
+	if found.Path == program {
 		return true
 	}
-	a, err := os.Stat(path)
+	a, err := os.Stat(found.Path)
 	if err != nil {
 		return false
 	}

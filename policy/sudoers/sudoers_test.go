@@ -8,19 +8,20 @@ import (
 
 	"ironwrap/filters"
 	"ironwrap/policy"
+	"ironwrap/policy/program"
 )
 
 // machine has every program in /bin, but those called absent; paths are as they are.
 type machine struct{}
 
-func (machine) Find(name, _ string) (string, error) {
+func (machine) Find(name, _ string) (program.Program, error) {
 	if strings.HasSuffix(name, "absent") {
-		return "", errors.New("not found in exec_dirs")
+		return program.Program{}, program.ErrNotFound
 	}
 	if path.IsAbs(name) {
-		return name, nil
+		return program.Program{Path: name}, nil
 	}
-	return "/bin/" + name, nil
+	return program.Program{Path: "/bin/" + name}, nil
 }
 func (machine) Base(dir, _ string) (string, error)                                  { return dir, nil }
 func (machine) Resolve(p filters.Untrusted, _, _ string) (filters.Untrusted, error) { return p, nil }

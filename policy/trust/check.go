@@ -1,6 +1,7 @@
 package trust
 
 import (
+	"errors"
 	"fmt"
 	"path"
 	"slices"
@@ -28,7 +29,7 @@ func (w *walk) checkDir(holds bool) error {
 	if holds {
 		what = "its " + what
 	}
-	if err := w.check(what, w.at, w.dir, &st, nil); err != nil {
+	if err := w.check(what, w.at, w.dir, &st, nil, holds); err != nil {
 		return err
 	}
 	w.checked = true
@@ -38,21 +39,53 @@ func (w *walk) checkDir(holds bool) error {
 // checkObject returns nil when only root, or one of owners, can have written
 // the object.
 func (w *walk) checkObject(owners []uint32) error {
-	return w.check(w.its(""), w.object, w.fd, &w.st, owners)
+	return w.check(w.its(""), w.object, w.fd, &w.st, owners, true)
 }
 
-func (w *walk) check(what, where string, fd int, st *unix.Stat_t, owners []uint32) error {
+// check looks at owner and mode of the object fd, at the path where. near tells that
+// it is what was asked for, or the directory that holds that.
+func (w *walk) check(what, where string, fd int, st *unix.Stat_t, owners []uint32, near bool) error {
 	if st.Uid != 0 && !slices.Contains(owners, st.Uid) {
-		return w.distrust("%s is owned by uid %d, not root%s: run \"chown root %s\"", what, st.Uid, orOneOf(owners), shell(where))
+		return w.distrust("%s is owned by uid %d, not root%s: %s", what, st.Uid, orOneOf(owners), ownerAdvice(where, fd, st))
 	}
 	if bits := st.Mode & 0o022; bits != 0 {
-		todo := fmt.Sprintf("run \"chmod go-w %s\"", shell(where))
-		if isType(st, unix.S_IFDIR) && st.Mode&unix.S_ISVTX != 0 { // such as /tmp: it is meant to be so
-			todo = "use a directory that only root can write to"
-		}
-		return w.distrust("%s is writable by %s (mode %04o): %s", what, writers[bits], st.Mode&0o7777, todo)
+		return w.distrust("%s is writable by %s (mode %04o): %s", what, writers[bits], st.Mode&0o7777, modeAdvice(where, fd, st, near))
 	}
 	return w.checkDevice(what, fd, st)
+}
+
+// What to do can be done there, and harms nobody: a directory of somebody's may be a
+// home, or hold more than what is looked at.
+const elsewhere = "use a directory that only root can write to"
+
+func ownerAdvice(where string, fd int, st *unix.Stat_t) string {
+	switch {
+	case isType(st, unix.S_IFDIR):
+		return elsewhere
+	case readOnly(fd):
+		return "it is mounted read-only: let it be root's where it comes from"
+	}
+	return fmt.Sprintf("look at what is in it, then run \"chown root %s\"", shell(where))
+}
+
+func modeAdvice(where string, fd int, st *unix.Stat_t, near bool) string {
+	dir := isType(st, unix.S_IFDIR)
+	switch {
+	case readOnly(fd) && dir:
+		return "it is mounted read-only: mount each file in it by itself (Kubernetes: subPath), or put them into the image"
+	case readOnly(fd):
+		return "it is mounted read-only: set the mode where it comes from (Kubernetes: defaultMode: 0444)"
+	case dir && (!near || st.Mode&unix.S_ISVTX != 0): // such as /tmp: it is meant to be so
+		return elsewhere
+	}
+	return fmt.Sprintf("run \"chmod go-w %s\"", shell(where))
+}
+
+// readOnly tells that nothing can be changed where fd is mounted.
+func readOnly(fd int) bool {
+	var fs unix.Statfs_t
+	_, err := retry(func() (int, error) { return 0, unix.Fstatfs(fd, &fs) })
+	return err == nil && fs.Flags&unix.ST_RDONLY != 0
 }
 
 var writers = map[uint32]string{0o020: "group", 0o002: "others", 0o022: "group and others"}
@@ -128,8 +161,17 @@ func kind(st *unix.Stat_t) string {
 
 // distrust is the error for an object that somebody besides root has in hand.
 func (w *walk) distrust(format string, args ...any) error {
-	return fmt.Errorf("cannot trust %s: %w", show(w.path), fmt.Errorf(format, args...))
+	return fmt.Errorf("cannot trust %s: %w", show(w.path), untrusted{fmt.Errorf(format, args...)})
 }
+
+// ErrUntrusted tells that somebody besides root has an object in hand. Its text says
+// whom and what.
+var ErrUntrusted = errors.New("somebody besides root decides about it")
+
+type untrusted struct{ error }
+
+func (untrusted) Is(target error) bool { return target == ErrUntrusted }
+func (u untrusted) Unwrap() error      { return u.error }
 
 // cannot is the error for a system call on the object at where. It wraps err.
 func (w *walk) cannot(do, where string, err error) error {

@@ -375,6 +375,7 @@ var calls = []struct {
 	{"File, Ancestors", 24, func(base string, _ *Directory) error { _, err := File(base+"/d/f", Ancestors); return err }},
 	{"File through a link, Parent", 25, func(base string, _ *Directory) error { _, err := File(base+"/l", Parent); return err }},
 	{"Executable, Parent", 15, func(base string, _ *Directory) error { _, err := Executable(base+"/d/f", Parent); return err }},
+	{"Open, Fixed", 22, func(base string, _ *Directory) error { p, err := Open(base+"/d/f", Fixed); p.Close(); return err }},
 	{"Stable", 19, func(base string, _ *Directory) error { return Stable(base + "/d/f") }},
 	{"Dir, Parent", 13, func(base string, _ *Directory) error { d, err := Dir(base+"/d", Parent); d.Close(); return err }},
 	{"Names", 4, func(_ string, d *Directory) error { _, err := d.Names(); return err }},
@@ -537,4 +538,30 @@ func BenchmarkExecutable(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+}
+
+// A volume of Kubernetes': 0777, mounted read-only, files that links lead to. No advice
+// is to change what cannot be changed.
+func TestReadOnlyAdvice(t *testing.T) {
+	base := tree(t)
+	plant(t, base, "dir v 755 0")
+	inOwnMounts(t, func() {
+		if err := unix.Mount("tmpfs", base+"/v", "tmpfs", 0, "mode=777"); err != nil {
+			t.Error(err)
+			return
+		}
+		plant(t, base, "dir v/..1 755 0", "file v/..1/f 666 0", "file v/..1/theirs 644 65534", "link v/..data 0 ..1", "link v/f 0 ..data/f")
+		if err := unix.Mount("", base+"/v", "", unix.MS_REMOUNT|unix.MS_BIND|unix.MS_RDONLY, ""); err != nil {
+			t.Error(err)
+			return
+		}
+		_, err := Dir(base+"/v", Object)
+		checkErr(t, "the volume", err, "it is writable by group and others (mode 0777): it is mounted read-only: mount each file in it by itself (Kubernetes: subPath), or put them into the image")
+		_, err = File(base+"/v/f", Object)
+		checkErr(t, "a file by its link", err, "directory "+base+"/v is writable by group and others (mode 0777): it is mounted read-only: mount each file")
+		_, err = File(base+"/v/..1/f", Object)
+		checkErr(t, "a file", err, "it is writable by group and others (mode 0666): it is mounted read-only: set the mode where it comes from (Kubernetes: defaultMode: 0444)")
+		_, err = File(base+"/v/..1/theirs", Object)
+		checkErr(t, "a file of another", err, "it is owned by uid 65534, not root: it is mounted read-only: let it be root's where it comes from")
+	})
 }

@@ -77,6 +77,9 @@ func file(path string, lvl Level) ([]byte, error) {
 	return w.read()
 }
 
+// ErrNotRegular tells that a path leads to a directory, a FIFO, a socket or a device.
+var ErrNotRegular = errors.New("not a regular file")
+
 var errReplaced = errors.New("it was replaced by another file while it was being opened: try again")
 
 // ID tells which file Executable found.
@@ -84,6 +87,7 @@ type ID struct {
 	Path     string // absolute and without symbolic links, as it was while we looked
 	Dev, Ino uint64 // as in stat(2): which file it is, whatever path leads to it later
 	Mode     uint32 // permission, set-id and sticky bits: 07777 of st_mode
+	UID      uint32 // its owner
 }
 
 // Executable identifies the program at path (absolute) without opening it: a
@@ -192,7 +196,7 @@ func (d *Directory) Executable(name string, owners ...uint32) (ID, error) {
 // read returns the contents of the object that the walk has found.
 func (w *walk) read() ([]byte, error) {
 	if !isType(&w.st, unix.S_IFREG) {
-		return nil, fmt.Errorf("cannot read %s: %s %s, not a regular file", show(w.path), w.its("is"), kind(&w.st))
+		return nil, fmt.Errorf("cannot read %s: %s %s, %w", show(w.path), w.its("is"), kind(&w.st), ErrNotRegular)
 	}
 
 	// A file with another name may have been linked here by the directory's owner
@@ -260,10 +264,14 @@ func (w *walk) executable(owners []uint32) (ID, error) {
 	}
 	mode := w.st.Mode & 0o7777
 	if mode&0o111 == 0 {
-		return ID{}, fmt.Errorf("cannot execute %s: %w: %s not executable (mode %04o): run \"chmod a+x %s\"",
+		return ID{}, fmt.Errorf("cannot execute %s: %w: %s not executable (mode %04o): if it is a program, run \"chmod a+x %s\"",
 			show(w.path), unix.EACCES, w.its("is"), mode, shell(w.object))
 	}
-	return ID{Path: w.object, Dev: uint64(w.st.Dev), Ino: w.st.Ino, Mode: mode}, nil
+	return w.id(), nil
+}
+
+func (w *walk) id() ID {
+	return ID{Path: w.object, Dev: uint64(w.st.Dev), Ino: w.st.Ino, Mode: w.st.Mode & 0o7777, UID: w.st.Uid}
 }
 
 // find looks up one entry of the directory.

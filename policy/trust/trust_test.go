@@ -135,7 +135,7 @@ var fileTests = []struct {
 	{"set-id bits", []string{"file f 6755 0"}, "f", "", ""},
 
 	{"file of another", []string{"file f 644 65534"}, "f",
-		`: it is owned by uid 65534, not root: run "chown root BASE/f"`, `: it is owned by uid 65534`},
+		`: it is owned by uid 65534, not root: look at what is in it, then run "chown root BASE/f"`, `: it is owned by uid 65534`},
 	{"file of another, read-only", []string{"file f 400 65534"}, "f", "it is owned by uid 65534", "it is owned by uid 65534"},
 	{"writable by group", []string{"file f 664 0"}, "f",
 		`: it is writable by group (mode 0664): run "chmod go-w BASE/f"`, "it is writable by group (mode 0664)"},
@@ -144,7 +144,7 @@ var fileTests = []struct {
 	{"only writable", []string{"file f 20 0"}, "f", "it is writable by group (mode 0020)", "it is writable by group"},
 
 	{"directory of another", []string{"dir d 755 65534", "file d/f 644 0"}, "d/f",
-		`: its directory BASE/d is owned by uid 65534, not root: run "chown root BASE/d"`, "directory BASE/d is owned by uid 65534"},
+		`: its directory BASE/d is owned by uid 65534, not root: use a directory that only root can write to`, "directory BASE/d is owned by uid 65534"},
 	{"directory writable by group", []string{"dir d 775 0", "file d/f 644 0"}, "d/f",
 		`: its directory BASE/d is writable by group (mode 0775): run "chmod go-w BASE/d"`, "directory BASE/d is writable by group"},
 	{"directory writable by others", []string{"dir d 757 0", "file d/f 644 0"}, "d/f", "its directory BASE/d is writable by others", "is writable by others"},
@@ -152,7 +152,7 @@ var fileTests = []struct {
 		"its directory BASE/d is writable by group and others (mode 1777): use a directory that only root can write to", "is writable by group and others (mode 1777)"},
 
 	{"ancestor of another", []string{"dir u 755 65534", "dir u/d 755 0", "file u/d/f 644 0"}, "u/d/f",
-		"", `: directory BASE/u is owned by uid 65534, not root: run "chown root BASE/u"`},
+		"", `: directory BASE/u is owned by uid 65534, not root: use a directory that only root can write to`},
 	{"ancestor writable by group", []string{"dir u 775 0", "dir u/d 755 0", "file u/d/f 644 0"}, "u/d/f", "", "directory BASE/u is writable by group"},
 	{"ancestor sticky", []string{"dir u 1777 0", "dir u/d 755 0", "file u/d/f 644 0"}, "u/d/f", "", "directory BASE/u is writable by group and others (mode 1777)"},
 
@@ -549,7 +549,7 @@ func TestDir(t *testing.T) {
 		{"slash", []string{"dir d 755 0"}, "d//", "", ""},
 		{"dot", []string{"dir d 755 0"}, "d/.", "", ""},
 		{"dot dot", []string{"dir d 755 0", "dir d/e 755 0"}, "d/e/..", "", ""},
-		{"of another", []string{"dir d 755 65534"}, "d", `: it is owned by uid 65534, not root: run "chown root BASE/d"`, "it is owned"},
+		{"of another", []string{"dir d 755 65534"}, "d", `: it is owned by uid 65534, not root: use a directory that only root can write to`, "it is owned"},
 		{"of another, slash", []string{"dir d 755 65534"}, "d/", "directory BASE/d is owned", "directory BASE/d is owned"},
 		{"writable by group", []string{"dir d 775 0"}, "d", "it is writable by group (mode 0775)", "it is writable"},
 		{"sticky", []string{"dir d 1777 0"}, "d", "it is writable by group and others (mode 1777): use a directory that only root can write to", "it is writable"},
@@ -712,14 +712,14 @@ func TestExecutable(t *testing.T) {
 		{"set-id", []string{"file x 6755 0"}, "x", nil, ""},
 		{"only for its owner", []string{"file x 100 0"}, "x", nil, ""},
 		{"only for others", []string{"file x 1 0"}, "x", nil, ""},
-		{"no x bit", []string{"file x 644 0"}, "x", nil, `cannot execute BASE/x: permission denied: it is not executable (mode 0644): run "chmod a+x BASE/x"`},
+		{"no x bit", []string{"file x 644 0"}, "x", nil, `cannot execute BASE/x: permission denied: it is not executable (mode 0644): if it is a program, run "chmod a+x BASE/x"`},
 		{"directory", []string{"dir x 755 0"}, "x", nil, "cannot execute BASE/x: permission denied: it is a directory, not a regular file"},
 		{"fifo", []string{"fifo x 755 0"}, "x", nil, "it is a FIFO"},
 		{"socket", []string{"sock x 755 0"}, "x", nil, "it is a socket"},
 		{"device", []string{"dev x 755 0"}, "x", nil, "it is a device"},
 		{"missing", nil, "x", nil, "no such file"},
-		{"of another", []string{"file x 755 65534"}, "x", nil, `it is owned by uid 65534, not root: run "chown root BASE/x"`},
-		{"of another, other owner allowed", []string{"file x 755 65534"}, "x", []uint32{0, 7}, `it is owned by uid 65534, not root or uid 7: run`},
+		{"of another", []string{"file x 755 65534"}, "x", nil, `it is owned by uid 65534, not root: look at what is in it, then run "chown root BASE/x"`},
+		{"of another, other owner allowed", []string{"file x 755 65534"}, "x", []uint32{0, 7}, `it is owned by uid 65534, not root or uid 7: look at what is in it, then run`},
 		{"of an owner", []string{"file x 755 65534"}, "x", []uint32{7, 65534}, ""},
 		{"of root, owner allowed", []string{"file x 755 0"}, "x", []uint32{65534}, ""},
 		{"of an owner, no x bit", []string{"file x 644 65534"}, "x", []uint32{65534}, "not executable"},
@@ -747,7 +747,7 @@ func TestExecutable(t *testing.T) {
 				if err := unix.Lstat(real, &st); err != nil {
 					t.Fatal(err)
 				}
-				if want := (ID{real, uint64(st.Dev), st.Ino, st.Mode & 0o7777}); id != want {
+				if want := (ID{real, uint64(st.Dev), st.Ino, st.Mode & 0o7777, st.Uid}); id != want {
 					t.Errorf("%+v, want %+v", id, want)
 				}
 			}
@@ -839,7 +839,7 @@ func TestShowAndShell(t *testing.T) {
 // The commands that messages suggest, given to a shell, lead to acceptance.
 func TestSuggestions(t *testing.T) {
 	base := tree(t)
-	plant(t, base, "dir d' 777 65534", "file d'/a\"b\x01\xff'$x 666 65534", "link l 65534 d'/a\"b\x01\xff'$x")
+	plant(t, base, "dir d' 777 0", "file d'/a\"b\x01\xff'$x 666 65534", "link l 65534 d'/a\"b\x01\xff'$x")
 	run := regexp.MustCompile(`run "(.*)"$`)
 	for range 10 {
 		_, err := File(base+"/l", Ancestors)

@@ -1,0 +1,240 @@
+package program
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"slices"
+	"strings"
+
+	"ironwrap/filters"
+	"ironwrap/policy/trust"
+)
+
+// maxDepth is how many files execve(2) goes through for one call, as in the kernel
+// (ELOOP), with what env(1) executes in its turn.
+const maxDepth = 6
+
+// chain is one look at what a program runs.
+type chain struct {
+	Finder
+	found Program
+}
+
+// program looks at the file at path, which is the program itself (depth 0) or an
+// interpreter that is called with words, the last of them the path of a script.
+// It returns the path without links.
+func (c *chain) program(path string, words []string, depth int) (real string, err error) {
+	if depth == maxDepth {
+		return "", errors.New("it leads through too many interpreters")
+	}
+	file, err := trust.Open(path, c.Level, c.Owners...)
+	if err != nil {
+		return "", err
+	}
+	defer file.Close()
+	c.note(path, file.ID)
+	if name, known := knownAs(path, file.Path); known && c.found.Personal == "" && (depth == 0 || !impersonal(name, words)) {
+		c.found.Personal = path[strings.LastIndexByte(path, '/')+1:]
+		if depth == 0 {
+			c.found.direct = name
+		}
+	}
+	head := make([]byte, headSize)
+	n, err := file.ReadAt(head, 0)
+	switch {
+	case hidden(err):
+		return file.Path, nil
+	case err != nil:
+		// execve(2) would run it, but nobody can say by which interpreter.
+		return "", fmt.Errorf("cannot tell what it runs by: %v", err)
+	}
+	if head = head[:n]; strings.HasPrefix(string(head), "#!") {
+		return file.Path, c.script(path, head, depth)
+	}
+	return file.Path, c.elf(&file, head)
+}
+
+// note remembers whose a file is.
+func (c *chain) note(path string, id trust.ID) {
+	if id.UID != 0 && c.found.Others == "" {
+		c.found.Others = fmt.Sprintf("%s is owned by uid %d", filters.Show(path), id.UID)
+	}
+}
+
+// hidden tells of an error that only who explains a policy without being root meets.
+func hidden(err error) bool { return errors.Is(err, fs.ErrPermission) && os.Geteuid() != 0 }
+
+func (c *chain) script(path string, head []byte, depth int) error {
+	interpreter, words, ok := shebang(head)
+	if !ok {
+		return nil // ENOEXEC
+	}
+	real, err := c.interpreter(interpreter, append(slices.Clone(words), path), depth)
+	if err != nil {
+		return err
+	}
+	if name, _ := knownAs(interpreter, real); name != "env" || len(words) == 0 {
+		return nil
+	}
+	words, clean, err := env(words[0])
+	switch {
+	case err != nil:
+		return err
+	case len(words) == 0 || words[0] == "":
+		return nil
+	case strings.Contains(words[0], "/"):
+		_, err := c.interpreter(words[0], append(words[1:], path), depth)
+		return err
+	}
+	// As execvp(3) does. Without PATH that looks where confstr(3) says.
+	dirs := c.Dirs
+	if clean {
+		dirs = []string{"/bin", "/usr/bin"}
+	}
+	c.found.InPATH = !clean
+	for _, dir := range dirs {
+		found := dir + "/" + words[0]
+		_, err := trust.Executable(found, c.Level, c.Owners...)
+		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
+			continue
+		}
+		_, err = c.interpreter(found, append(words[1:], path), depth)
+		return err
+	}
+	return fmt.Errorf("its interpreter %s is %v", filters.Show(words[0]), ErrNotFound)
+}
+
+func (c *chain) interpreter(path string, words []string, depth int) (real string, err error) {
+	if !strings.HasPrefix(path, "/") {
+		return "", fmt.Errorf("its interpreter %s is not named by an absolute path, so that the caller's directory would decide: write all of it", filters.Show(path))
+	}
+	if real, err = c.program(path, words, depth+1); err != nil {
+		return "", about("cannot use its interpreter", path, err)
+	}
+	return real, nil
+}
+
+// about puts before an error what it is about. What is missing there is not the
+// program that was looked for: it is no reason to look further.
+func about(what, path string, err error) error {
+	shown := filters.Untrusted(path).String()
+	return fmt.Errorf("%s %s: %s", what, shown, strings.TrimPrefix(err.Error(), "cannot trust "+shown+": "))
+}
+
+func (c *chain) elf(file *trust.Program, head []byte) error {
+	d, err := readELF(file, head)
+	if err != nil {
+		return fmt.Errorf("cannot tell where its libraries come from: %v", err)
+	}
+	if d.interpreter == "" {
+		return nil
+	}
+	if d.interpreter[0] != '/' {
+		return fmt.Errorf("its loader %s (PT_INTERP) is not named by an absolute path, so that the caller's directory would decide: link it anew", filters.Show(d.interpreter))
+	}
+	id, err := trust.Executable(d.interpreter, c.Level, c.Owners...)
+	if err != nil && !hidden(err) {
+		return about("cannot use its loader (PT_INTERP)", d.interpreter, err)
+	}
+	c.note(d.interpreter, id)
+	return c.libraries(file.Path, d)
+}
+
+// libraries looks at the places that an ELF file itself names for libraries. Those of
+// the system are in files of root's (ld.so.cache).
+func (c *chain) libraries(path string, d dynamic) error {
+	origin := path[:max(strings.LastIndexByte(path, '/'), 1)]
+	names, paths := d.needed, []string(nil)
+	for _, list := range d.audit {
+		names = append(names, strings.Split(list, ":")...)
+	}
+	var bare []string
+	for _, name := range names {
+		switch {
+		case name == "":
+		case strings.ContainsAny(name, "/$"):
+			paths = append(paths, name)
+		default:
+			bare = append(bare, name)
+		}
+	}
+	for _, name := range paths {
+		for _, p := range expand(name, origin) {
+			if !strings.HasPrefix(p, "/") {
+				return fmt.Errorf("it needs the library %s by a path that is not absolute, so that the caller's directory would decide: link it anew", filters.Show(p))
+			}
+			id, err := trust.Regular(p, c.Level, c.Owners...)
+			if err != nil && !trust.Absent(p) && !hidden(err) {
+				return about("cannot use its library", p, err)
+			}
+			c.note(p, id)
+		}
+	}
+	for _, list := range d.paths {
+		if list == "" { // ld.so ignores it
+			continue
+		}
+		for _, entry := range strings.Split(list, ":") {
+			for _, dir := range expand(entry, origin) {
+				if !strings.HasPrefix(dir, "/") {
+					return fmt.Errorf("it takes libraries from %q (RUNPATH), which is not an absolute path, so that the caller's directory would decide: link it anew", dir)
+				}
+				if err := c.directory(dir, bare); err != nil {
+					return about("it takes libraries (RUNPATH) from", dir, err)
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// directory looks at one directory that libraries are taken from.
+func (c *chain) directory(dir string, names []string) error {
+	d, err := trust.Dir(dir, c.Level)
+	if err != nil {
+		if trust.Absent(dir) || hidden(err) {
+			return nil
+		}
+		return err
+	}
+	defer d.Close()
+	for _, name := range names {
+		id, err := d.Regular(name, c.Owners...)
+		if err != nil && !d.Absent(name) && !hidden(err) {
+			return err
+		}
+		c.note(dir+"/"+name, id)
+	}
+	return nil
+}
+
+// tokens are what ld.so(8) replaces besides ORIGIN. Which value it takes depends on
+// how it was built, and on the processor: none of them may be anybody's.
+var tokens = map[string][]string{
+	"LIB":      {"lib", "lib64", "lib32", "libx32", "lib/x86_64-linux-gnu", "lib/aarch64-linux-gnu", "lib/i386-linux-gnu", "lib/arm-linux-gnueabihf"},
+	"PLATFORM": {"x86_64", "haswell", "xeon_phi", "i686", "aarch64", "v8l", "v7l"},
+}
+
+// expand returns what a path with tokens may stand for.
+func expand(path, origin string) []string {
+	replace := func(list []string, name string, values []string) (all []string) {
+		for _, p := range list {
+			if !strings.Contains(p, "$"+name) && !strings.Contains(p, "${"+name+"}") {
+				all = append(all, p)
+				continue
+			}
+			for _, v := range values {
+				all = append(all, strings.NewReplacer("${"+name+"}", v, "$"+name, v).Replace(p))
+			}
+		}
+		return all
+	}
+	list := replace([]string{path}, "ORIGIN", []string{origin})
+	if !strings.Contains(path, "$") {
+		return list
+	}
+	list = replace(list, "LIB", tokens["LIB"])
+	return replace(list, "PLATFORM", tokens["PLATFORM"])
+}

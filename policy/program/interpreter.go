@@ -1,0 +1,91 @@
+package program
+
+import "strings"
+
+// personal are interpreters, and programs that run commands which their
+// configuration names, by their names without a version: what the user who runs them
+// has in the home directory, or in the environment, can become part of what runs.
+// It is what is known, not all there is.
+var personal = map[string]bool{
+	// User site-packages, gems, packages, modules, class paths, profiles.
+	"python": true, "pypy": true, "platform-python": true, "ipython": true, "jython": true, "perl": true, "ruby": true, "jruby": true, "irb": true,
+	"node": true, "nodejs": true, "deno": true, "bun": true, "php": true, "lua": true, "luajit": true, "R": true, "Rscript": true, "julia": true,
+	"java": true, "groovy": true, "scala": true, "kotlin": true, "clojure": true, "jshell": true, "jjs": true,
+	"tclsh": true, "wish": true, "expect": true, "guile": true, "octave": true, "octave-cli": true, "sbcl": true, "ecl": true, "clisp": true, "racket": true, "ghci": true, "runghc": true,
+	"erl": true, "escript": true, "elixir": true, "iex": true, "mono": true, "dotnet": true, "pwsh": true, "gawk": true, "gjs": true, "osascript": true,
+
+	// Startup files of shells.
+	"sh": true, "bash": true, "rbash": true, "dash": true, "ash": true, "busybox": true, "toybox": true, "ksh": true, "ksh93": true, "mksh": true, "lksh": true, "zsh": true,
+	"csh": true, "tcsh": true, "fish": true, "yash": true, "rc": true, "es": true, "elvish": true, "nu": true, "xonsh": true,
+
+	// Configuration that names commands.
+	"vi": true, "vim": true, "vim.basic": true, "vim.tiny": true, "nvim": true, "emacs": true, "gdb": true, "lldb": true, "git": true, "hg": true, "svn": true,
+	"ssh": true, "scp": true, "sftp": true, "less": true, "man": true, "mutt": true, "screen": true, "tmux": true, "psql": true, "mysql": true, "make": true, "ansible": true,
+}
+
+// interpreterName is what a program of this path is known as: "python" for
+// /usr/bin/python3.11.
+func interpreterName(path string) string {
+	name := path[strings.LastIndexByte(path, '/')+1:]
+	if i := strings.IndexAny(name, "0123456789"); i > 0 && strings.Trim(name[i:], "0123456789.-abcdgmtu") == "" && !personal[name] {
+		name = strings.TrimRight(name[:i], "-.")
+	}
+	return name
+}
+
+// knownAs returns the name that a program is known as: that of the path it is called
+// by, which is what counts for busybox, or that of the file (real) it leads to.
+func knownAs(path, real string) (name string, known bool) {
+	for _, p := range []string{path, real} {
+		if name = interpreterName(p); personal[name] || name == "env" {
+			return name, personal[name]
+		}
+	}
+	return "", false
+}
+
+// impersonal tells whether an interpreter that is called with these words, the path of
+// a script among them where there is one, reads nothing of the user's by itself.
+func impersonal(name string, words []string) bool {
+	alone, script := false, false
+	for i, w := range words {
+		if !strings.HasPrefix(w, "-") {
+			script = true
+			break // what follows is the script's
+		}
+		switch name {
+		case "sh", "dash", "ash", "ksh", "ksh93", "mksh":
+			if !options(w, "abcefhkmnpstuvxBCEHPT") { // not -i, -l
+				return false
+			}
+		case "bash": // not -c either: ~/.bashrc is read then where standard input is a socket
+			if !options(w, "abefhkmnptuvxBCEHPT") {
+				return false
+			}
+		case "python", "pypy", "platform-python":
+			// -I and -s keep the user's site-packages out, and usercustomize with them.
+			if alone && (w == "-c" || w == "-m") {
+				return true
+			}
+			if !options(w, "bBdEIOPqsSuvx") {
+				return false
+			}
+			alone = alone || strings.ContainsAny(w, "Is")
+		default:
+			// No startup files but the system's.
+			return i == 0 && w == "-f" && (name == "zsh" || name == "csh" || name == "tcsh")
+		}
+	}
+	switch name {
+	case "sh", "dash", "ash", "ksh", "ksh93", "mksh":
+		return true // what an interactive one reads is named by ENV, which is nobody's
+	case "bash":
+		return script
+	}
+	return alone
+}
+
+// options tells whether a word is a dash with letters of these.
+func options(word, letters string) bool {
+	return len(word) > 1 && word[0] == '-' && strings.Trim(word[1:], letters) == ""
+}

@@ -1,0 +1,278 @@
+package program
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"ironwrap/filters"
+	"ironwrap/policy/trust"
+)
+
+const theirs = 64711 // a uid of nobody in particular
+
+// house is a directory of root's, with a home of somebody's in it.
+//
+//	bin/         exec_dirs; a/, an earlier one, is empty
+//	home/        theirs
+//	shared/      root's, writable by all and sticky
+func house(t *testing.T) string {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("not root: whose files interpreters are was not checked")
+	}
+	dir, err := os.MkdirTemp("/var/lib", "iw-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	for _, err := range []error{
+		os.Chmod(dir, 0o755), os.Mkdir(dir+"/a", 0o755), os.Mkdir(dir+"/bin", 0o755), os.Mkdir(dir+"/lib", 0o755), os.Mkdir(dir+"/home", 0o755), os.Chown(dir+"/home", theirs, theirs),
+		os.Mkdir(dir+"/shared", 0o755), os.Chmod(dir+"/shared", os.ModeSticky|0o777),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+func put(t *testing.T, path, text string, uid int) {
+	t.Helper()
+	if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, []byte(text), 0o755), os.Chown(path, uid, uid)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestFind(t *testing.T) {
+	dir := house(t)
+	in := func(s string) string { return strings.ReplaceAll(s, "DIR", dir) }
+	loader := "/lib64/ld-linux-x86-64.so.2"
+	file := func(name, text string) { put(t, in(name), in(text), 0) }
+	elf := func(name, interpreter string, dynamic map[uint32]string) {
+		for tag, s := range dynamic {
+			dynamic[tag] = in(s)
+		}
+		put(t, in(name), string(narrow(in(interpreter), dynamic)), 0)
+	}
+	put(t, in("DIR/home/py"), "#!/bin/sh\n", theirs)
+	put(t, in("DIR/home/rootspy"), "#!/bin/sh\n", 0)
+	put(t, in("DIR/bin/theirspy"), "#!/bin/sh\n", theirs)
+	put(t, in("DIR/lib/theirs.so"), "", theirs)
+	file("DIR/lib/good.so", "")
+	file("DIR/shared/lib/x", "")
+	file("DIR/bin/mypy", "#!/bin/sh\n")
+	for link, to := range map[string]string{"DIR/bin/homelink": "DIR/home/py", "DIR/bin/e": "/usr/bin/env", "DIR/lib/dangling.so": "DIR/home/none", "DIR/lib/nowhere.so": "DIR/lib/none", "DIR/bin/snake": "/usr/bin/python3"} {
+		if err := os.Symlink(in(to), in(link)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := errors.Join(os.Symlink(in("DIR/lib"), in("DIR/home/liblink")), os.Lchown(in("DIR/home/liblink"), theirs, theirs)); err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	next := func() string { n++; return in("DIR/bin/") + "t" + strings.Repeat("x", n) }
+	script := func(text string) string { path := next(); put(t, path, in(text), 0); return path }
+	program := func(interpreter string, dynamic map[uint32]string) string {
+		path := next()
+		elf(path, interpreter, dynamic)
+		return path
+	}
+	file("DIR/bin/good", "#!DIR/bin/mypy\n")
+	file("DIR/bin/middle", "#!DIR/home/py\n")
+	run := func(path string) string {
+		return program(loader, map[uint32]string{dtRunpath: path, dtNeeded: "libc.so.6"})
+	}
+
+	for _, c := range []struct{ name, path, refused string }{
+		{"sh", script("#!/bin/sh\n"), ""},
+		{"chain of root's", script("#!DIR/bin/good\n"), ""},
+		{"no program at all", script("text"), ""},
+		{"an interpreter of theirs", script("#!DIR/home/py -x\n"), "cannot use its interpreter DIR/home/py: "},
+		{"in their directory", script("#! DIR/home/rootspy\n"), "directory DIR/home is owned by uid 64711"},
+		{"their file in root's directory", script("#!DIR/bin/theirspy\n"), "it is owned by uid 64711"},
+		{"by a link", script("#!DIR/bin/homelink\n"), "directory DIR/home is owned by uid 64711"},
+		{"by dots", script("#!DIR/bin/../home/py\n"), "directory DIR/home is owned"},
+		{"relative", script("#!py\n"), "caller's directory would decide"},
+		{"dot", script("#!./py\n"), "caller's directory would decide"},
+		{"nothing", script("#!"), "caller's directory would decide"},
+		{"second in the chain", script("#!DIR/bin/middle\n"), "cannot use its interpreter DIR/bin/middle: cannot use its interpreter DIR/home/py: "},
+		{"missing", script("#!/no/such\n"), "no such file"},
+		{"a directory", script("#!/bin\n"), "a directory"},
+		{"a file of /proc", script("#!/proc/self/exe\n"), "proc file system"},
+		{"in /tmp", script("#!/tmp/ironwrap-no-such\n"), "directory /tmp is writable by group and others"},
+
+		{"env", script("#!/usr/bin/env mypy\n"), ""},
+		{"env, of theirs", script("#!/usr/bin/env theirspy\n"), "cannot use its interpreter DIR/bin/theirspy: "},
+		{"env, by a link", script("#!/usr/bin/env homelink\n"), "directory DIR/home is owned"},
+		{"env by another name", script("#!DIR/bin/e homelink\n"), "directory DIR/home is owned"},
+		{"env, absolute", script("#!/usr/bin/env DIR/home/py\n"), "directory DIR/home is owned"},
+		{"env, relative", script("#!/usr/bin/env x/py\n"), "caller's directory would decide"},
+		{"env, missing", script("#!/usr/bin/env no-such\n"), "its interpreter no-such is not found in exec_dirs"},
+		{"env -S", script("#!/usr/bin/env -S mypy -I\n"), ""},
+		{"env -S of theirs", script("#!/usr/bin/env -S A=1 homelink -I\n"), "directory DIR/home is owned"},
+		{"env -S PATH", script("#!/usr/bin/env -S PATH=DIR/home py\n"), "set PATH"},
+		{"env to a chain", script("#!/usr/bin/env middle\n"), "cannot use its interpreter DIR/home/py"},
+		{"env of theirs", script("#!DIR/home/env mypy\n"), "directory DIR/home is owned"},
+
+		{"loader of root's", program(loader, nil), ""},
+		{"loader of theirs", program("DIR/home/py", nil), "cannot use its loader (PT_INTERP) DIR/home/py: its directory DIR/home is owned"},
+		{"loader by a relative path", program("ld.so", nil), "its loader ld.so (PT_INTERP) is not named by an absolute path"},
+		{"static", program("", map[uint32]string{dtRunpath: "DIR/home"}), ""},
+		{"an interpreter with a loader of theirs", script("#!" + program("DIR/home/py", nil) + "\n"), "cannot use its loader"},
+
+		{"runpath of root's", run("DIR/lib"), ""},
+		{"origin of root's", run("$ORIGIN/../lib"), ""},
+		{"runpath of theirs", run("DIR/home"), "it takes libraries (RUNPATH) from DIR/home: it is owned by uid 64711"},
+		{"rpath of theirs", program(loader, map[uint32]string{dtRpath: "DIR/home"}), "DIR/home: it is owned by uid 64711"},
+		{"second of theirs", run("/lib:DIR/home"), "DIR/home: it is owned"},
+		{"origin of theirs", run("$ORIGIN/../home"), "is owned by uid 64711"},
+		{"braces", run("${ORIGIN}/../home/x"), "is owned by uid 64711"},
+		{"below theirs, missing", run("DIR/home/none/lib"), "directory DIR/home is owned"},
+		{"missing, root's", run("DIR/none/lib:/no/such"), ""},
+		{"missing, below a file", run("DIR/bin/mypy/lib"), ""},
+		{"missing in /tmp", run("/tmp/ironwrap-no-such/lib"), "(RUNPATH) from /tmp/ironwrap-no-such/lib: "},
+		{"root's in a sticky directory", run("DIR/shared/lib"), ""},
+		{"a link of theirs", run("DIR/home/liblink"), "directory DIR/home is owned"},
+		{"empty", run(""), ""},
+		{"an empty entry", run("/lib:"), "not an absolute path"},
+		{"relative runpath", run("lib"), "not an absolute path"},
+		{"relative, lib token", run("$LIB/x"), "not an absolute path"},
+		{"lib token", run("DIR/home/$LIB"), "directory DIR/home is owned"},
+		{"lib token of root's", run("/usr/$LIB/none"), ""},
+		{"platform token", run("DIR/home/${PLATFORM}"), "directory DIR/home is owned"},
+		{"unknown token", run("$HOME/lib"), "not an absolute path"},
+		{"their library in root's directory", program(loader, map[uint32]string{dtRunpath: "DIR/lib", dtNeeded: "theirs.so"}), "theirs.so: it is owned by uid 64711"},
+		{"root's library", program(loader, map[uint32]string{dtRunpath: "DIR/lib", dtNeeded: "good.so"}), ""},
+		{"a link into theirs where nothing is", program(loader, map[uint32]string{dtRunpath: "DIR/lib", dtNeeded: "dangling.so"}), "directory DIR/home is owned"},
+		{"a link to nowhere", program(loader, map[uint32]string{dtRunpath: "DIR/lib", dtNeeded: "nowhere.so"}), ""},
+		{"needed by a path", program(loader, map[uint32]string{dtNeeded: "DIR/lib/good.so"}), ""},
+		{"needed by a path of theirs", program(loader, map[uint32]string{dtNeeded: "DIR/home/x.so"}), "cannot use its library DIR/home/x.so: its directory DIR/home is owned"},
+		{"needed by a relative path", program(loader, map[uint32]string{dtNeeded: "./x.so"}), "a path that is not absolute"},
+		{"needed beside it", program(loader, map[uint32]string{dtNeeded: "$ORIGIN/../home/x.so"}), "is owned by uid 64711"},
+		{"needed beside it, missing", program(loader, map[uint32]string{dtNeeded: "$ORIGIN/x.so"}), ""},
+		{"filter library of theirs", program(loader, map[uint32]string{dtFilter: "DIR/home/x.so"}), "DIR/home is owned"},
+		{"auxiliary library of theirs", program(loader, map[uint32]string{dtAuxiliary: "DIR/home/x.so"}), "DIR/home is owned"},
+		{"audit library of theirs", program(loader, map[uint32]string{dtAudit: "a.so:DIR/home/x.so"}), "DIR/home is owned"},
+		{"depaudit library of theirs", program(loader, map[uint32]string{dtDepAudit: "DIR/home/x.so"}), "DIR/home is owned"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			for _, level := range []trust.Level{trust.Fixed, trust.Ancestors} {
+				if level == trust.Ancestors && strings.Contains(c.name, "sticky") {
+					continue
+				}
+				f := Finder{Dirs: []string{in("DIR/a"), in("DIR/bin")}, Level: level, Owners: []uint32{0}}
+				for _, name := range []string{c.path, filepath.Base(c.path)} {
+					p, err := f.Find(name)
+					switch {
+					case c.refused == "" && (err != nil || p.Path != c.path || p.Others != ""):
+						t.Errorf("level %d: %+v, %v", level, p, err)
+					case c.refused != "" && (err == nil || p != Program{} || !strings.Contains(err.Error(), in(c.refused)) || strings.Contains(err.Error(), "\n")):
+						t.Errorf("level %d: %+v, %v; not %s", level, p, err, in(c.refused))
+					}
+				}
+			}
+		})
+	}
+
+	loop := next()
+	put(t, loop, "#!"+loop+"\n", 0)
+	if _, err := (Finder{Level: trust.Fixed, Owners: []uint32{0}}).Find(loop); err == nil || !strings.Contains(err.Error(), "too many interpreters") {
+		t.Errorf("a loop: %v", err)
+	}
+
+	// What is the run-as user's own may run as that user, and is named.
+	own := Finder{Dirs: []string{in("DIR/bin")}, Level: trust.Fixed, Owners: []uint32{0, theirs}}
+	for path, want := range map[string]string{
+		script("#!DIR/bin/theirspy\n"): in("DIR/bin/theirspy is owned by uid 64711"),
+		in("DIR/bin/theirspy"):         in("DIR/bin/theirspy is owned by uid 64711"),
+		program(loader, map[uint32]string{dtRunpath: "DIR/lib", dtNeeded: "theirs.so"}): in("DIR/lib/theirs.so is owned by uid 64711"),
+		in("DIR/bin/good"): "",
+	} {
+		if p, err := own.Find(path); err != nil || p.Others != want {
+			t.Errorf("%s: %+v, %v; not %q", path, p, err, want)
+		}
+	}
+	if _, err := own.Find(script("#!DIR/home/py\n")); err == nil {
+		t.Error("their directory decides what runs as them, and is taken; a program in it is not")
+	}
+
+	// Which interpreters read what is the user's.
+	for text, want := range map[string]string{
+		"#!/usr/bin/python3\n":                "python3",
+		"#!/usr/bin/python3 -I\n":             "",
+		"#!/usr/bin/python3 -s\n":             "",
+		"#!/usr/bin/python3 -E\n":             "python3",
+		"#!/usr/bin/python3 -Es\n":            "",
+		"#!/usr/bin/python3 -Ii\n":            "python3", // interactive in the end: startup files
+		"#!/usr/bin/env -S python3 -I -E\n":   "",
+		"#!/usr/bin/env -S python3 -m x -I\n": "python3",
+		"#!/usr/bin/env python3\n":            "python3",
+		"#!/usr/bin/env -S snake\n":           "snake",
+		"#!DIR/bin/snake\n":                   "snake",
+		"#!/usr/bin/perl\n":                   "perl",
+		"#!/bin/sh\n":                         "",
+		"#!/bin/sh -e\n":                      "",
+		"#!/bin/bash -l\n":                    "bash",
+		"#!/bin/bash -i\n":                    "bash",
+		"#!/bin/bash --login\n":               "bash",
+		"#!/bin/bash \x00\n":                  "",
+		"#!/bin/bash -c\n":                    "bash",
+		"#!/bin/bash\n":                       "",
+		"#!/usr/bin/env -S python3 -I -m x\n": "",
+	} {
+		f := Finder{Dirs: []string{in("DIR/bin"), "/usr/bin"}, Level: trust.Fixed, Owners: []uint32{0}}
+		if p, err := f.Find(script(text)); err != nil || p.Personal != want {
+			t.Errorf("%q: %+v, %v; not %q", text, p, err, want)
+		}
+	}
+	for path, want := range map[string]string{in("DIR/bin/snake"): "snake", "/usr/bin/python3": "python3", "/bin/sh": "sh", "/bin/true": ""} {
+		if p, err := own.Find(path); err != nil || p.Personal != want {
+			t.Errorf("%s: %+v, %v; not %q", path, p, err, want)
+		}
+	}
+}
+
+func TestCalled(t *testing.T) {
+	for line, personal := range map[string]bool{
+		"python3": true, "python3 /x": true, "python3 -I": false, "python3 -I /x -E": false, "python3 -c -I": true, "python3 -Is -c x": false, "python3 -E /x": true,
+		"python3 -m x -I": true, "python3 /x -I": true, "python3 -Wd -I": true, "python3 --help -I": true,
+		"sh": false, "sh -c x": false, "sh -ec x": false, "sh -l": true, "sh -lc x": true, "sh --login": true, "sh -i": true, "sh /x -l": false,
+		"bash": true, "bash /x": false, "bash -c x": true, "bash -e /x": false, "bash -l /x": true, "bash -s": true, "bash -O x": true,
+		"zsh": true, "zsh -f": false, "zsh -c x": true, "tcsh -f /x": false, "perl -T /x": true, "busybox sh": true, "node /x": true,
+	} {
+		words := strings.Fields(line)
+		p := Program{Personal: words[0], direct: interpreterName(words[0])}.Called(filters.Words(words[1:]))
+		if (p.Personal != "") != personal {
+			t.Errorf("%s: %+v", line, p)
+		}
+	}
+	if p := (Program{Personal: "python3"}).Called(filters.Words([]string{"-I"})); p.Personal == "" {
+		t.Error("a script's arguments are none of its interpreter's")
+	}
+}
+
+func TestInterpreterName(t *testing.T) {
+	for path, want := range map[string]string{
+		"/usr/bin/python3.11": "python", "python": "python", "/x/pypy3": "pypy", "lua5.4": "lua", "tclsh8.6": "tclsh", "guile-3.0": "guile", "php8.2": "php", "python3.11d": "python", "perl5.36.0": "perl",
+		"ruby3.1": "ruby", "node18": "node", "ksh93": "ksh93", "2to3": "2to3", "platform-python3.6": "platform-python", "python3-config": "python3-config", "/bin/true": "true", "": "", "R": "R", "vim.basic": "vim.basic",
+	} {
+		if got := interpreterName(path); got != want {
+			t.Errorf("%q: %q, not %q", path, got, want)
+		}
+	}
+}
+
+// A program that may be executed but not read, by who explains a policy.
+func TestUnreadable(t *testing.T) {
+	dir := house(t)
+	put(t, dir+"/bin/x", "#!"+dir+"/home/py\n", 0)
+	if err := os.Chmod(dir+"/bin/x", 0o711); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := (Finder{Level: trust.Fixed, Owners: []uint32{0}}).Find(dir + "/bin/x"); err == nil {
+		t.Error("root reads it all the same")
+	}
+}
