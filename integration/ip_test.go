@@ -335,7 +335,7 @@ func TestIPMonitorTells(t *testing.T) {
 	p := newPolicy(t, "ip: IpFilter, ip, root")
 	for _, program := range []string{ours, peer} {
 		for _, args := range []string{"ip -o monitor link", "ip mo", "ip monitor all dev lo"} {
-			r := run(t, append([]string{"/usr/bin/unshare", "--net", "/bin/sh", "-c", `
+			r := run(t, append([]string{"/usr/bin/unshare", "--net", "--pid", "--fork", "--kill-child", "--mount-proc", "/bin/sh", "-c", `
 				out=$(mktemp); "$@" >$out 2>&1 & monitor=$!
 				for try in $(seq 100); do
 					ip link set lo up; ip link set lo down
