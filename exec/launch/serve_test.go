@@ -269,14 +269,18 @@ func TestReports(t *testing.T) {
 	}
 	defer unix.Close(fd)
 	c = order("/bin/kill")
-	c.Signal = &filters.Signal{Number: 9, Process: filters.Process{PID: sleep.Process.Pid, FD: fd}}
+	c.Signal = &filters.Signal{Number: 9, Process: filters.Process{PID: sleep.Process.Pid, FD: fd, Dir: procDir(t, sleep.Process.Pid)}}
+	var signal *SignalError
+	if _, _, err := launched(t, c); !errors.As(err, &signal) || signal.Err != errExecuted {
+		t.Errorf("a signal to a process that runs another program: %v", err)
+	}
+	c.Signal.Process.Exe = running(t, c.Signal.Process.Dir)
 	if _, state, err := launched(t, c); err != nil || !state.Success() {
 		t.Errorf("%v, %v", err, state)
 	}
 	if sleep.Wait(); sleep.ProcessState.Sys().(syscall.WaitStatus).Signal() != unix.SIGKILL {
 		t.Error(sleep.ProcessState)
 	}
-	var signal *SignalError
 	if _, _, err := launched(t, c); !errors.As(err, &signal) || signal.Err != unix.ESRCH || signal.PID != sleep.Process.Pid {
 		t.Error(err)
 	}
