@@ -54,7 +54,23 @@ func NewPlan(d policy.Decision, c Caller) (*Plan, error) {
 		p.Close()
 		return nil, err
 	}
+	if p.Signal == nil {
+		if err := policy.Fits(p.Argv, p.Env, p.stack()); err != nil {
+			p.Close()
+			return nil, err
+		}
+	}
 	return p, nil
+}
+
+// stack is the stack limit that the command is executed with.
+func (p *Plan) stack() uint64 {
+	for _, l := range p.Spec.Limits {
+		if l.Resource == resources["stack"] {
+			return l.Value
+		}
+	}
+	return sandbox.Stack
 }
 
 // Replace confines the process and makes it the command. It returns only with an

@@ -35,7 +35,7 @@ It must be run as root, in most cases through sudo.
 
 exit status: the command's own, or
   96  a filter matched, but its program cannot be executed
-  97  the configuration cannot be used or trusted
+  97  the configuration cannot be used or trusted, or the command not be run as it says
   98  no command was given
   99  no filter matched
 `
@@ -120,6 +120,9 @@ func run(argv []string) (status int) {
 		log.Refused(words, "Executable not found")
 		return fail(name, notExecutable, "Executable not found: %s (filter match = %s): %s",
 			filters.Untrusted(d.Filter.Exec()), filters.Untrusted(d.Filter.Name), d.Why)
+	case policy.TooLong:
+		log.Refused(words, d.Why)
+		return fail(name, badConfig, "%s", d.Why)
 	default:
 		log.Refused(words, "Unauthorized command")
 		if d.Why != "" {

@@ -91,7 +91,16 @@ func Replace(c *Command) error {
 		uintptr(unsafe.Pointer(&envp[0])))
 	runtime.KeepAlive(argv)
 	runtime.KeepAlive(envp)
-	return &ExecError{c.Argv[0], errno}
+	return failed(c.Argv[0], errno)
+}
+
+// failed is the error of an execve(2) that did not succeed. E2BIG is no fault of the
+// program's.
+func failed(program filters.Untrusted, err error) error {
+	if err == unix.E2BIG {
+		return fmt.Errorf("cannot pass the arguments to %s: %w: its words, the variables and what its interpreter adds are more than execve(2) takes", program, err)
+	}
+	return &ExecError{program, err}
 }
 
 func raw(words []filters.Untrusted) []string {
