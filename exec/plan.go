@@ -12,6 +12,7 @@ import (
 	"ironwrap/filters"
 	"ironwrap/policy"
 	"ironwrap/policy/account"
+	"ironwrap/policy/environ"
 	"ironwrap/policy/trust"
 	"ironwrap/sandbox"
 )
@@ -78,7 +79,7 @@ func (p *Plan) stack() uint64 {
 func Replace(p *Plan) error { return launch.Replace(&p.Command) }
 
 // environment is built from nothing. A name that comes later in this list takes
-// the place of one before.
+// the place of one before. A value that env_keep may not carry is as good as none.
 func environment(d policy.Decision, user account.User, c Caller) []filters.Var {
 	env := []filters.Var{
 		{Name: "PATH", Value: filters.Untrusted(strings.Join(d.Policy.ExecDirs, ":"))},
@@ -89,7 +90,7 @@ func environment(d policy.Decision, user account.User, c Caller) []filters.Var {
 		{Name: "SHELL", Value: filters.Untrusted(user.Shell)},
 	}
 	for _, name := range d.Policy.EnvKeep {
-		if value, ok := c.Getenv(name); ok {
+		if value, ok := c.Getenv(name); ok && environ.Carries(name, value.Raw()) {
 			env = set(env, filters.Var{Name: filters.Untrusted(name), Value: value})
 		}
 	}
