@@ -12,6 +12,7 @@ import (
 	"ironwrap/filters"
 	"ironwrap/policy"
 	"ironwrap/policy/account"
+	"ironwrap/policy/environ"
 	"ironwrap/policy/trust"
 	"ironwrap/sandbox"
 )
@@ -58,6 +59,12 @@ func NewPlan(d policy.Decision, c Caller) (*Plan, error) {
 		p.Close()
 		return nil, err
 	}
+	if p.Signal == nil {
+		if err := policy.Fits(p.Argv, p.Env, p.stack()); err != nil {
+			p.Close()
+			return nil, err
+		}
+	}
 	return p, nil
 }
 
@@ -69,18 +76,28 @@ func mayHave(p *Plan, d policy.Decision) error {
 	if c := p.Spec.Capabilities; p.Spec.UID == 0 || c.All || c.Set == 0 || p.Signal != nil {
 		return nil
 	}
-	user := filters.Untrusted(p.User.Name)
+	user := filters.Show(p.User.Name)
 	for _, program := range d.Programs {
 		switch {
 		case program.Others != "":
 			return fmt.Errorf("cannot give capabilities to %s, run as %s: %s, who could change what it does: let all of it be root's, or take \"capabilities\" away",
-				filters.Untrusted(program.Path), user, program.Others)
+				filters.Show(program.Path), user, program.Others)
 		case program.Personal != "":
 			return fmt.Errorf("cannot give capabilities to %s, run as %s: %s can load code from the home of %s: run it as root with these capabilities only, or (python) with the option -I in its first line",
-				filters.Untrusted(program.Path), user, filters.Untrusted(program.Personal), user)
+				filters.Show(program.Path), user, filters.Show(program.Personal), user)
 		}
 	}
 	return nil
+}
+
+// stack is the stack limit that the command is executed with.
+func (p *Plan) stack() uint64 {
+	for _, l := range p.Spec.Limits {
+		if l.Resource == resources["stack"] {
+			return l.Value
+		}
+	}
+	return sandbox.Stack
 }
 
 // Replace confines the process and makes it the command. It returns only with an
@@ -88,7 +105,7 @@ func mayHave(p *Plan, d policy.Decision) error {
 func Replace(p *Plan) error { return launch.Replace(&p.Command) }
 
 // environment is built from nothing. A name that comes later in this list takes
-// the place of one before.
+// the place of one before. A value that env_keep may not carry is as good as none.
 func environment(d policy.Decision, user account.User, c Caller) []filters.Var {
 	env := []filters.Var{
 		{Name: "PATH", Value: searchPath(d.Policy.ExecDirs)},
@@ -99,7 +116,7 @@ func environment(d policy.Decision, user account.User, c Caller) []filters.Var {
 		{Name: "SHELL", Value: filters.Untrusted(user.Shell)},
 	}
 	for _, name := range d.Policy.EnvKeep {
-		if value, ok := c.Getenv(name); ok {
+		if value, ok := c.Getenv(name); ok && environ.Carries(name, value.Raw()) {
 			env = set(env, filters.Var{Name: filters.Untrusted(name), Value: value})
 		}
 	}

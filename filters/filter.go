@@ -79,6 +79,7 @@ type Machine interface {
 type Process struct {
 	PID int
 	FD  int // pidfd_open(2); -1 in a process that only explains
+	Dir int // its directory in /proc, which no other process can get; -1 likewise
 	// Exe is what /proc/PID/exe leads to, and Link the text of that link.
 	Exe  File
 	Link Untrusted

@@ -63,8 +63,8 @@ func (f *ip) Match(argv []Untrusted, _ Machine) Match {
 			return nof("%s is not an object of ip that this filter knows", words[0].Quote())
 		case all && object == "netns":
 			return no("option -all of ip reaches every network namespace: name one")
-		case inside && (object == "netns" || object == "vrf"):
-			return nof("option -netns of ip is not allowed with ip %s", object)
+		case inside && object == "netns":
+			return no("option -netns of ip is not allowed with ip netns")
 		}
 		if why, ok := ipAllows(object, words[1:]); !ok {
 			return why
@@ -199,7 +199,7 @@ func ipAllows(object string, words []Untrusted) (Match, bool) {
 	case "vrf":
 		return ipVRF(words)
 	case "monitor":
-		return no("ip monitor is not allowed: a service that needs it takes a RegExpFilter of its own"), false
+		return ipMonitor("monitor", "dev", words)
 	case "link":
 		return ipLink(words)
 	case "address", "rule", "mrule":
@@ -240,15 +240,53 @@ func ipNetns(words []Untrusted) (Match, bool) {
 	}
 }
 
+// ipVRF allows what only tells: show, the processes of a VRF, and the VRF of a
+// process. Names become part of a path below the control groups.
 func ipVRF(words []Untrusted) (Match, bool) {
 	if len(words) == 0 || ipList(words[0]) || prefixOf(words[0], "h", "help") {
 		return Match{}, true
 	}
-	return nof("ip vrf %s is not allowed, only show", words[0]), false
+	switch command, rest := words[0], words[1:]; {
+	case prefixOf(command, "e", "exec"):
+		return no("ip vrf exec runs a command"), false
+	case prefixOf(command, "p", "pids"):
+		if len(rest) > 1 || len(rest) == 1 && !namespaceName(rest[0]) {
+			return nof("ip vrf %s takes the name of one VRF", command), false
+		}
+		return Match{}, true
+	case prefixOf(command, "i", "identify"):
+		if len(rest) == 1 {
+			if _, ok := processID(rest[0]); ok {
+				return Match{}, true
+			}
+		}
+		if len(rest) > 0 {
+			return nof("ip vrf %s takes one process id", command), false
+		}
+		return Match{}, true
+	default:
+		return nof("ip vrf %s is not allowed, only show, pids and identify", command), false
+	}
 }
 
 func ipList(command Untrusted) bool {
 	return prefixOf(command, "l", "list") || prefixOf(command, "ls", "lst") || prefixOf(command, "s", "show")
+}
+
+// ipMonitor allows to watch, which lasts until somebody ends it, but not to read
+// what was recorded in a file before. "file" stands before all other words of the
+// command, so that each of its abbreviations, "f" for one, means it. option is the
+// word whose value follows, whatever it be; "" for none.
+func ipMonitor(command, option string, words []Untrusted) (Match, bool) {
+	for i := 0; i < len(words); i++ {
+		if strings.HasPrefix("file", string(words[i])) {
+			return nof("ip %s file opens a file of the caller's choice", command), false
+		}
+		if option != "" && string(words[i]) == option {
+			i++
+		}
+	}
+	return Match{}, true
 }
 
 // ipLink keeps ip link from loading BPF programs, and from opening files: a kind
@@ -260,6 +298,10 @@ func ipLink(words []Untrusted) (Match, bool) {
 	for i, w := range words {
 		switch w {
 		case "xdp", "xdpgeneric", "xdpdrv", "xdpoffload":
+			// As the last words they take a program away.
+			if i == len(words)-2 && (words[i+1] == "off" || words[i+1] == "none") {
+				continue
+			}
 			return nof("ip link: %s loads a BPF program, and a device of that name cannot be told from it", w), false
 		}
 		if strings.Contains(string(w), "/") && (i == 0 || !prefixOf(words[i-1], "al", "alias")) {
@@ -300,11 +342,7 @@ func ipEncap(words []Untrusted) (Match, bool) {
 
 func ipXfrm(words []Untrusted) (Match, bool) {
 	if len(words) > 0 && prefixOf(words[0], "m", "monitor") {
-		for _, w := range words[1:] {
-			if strings.HasPrefix("file", string(w)) {
-				return no("ip xfrm monitor file opens a file of the caller's choice"), false
-			}
-		}
+		return ipMonitor("xfrm monitor", "", words[1:])
 	}
 	return Match{}, true
 }

@@ -84,6 +84,21 @@ func TestIP(t *testing.T) {
 		{"ip rule show", ""},
 		{"ip mptcp endpoint show", ""},
 		{"ip mptcp monitor", ""},
+		{"ip monitor", ""},
+		{"ip mo", ""},
+		{"ip -o monitor address", ""},
+		{"ip -n qrouter-1 -ts -o monitor address route", ""},
+		{"ip monitor all dev tap0", ""},
+		{"ip monitor all-nsid label neigh", ""},
+		{"ip monitor dev file", ""}, // a device of that name
+		{"ip monitor link dev f address", ""},
+		{"ip monitor FILE", ""}, // ip complains
+		{"ip vrf pids red", ""},
+		{"ip v identify", ""},
+		{"ip vrf id 4711", ""},
+		{"ip -n a vrf show", ""},
+		{"ip link set dev tap0 xdp off", ""},
+		{"ip link set dev tap0 xdpgeneric none", ""},
 		{"ip xfrm monitor all-nsid", ""},
 		{"ip macsec show", ""},
 		{"ip link set tap0 alias a/b", ""},
@@ -123,11 +138,15 @@ func TestIP(t *testing.T) {
 		{"ip -4 -b", "option -b of ip runs commands from a file that no filter sees: ask for each command by itself"},
 
 		// A6
-		{"ip vrf exec default id", "ip vrf exec is not allowed, only show"},
-		{"ip vr e default id", "ip vrf e is not allowed, only show"},
-		{"ip vrf pids red", "ip vrf pids is not allowed, only show"},
-		{"ip v identify", "ip vrf identify is not allowed, only show"},
-		{"ip -n a vrf show", "option -netns of ip is not allowed with ip vrf"},
+		{"ip vrf exec default id", "ip vrf exec runs a command"},
+		{"ip vr e default id", "ip vrf exec runs a command"},
+		{"ip -n a vrf exec red id", "ip vrf exec runs a command"},
+		{"ip vrf pids ../x", "ip vrf pids takes the name of one VRF"},
+		{"ip vrf p ..", "ip vrf p takes the name of one VRF"},
+		{"ip vrf pids a b", "ip vrf pids takes the name of one VRF"},
+		{"ip vrf identify ../1", "ip vrf identify takes one process id"},
+		{"ip vrf id 1 2", "ip vrf id takes one process id"},
+		{"ip vrf run red", "ip vrf run is not allowed, only show, pids and identify"},
 
 		// A7
 		{"ip netns monitor", "ip netns monitor is not allowed, only list, add and delete"},
@@ -140,8 +159,16 @@ func TestIP(t *testing.T) {
 		{"ip -all netns delete", "option -all of ip reaches every network namespace: name one"},
 		{"ip -a netns exec id", "option -all of ip reaches every network namespace: name one"},
 		{"ip -a netns", "option -all of ip reaches every network namespace: name one"},
-		{"ip monitor", "ip monitor is not allowed: a service that needs it takes a RegExpFilter of its own"},
-		{"ip mo file FILE", "ip monitor is not allowed: a service that needs it takes a RegExpFilter of its own"},
+		{"ip monitor file FILE", "ip monitor file opens a file of the caller's choice"},
+		{"ip mo f FILE", "ip monitor file opens a file of the caller's choice"},
+		{"ip -o mon address fi FILE", "ip monitor file opens a file of the caller's choice"},
+		{"ip -n a monitor all-nsid label fil FILE", "ip monitor file opens a file of the caller's choice"},
+		{"ip monitor link  FILE", "ip monitor file opens a file of the caller's choice"},
+		{"ip monitor dev eth0 f FILE", "ip monitor file opens a file of the caller's choice"},
+		{"ip monitor dev dev file FILE", "ip monitor file opens a file of the caller's choice"},
+		{"ip monitor de f FILE", "ip monitor file opens a file of the caller's choice"},
+		{"ip monitor dev f f FILE", "ip monitor file opens a file of the caller's choice"},
+		{"ip monitor ", "ip monitor: an empty word is no command"},
 
 		// A8: what is not the name of a network namespace.
 		{"ip -n ../../proc/1/ns/net link", "option -n of ip: ../../proc/1/ns/net is not the name of a network namespace"},
@@ -179,6 +206,9 @@ func TestIP(t *testing.T) {
 
 		// BPF programs, libraries, dumps, files.
 		{"ip link set tap0 xdp obj FILE", "ip link: xdp loads a BPF program, and a device of that name cannot be told from it"},
+		{"ip link set dev tap0 xdp off up", "ip link: xdp loads a BPF program, and a device of that name cannot be told from it"},
+		{"ip link set dev tap0 xdp xdp off", "ip link: xdp loads a BPF program, and a device of that name cannot be told from it"},
+		{"ip link set dev tap0 xdp of", "ip link: xdp loads a BPF program, and a device of that name cannot be told from it"},
 		{"ip link set dev tap0 up xdpgeneric pinned x", "ip link: xdpgeneric loads a BPF program, and a device of that name cannot be told from it"},
 		{"ip link add a type veth peer name b xdpdrv obj FILE", "ip link: xdpdrv loads a BPF program, and a device of that name cannot be told from it"},
 		{"ip l s alias dev xdpoffload obj FILE", "ip link: xdpoffload loads a BPF program, and a device of that name cannot be told from it"},
@@ -318,8 +348,8 @@ var ipCommands = map[string][][]ipName{
 		ipNames("list show lst LIST-ID help add SET delete IDENTIFY PIDS EXEC MONITOR ATTACH"),
 	},
 	"vrf": {
-		ipNames("IDENTIFY PIDS EXEC help"),
-		ipNames("IDENTIFY PIDS EXEC show lst list help"),
+		ipNames("identify pids EXEC help"),
+		ipNames("identify pids EXEC show lst list help"),
 	},
 	"address": {
 		ipNames("add change =chg replace delete list show lst flush help"),
@@ -351,6 +381,31 @@ var ipLinkWords = ipNames("=up =down =name! =index! link! address! broadcast! =b
 	"=protodown! =dev!")
 
 var ipFile = ipNames("file")
+
+// The words of do_ipmonitor, in its order; the first releases have no dev.
+var ipMonitorWords = [][]ipName{
+	ipNames("file! label link address route mroute prefix neigh netconf rule nsid nexthop =stats =all all-nsid help =dev!"),
+	ipNames("file! link address route mroute prefix neigh rule =all help"),
+}
+
+// monitorDanger stops where ip does.
+func (r *ipRelease) monitorDanger(words []string) string {
+	for _, known := range ipMonitorWords {
+		for i := 0; i < len(words); i++ {
+			word := r.first(known, words[i])
+			if word.name == "file" {
+				return "monitors what is in a file"
+			}
+			if word.name == "" || word.name == "help" {
+				break
+			}
+			if word.value {
+				i++
+			}
+		}
+	}
+	return ""
+}
 
 // danger returns what is wrong about the command line under this release, or
 // nothing: also where ip only complains and stops.
@@ -399,7 +454,7 @@ func (r *ipRelease) danger(argv []string) string {
 	rest = rest[1:]
 	switch object {
 	case "monitor":
-		return "monitors"
+		return r.monitorDanger(rest)
 	case "netns":
 		if all {
 			return "reaches all namespaces"
@@ -469,6 +524,9 @@ func (r *ipRelease) linkDanger(words []string) string {
 		}
 		switch keyword.name {
 		case "xdp", "xdpgeneric", "xdpdrv", "xdpoffload":
+			if rest := words[i+1:]; len(rest) == 1 && (rest[0] == "off" || rest[0] == "none") {
+				return ""
+			}
 			return "loads BPF for a link"
 		case "netns", "link-netns":
 			if strings.Contains(value, "/") {
@@ -576,8 +634,7 @@ func TestIPDangerousSpellings(t *testing.T) {
 		{"netns", "net", "attach", "at", "a 1"},
 		{"netns", "net", "list-id", "list-", ""},
 		{"vrf", "v", "exec", "e", "default id"},
-		{"vrf", "v", "pids", "p", "red"},
-		{"vrf", "v", "identify", "i", ""},
+		{"monitor", "mo", "file", "f", "FILE"},
 		{"address", "a", "restore", "res", ""},
 		{"address", "a", "showdump", "showd", ""},
 		{"route", "r", "restore", "res", ""},
@@ -591,8 +648,8 @@ func TestIPDangerousSpellings(t *testing.T) {
 			}
 		}
 	}
-	for _, o := range ipPrefixes("monitor")[1:] {
-		spellings = append(spellings, o, o+" link")
+	for _, f := range ipPrefixes("file") {
+		spellings = append(spellings, "mo link "+f+" FILE", "monitor dev a label "+f+" FILE", "mon all-nsid "+f+" FILE")
 	}
 	for _, b := range ipPrefixes("-batch")[1:] {
 		for _, file := range []string{"FILE", "-", "/etc/passwd", "link"} {
@@ -627,7 +684,7 @@ func FuzzIP(f *testing.F) {
 		"ip -o -d link list", "ip -4 addr add 10.0.0.1/24 dev tap0", "ip link add a type veth peer name b netns c",
 		"ip -n a netns exec a id", "ip -b FILE", "ip -force -- vrf exec default id", "ip -all netns delete", "ip --color=auto l",
 		"ip link set a alias a/b xdp obj FILE", "ip link set a netns ../b type c/d", "ip route add default encap bpf out obj FILE",
-		"ip r a ::/0 encap seg6local action End.BPF endpoint obj FILE", "ip mrule r", "ip x m fi FILE", "ip   x", "ip -l -f -rc -b x",
+		"ip r a ::/0 encap seg6local action End.BPF endpoint obj FILE", "ip mrule r", "ip x m fi FILE", "ip mo dev f f FILE", "ip l set a xdp off", "ip l set a xdp xdp none", "ip v id 1", "ip   x", "ip -l -f -rc -b x",
 	} {
 		f.Add(line)
 	}

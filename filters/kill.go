@@ -67,10 +67,10 @@ const deleted = " (deleted)"
 // runs returns why p does not run the filter's program, or nothing.
 //
 // A program that was replaced while the process runs (a package upgrade) is the
-// hard case: the file that it runs has no name any more. Then the text of the
-// link has to serve, which the kernel took from the directory entry; it is
-// believed only of a file of root's that was on the same file system as the
-// program, in a process with our root directory.
+// hard case: the file that it runs has no name any more, or the one that rpm gave
+// it. Then the text of the link has to serve, which the kernel took from the
+// directory entry; it is believed only of a file of root's that was on the same
+// file system as the program, in a process with our root directory.
 func (k *kill) runs(p Process, m Machine) string {
 	link := string(p.Link)
 	gone := p.Exe.Links == 0
@@ -80,20 +80,60 @@ func (k *kill) runs(p Process, m Machine) string {
 		}
 		link = strings.TrimSuffix(link, deleted)
 	}
-	if absolute(k.target) && link != k.target || !absolute(k.target) && base(link) != k.target {
-		return "does not run " + k.target
+	name, renamed := link, false
+	if !k.named(name) {
+		if name, renamed = beforeUpgrade(link); !renamed || !k.named(name) {
+			return "does not run " + k.target
+		}
+		// rpm works in directories of root's: in another one, whoever owns it
+		// gives names.
+		if err := m.Trusted(Untrusted(name[:len(name)-len(base(name))])); err != nil {
+			return "runs a file that was renamed, in a directory that cannot be trusted"
+		}
+	}
+	if renamed && !gone && !isFile(m.Programs(link), p.Exe) {
+		return "runs a file that was renamed, and is not there"
 	}
 	for _, candidate := range m.Programs(k.target) {
-		if gone {
-			if candidate.Path == link && candidate.DirDev == p.Exe.Dev &&
+		if gone || renamed {
+			if candidate.Path == name && candidate.DirDev == p.Exe.Dev &&
 				p.Exe.UID == 0 && p.Exe.Mode&0o022 == 0 && p.SameRoot {
 				return ""
 			}
-		} else if candidate.Exists && candidate.File.Dev == p.Exe.Dev && candidate.File.Ino == p.Exe.Ino {
+		} else if isFile([]Program{candidate}, p.Exe) {
 			return ""
 		}
 	}
 	return "does not run the file " + k.target
+}
+
+// named tells whether path is called as the filter calls its program.
+func (k *kill) named(path string) bool {
+	return path == k.target || !absolute(k.target) && base(path) == k.target
+}
+
+func isFile(places []Program, f File) bool {
+	for _, p := range places {
+		if p.Exists && p.File.Dev == f.Dev && p.File.Ino == f.Ino {
+			return true
+		}
+	}
+	return false
+}
+
+// beforeUpgrade returns the name that a file had before rpm moved it out of the
+// way: it puts a semicolon and the number of its transaction behind, hexadecimal
+// (";%08x", lib/fsm.c of rpm).
+func beforeUpgrade(path string) (string, bool) {
+	at := strings.LastIndexByte(path, ';')
+	if at < 0 {
+		return "", false
+	}
+	number := path[at+1:]
+	if number == "" || len(number) > 16 || strings.Trim(number, "0123456789abcdef") != "" {
+		return "", false
+	}
+	return path[:at], true
 }
 
 // processID takes a decimal number as the kernel prints it: no sign, no leading

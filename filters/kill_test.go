@@ -21,7 +21,13 @@ func killMachine() *fakeMachine {
 		"/usr/sbin/dnsmasq": {{Path: "/usr/sbin/dnsmasq", Exists: true, File: dnsmasq, DirDev: dev}},
 		"dnsmasq":           {{Path: "/bin/dnsmasq", DirDev: dev}, {Path: "/usr/sbin/dnsmasq", Exists: true, File: dnsmasq, DirDev: dev}},
 		"/opt/removed":      {{Path: "/opt/removed", DirDev: dev}},
-	}, processes: make(map[int]Process)}
+		"/opt/odd;1f":       {{Path: "/opt/odd;1f", Exists: true, File: dnsmasq, DirDev: dev}},
+		// Moved out of the way by rpm, and still there.
+		"/usr/sbin/dnsmasq;5f2a9c01": {{Path: "/usr/sbin/dnsmasq;5f2a9c01", Exists: true, File: File{Dev: dev, Ino: 999}, DirDev: dev}},
+		"/usr/sbin/dnsmasq;00000002": {{Path: "/usr/sbin/dnsmasq;00000002", Exists: true, File: File{Dev: dev, Ino: 998}, DirDev: dev}},
+		"/usr/sbin/dnsmasq;3":        {{Path: "/usr/sbin/dnsmasq;3", DirDev: dev}},
+	}, processes: make(map[int]Process), trusted: map[string]bool{"/usr/sbin/": true, "/bin/": true}}
+	moved := func(p *Process) { p.Exe.Ino = 999 }
 	for pid, p := range map[int]Process{
 		100:     process(100, "/usr/sbin/dnsmasq", nil),
 		101:     process(101, "/usr/sbin/dnsmasq", func(p *Process) { p.Exe.Ino = 2000 }), // same path, another mount name space
@@ -41,6 +47,27 @@ func killMachine() *fakeMachine {
 		115:     process(115, "", func(p *Process) { *p = Process{PID: 115, FD: -1} }),
 		116:     process(116, "/opt/removed (deleted)", gone),
 		117:     process(117, "/bin/dnsmasq (deleted)", gone),
+		120:     process(120, "/usr/sbin/dnsmasq;90bfb2 (deleted)", gone), // rpm, as the peer's test has it
+		121:     process(121, "/usr/sbin/dnsmasq;5f2a9c01", moved),
+		122:     process(122, "/usr/sbin/dnsmasq;00000002", moved), // another file has that name
+		123:     process(123, "/usr/sbin/dnsmasq;3", moved),        // none has
+		124:     process(124, "/usr/sbin/dnsmasq;90bfb2 (deleted)", func(p *Process) { gone(p); p.Exe.UID = 1000 }),
+		125:     process(125, "/usr/sbin/dnsmasq;90bfb2 (deleted)", func(p *Process) { gone(p); p.Exe.Mode = 0o775 }),
+		126:     process(126, "/usr/sbin/dnsmasq;90bfb2 (deleted)", func(p *Process) { gone(p); p.Exe.Dev = 9 }),
+		127:     process(127, "/usr/sbin/dnsmasq;90bfb2 (deleted)", func(p *Process) { gone(p); p.SameRoot = false }),
+		128:     process(128, "/usr/sbin/dnsmasq;5f2a9c01", func(p *Process) { moved(p); p.Exe.UID = 1000 }),
+		129:     process(129, "/usr/sbin/dnsmasq;5f2a9c01", func(p *Process) { moved(p); p.Exe.Mode = 0o722 }),
+		130:     process(130, "/usr/sbin/dnsmasq;xyz (deleted)", gone),
+		131:     process(131, "/usr/sbin/dnsmasq; (deleted)", gone),
+		132:     process(132, "/usr/sbin/dnsmasq;1;2 (deleted)", gone),
+		133:     process(133, "/usr/sbin/other;90bfb2 (deleted)", gone),
+		134:     process(134, "/tmp/dnsmasq;90bfb2 (deleted)", gone),
+		135:     process(135, "/opt/removed;90bfb2 (deleted)", gone), // nobody trusts /opt/
+		136:     process(136, "/opt/odd;1f", nil),
+		137:     process(137, "/usr/sbin/dnsmasq;90bfb2 (deleted)", nil), // a file of that name
+		138:     process(138, "/usr/sbin/dnsmasq;5f2a9c01 (deleted)", moved),
+		139:     process(139, "/bin/dnsmasq;90bfb2 (deleted)", gone),
+		140:     process(140, "/usr/sbin/dnsmasq;5f2a9c01", func(p *Process) { moved(p); p.SameRoot = false }),
 		1:       process(1, "/lib/systemd/systemd", func(p *Process) { p.Exe.Ino = 1 }),
 		4194304: process(4194304, "/usr/sbin/dnsmasq", nil),
 	} {
@@ -88,6 +115,24 @@ func TestKill(t *testing.T) {
 			{"kill -9 113", "runs a file that has no name"},
 			{"kill -9 114", "does not run"},
 			{"kill -9 115", "runs a file that has no name"},
+			{"kill -9 120", ""},
+			{"kill -9 121", ""},
+			{"kill -9 122", "renamed, and is not there"},
+			{"kill -9 123", "renamed, and is not there"},
+			{"kill -9 124", "does not run the file"},
+			{"kill -9 125", "does not run the file"},
+			{"kill -9 126", "does not run the file"},
+			{"kill -9 127", "does not run the file"},
+			{"kill -9 128", "does not run the file"},
+			{"kill -9 129", "does not run the file"},
+			{"kill -9 130", "does not run /usr/sbin/dnsmasq"},
+			{"kill -9 131", "does not run /usr/sbin/dnsmasq"},
+			{"kill -9 132", "does not run /usr/sbin/dnsmasq"},
+			{"kill -9 133", "does not run /usr/sbin/dnsmasq"},
+			{"kill -9 134", "does not run /usr/sbin/dnsmasq"},
+			{"kill -9 137", "does not run /usr/sbin/dnsmasq"},
+			{"kill -9 138", "does not run /usr/sbin/dnsmasq"},
+			{"kill -9 140", "does not run the file"},
 		}},
 		{"KillFilter, root, dnsmasq", []row{
 			{"kill 100", ""},
@@ -100,8 +145,15 @@ func TestKill(t *testing.T) {
 			{"kill 111", "does not run the file"},
 			{"kill 112", "does not run the file"},
 			{"kill 114", "does not run dnsmasq"},
+			{"kill 120", ""},
+			{"kill 121", ""},
+			{"kill 139", ""},
+			{"kill 133", "does not run dnsmasq"},
+			{"kill 134", "cannot be trusted"},
 		}},
-		{"KillFilter, root, /opt/removed, -15", []row{{"kill -15 116", ""}, {"kill -15 104", "does not run"}}},
+		{"KillFilter, root, /opt/removed, -15", []row{{"kill -15 116", ""}, {"kill -15 104", "does not run"}, {"kill -15 135", "cannot be trusted"}}},
+		{"KillFilter, root, /opt/odd;1f, -15", []row{{"kill -15 136", ""}}}, // a program that is called so
+		{"KillFilter, root, /opt/odd, -15", []row{{"kill -15 136", "cannot be trusted"}}},
 		{"KillFilter, root, nowhere, -9", []row{{"kill -9 100", "does not run"}}},
 		// What a filter may name as a signal, but is none.
 		{"KillFilter, root, dnsmasq, 9, -, -65, -010, -NONE, --, -9x, -s, -KILL9", []row{

@@ -555,7 +555,7 @@ func TestWordsArriveUnchanged(t *testing.T) {
 		if strings.Contains(r.err, "not allowed to raise") || strings.HasPrefix(r.err, "execve:") {
 			t.Skipf("this machine's hard stack limit is too low: too many words were not checked: %s", r.err)
 		}
-		b.refused(t, r, 96, "ironwrap: Executable not found: /usr/bin/touch (filter match = touch): ", "argument list too long")
+		b.refused(t, r, 97, "ironwrap: cannot pass the arguments: argument list too long: 42 words and 6 variables take ", "execve(2) takes 2097152 at most")
 	})
 
 	// Refused words are shown, on one line, with nothing that a terminal obeys.

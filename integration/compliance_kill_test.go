@@ -76,6 +76,39 @@ func upgraded(s *stage) {
 	s.replace(s.dir + "/sbin/daemon")
 }
 
+// renamed has the process's program moved out of the way, as rpm does it, and another
+// one put in its place; gone removes what was moved.
+func renamed(path, suffix string, gone bool) func(*stage) {
+	return func(s *stage) {
+		runs(path)(s)
+		path := s.expand(path)
+		if err := os.Rename(path, path+suffix); err != nil {
+			s.Fatal(err)
+		}
+		s.replace(s.dir + "/sbin/daemon")
+		if gone {
+			if err := os.Remove(path + suffix); err != nil {
+				s.Fatal(err)
+			}
+		}
+	}
+}
+
+// renamedOfCaller is renamed for a program of the caller's.
+func renamedOfCaller(s *stage) {
+	path := s.dir + "/sbin/daemon"
+	s.copyOf("/usr/bin/sleep", path)
+	s.give(path)
+	s.start(path, path, path, "60")
+	if err := os.Rename(path, path+";5f2a9c01"); err != nil {
+		s.Fatal(err)
+	}
+	s.replace(path)
+	if err := os.Remove(path + ";5f2a9c01"); err != nil {
+		s.Fatal(err)
+	}
+}
+
 // replace puts another file of root's in the place of a program.
 func (s *stage) replace(path string) {
 	s.Helper()
@@ -122,10 +155,20 @@ var killRows = []weakness{
 				argv:  words("kill {pid}")},
 			{name: "program of the caller's, removed", filters: allowKillDaemon, setup: runsGoneOfCaller, argv: words("kill {pid}")},
 			{name: "program removed, in another mount namespace", filters: allowKillDaemon, setup: runsGoneElsewhere, argv: words("kill {pid}")},
+			{name: "program renamed by rpm, of the caller's", filters: allowKillDaemon, setup: renamedOfCaller, argv: words("kill {pid}")},
+			{name: "program renamed, not by rpm, and removed", filters: allowKillDaemon, setup: renamed("{dir}/sbin/daemon", ".evil", true), argv: words("kill {pid}")},
+			{name: "program renamed by rpm, and there still", filters: allowKillDaemon, setup: renamed("{dir}/sbin/daemon", ";5f2a9c01", false), argv: words("kill {pid}")},
+			{name: "other program that has such a name", filters: allowKillDaemon, setup: runs("{dir}/sbin/other;5f2a9c01"), argv: words("kill {pid}"), want: itRefused(99)},
+			{name: "such a name in another directory, argv forged", filters: allowKillDaemon,
+				setup: runsAs("{dir}/elsewhere/daemon;5f2a9c01", "{dir}/sbin/daemon"), argv: words("kill {pid}"), want: itRefused(99)},
 			{name: "name forged", filters: allowKillDaemon, setup: runsAs("{dir}/other", "{dir}/sbin/daemon"), argv: words("kill {pid}"), want: itRefused(99)},
 		},
 		neighbours: []attempt{
 			{name: "program replaced by an upgrade", filters: allowKillDaemon, setup: upgraded, argv: words("kill {pid}"), want: itKilled},
+			{name: "program renamed and removed by an upgrade of rpm's", filters: allowKillDaemon,
+				setup: renamed("{dir}/sbin/daemon", ";90bfb2", true), argv: words("kill {pid}"), want: itKilled},
+			{name: "program renamed and removed by an upgrade of rpm's, eight digits", filters: allowKillDaemon + ", -9",
+				setup: renamed("{dir}/sbin/daemon", ";5f2a9c01", true), argv: words("kill -9 {pid}"), want: itKilled},
 			{name: "program with another name for itself", filters: allowKillDaemon, setup: runsAs("{dir}/sbin/daemon", "worker"),
 				argv: words("kill {pid}"), want: itKilled},
 		}},

@@ -567,6 +567,8 @@ func verdictName(v engine.Verdict) string {
 		return "allow"
 	case engine.NotExecutable:
 		return "not-executable"
+	case engine.TooLong:
+		return "too-long"
 	}
 	return "deny"
 }

@@ -270,6 +270,11 @@ func TestIPDangerIsRefusedAndSeen(t *testing.T) {
 		{"nexthop add id 9 encap bpf in obj orders dev lo", `"orders"`},
 		{"-6 route add fc00:9::/64 encap seg6local action End.BPF endpoint obj orders section s dev lo", `"orders"`},
 		{"monitor file orders", `"orders"`},
+		{"mo f orders", `"orders"`},
+		{"-o mon address label fi orders", `"orders"`},
+		{"-n e monitor all-nsid fil /run/iw/orders", `"/run/iw/orders"`},
+		{"monitor dev lo f orders", `"orders"`},
+		{"-4 mo dev lo link file orders", `"orders"`},
 		{"xfrm monitor file orders", `"orders"`},
 		{"addr restore", "read(0<"},
 		{"addr showdump", "read(0<"},
@@ -308,6 +313,10 @@ func TestIPFilterThroughSudo(t *testing.T) {
 		{"ip -n ../../proc/1/iw-none link", false, true},
 		{"ip route add 192.0.2.1 encap bpf out obj iw-none dev iw-none", false, true},
 		{"ip link set dev iw-none netns e", true, false},
+		{"ip monitor iw-none", true, true}, // ip complains, and ends
+		{"ip -o mo address dev iw-none", true, true},
+		{"ip monitor f /dev/null", false, true},
+		{"ip vrf pids iw-none", true, true},
 		{ipProgram + " link show lo", true, false},
 		{"ip netns exec iw-none id", false, false},
 	} {
@@ -315,6 +324,28 @@ func TestIPFilterThroughSudo(t *testing.T) {
 			r := throughSudo(t, program, append([]string{p.conf}, strings.Fields(c.args)...)...)
 			if refused := r.status == 99; refused == allowed {
 				t.Errorf("%s %s: %v", program, c.args, r)
+			}
+		}
+	}
+}
+
+// What ip monitor tells reaches the caller, as with the peer.
+func TestIPMonitorTells(t *testing.T) {
+	need(t, "iproute2", ipProgram)
+	p := newPolicy(t, "ip: IpFilter, ip, root")
+	for _, program := range []string{ours, peer} {
+		for _, args := range []string{"ip -o monitor link", "ip mo", "ip monitor all dev lo"} {
+			r := run(t, append([]string{"/usr/bin/unshare", "--net", "--pid", "--fork", "--kill-child", "--mount-proc", "/bin/sh", "-c", `
+				out=$(mktemp); "$@" >$out 2>&1 & monitor=$!
+				for try in $(seq 100); do
+					ip link set lo up; ip link set lo down
+					test -s $out && break
+					sleep .1
+				done
+				kill $monitor; wait $monitor; cat $out; rm $out
+			`, "sh", program, p.conf}, strings.Fields(args)...)...)
+			if !strings.Contains(r.out, "lo: <LOOPBACK") {
+				t.Errorf("%s %s: %v", program, args, r)
 			}
 		}
 	}
@@ -387,6 +418,13 @@ tunnel show
 xfrm policy flush
 xfrm state list
 xfrm monitor all-nsid
+monitor
+-o monitor address dev lo
+-ts mo all-nsid label link
+monitor route rule neigh nexthop nsid dev d0
+vrf pids e
+vrf identify 1
+link set dev d0 xdp off
 maddress show
 mroute show
 ntable show

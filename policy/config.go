@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"ironwrap/filters"
+	"ironwrap/policy/environ"
 	"ironwrap/policy/inifile"
 )
 
@@ -156,28 +157,22 @@ func names(value string) ([]string, error) {
 }
 
 // kept reads names of variables that are copied from the caller. What makes a
-// program load or run something is refused: with it the caller would be root.
+// program load, run, read or write something is refused: with it the caller would be
+// root. There is no key for an exception: an EnvFilter gives any variable to one program.
 func kept(value string) ([]string, error) {
 	list, err := names(value)
+	if err != nil {
+		return nil, err
+	}
 	for _, name := range list {
-		if strings.HasPrefix(name, "LD_") || strings.HasPrefix(name, "OS_") || slices.Contains(neverKept, name) {
-			return nil, fmt.Errorf("%s would let the caller run a program of their own as root", name)
+		if !environ.Name(name) {
+			return nil, fmt.Errorf("%q is not the name of a variable: letters, digits and underscores", name)
+		}
+		if why := environ.Danger(name); why != "" {
+			return nil, fmt.Errorf("%s could let the caller run a program of their own as root: %s: give it to the one program that needs it, with an EnvFilter that says the value", name, why)
 		}
 	}
-	return list, err
-}
-
-// neverKept, besides LD_* and oslo.config's OS_*: the variables that glibc clears for setuid programs (ld.so(8)), and
-// those that make common interpreters, libraries and tools load or run a file.
-var neverKept = []string{
-	"PATH", "HOME", "USER", "LOGNAME", "SHELL", "IFS", "ENV", "BASH_ENV", "BASH_FUNC", "SHELLOPTS", "BASHOPTS", "PS4", "CDPATH",
-	"GCONV_PATH", "GETCONF_DIR", "GLIBC_TUNABLES", "HOSTALIASES", "LOCALDOMAIN", "LOCPATH", "MALLOC_TRACE", "NIS_PATH",
-	"NLSPATH", "RESOLV_HOST_CONF", "RES_OPTIONS", "TMPDIR", "TZDIR",
-	"PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "PYTHONINSPECT", "PYTHONUSERBASE", "PERL5LIB", "PERLLIB", "PERL5OPT", "PERL5DB",
-	"RUBYLIB", "RUBYOPT", "NODE_OPTIONS", "NODE_PATH", "JAVA_TOOL_OPTIONS", "IP_LIB_DIR", "TC_LIB_DIR", "LVM_SYSTEM_DIR",
-	"EDITOR", "VISUAL", "PAGER", "MANPAGER", "SYSTEMD_PAGER", "SYSTEMD_EDITOR", "BROWSER", "SSH_ASKPASS", "SUDO_ASKPASS",
-	"GIT_SSH", "GIT_SSH_COMMAND", "GIT_EXTERNAL_DIFF", "GIT_EDITOR", "GIT_PAGER", "TAR_OPTIONS", "RSYNC_RSH",
-	"LESSOPEN", "LESSCLOSE", "OPENSSL_CONF", "OPENSSL_MODULES", "OPENSSL_ENGINES", "TERMINFO", "TERMPATH",
+	return list, nil
 }
 
 // boolean reads what RawConfigParser.getboolean reads.

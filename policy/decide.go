@@ -17,6 +17,7 @@ type Verdict uint32
 const (
 	Denied        Verdict = 0
 	NotExecutable Verdict = 0x3C5A_A596
+	TooLong       Verdict = 0x3355_AA99 // no filter was asked: execve(2) cannot take the words
 	Allowed       Verdict = 0xC3A5_5A69
 )
 
@@ -33,7 +34,24 @@ type Request struct {
 	Argv    []filters.Untrusted
 	Machine Machine
 	Trace   bool // fill Decision.Steps
+
+	// GivenUp is closed when nobody waits for the answer any more: no further
+	// filter is asked then, and the answer is a refusal. Nil for a request that
+	// somebody always waits for.
+	GivenUp <-chan struct{}
 }
+
+// givenUp tells that nobody waits for the answer any more.
+func (r Request) givenUp() bool {
+	select {
+	case <-r.GivenUp:
+		return true
+	default:
+		return false
+	}
+}
+
+const noneWaits = "nobody waits for the answer any more"
 
 // Decision is the answer to a Request. When Verdict is Allowed it holds all that
 // may be done, and nothing else may.
@@ -42,7 +60,7 @@ type Decision struct {
 	Policy  *Policy
 	Filter  *Entry // that matched; nil when Denied
 	Leaf    *Entry // that the nested command matched; nil without one
-	Why     string // of NotExecutable; of Denied what hindered a filter, where that was nobody's decision
+	Why     string // of NotExecutable and TooLong; of Denied what hindered a filter, where that was nobody's decision
 
 	RunAs string
 	Argv  []filters.Untrusted // Argv[0] is the absolute path of the program
@@ -71,9 +89,16 @@ func (p *Policy) Decide(req Request) Decision {
 	if len(req.Argv) == 0 {
 		return d
 	}
+	if err := Passable(req.Argv); err != nil {
+		d.Verdict, d.Why = TooLong, err.Error()
+		return d
+	}
 	var absent *Entry
 	var absentWhy string
 	for i := range p.Filters {
+		if req.givenUp() {
+			return Decision{Policy: p, Why: noneWaits, Steps: d.Steps}
+		}
 		f := &p.Filters[i]
 		allowed, match, why := p.ask(f, req)
 		if req.Trace {
@@ -152,6 +177,9 @@ func (p *Policy) nested(chain *Entry, argv []filters.Untrusted, req Request) (d 
 	words := append([]filters.Untrusted(nil), argv...)
 	words[0] = filters.Untrusted(typed[strings.LastIndexByte(typed, '/')+1:])
 	for i := range p.Filters {
+		if req.givenUp() {
+			return Decision{Steps: d.Steps}
+		}
 		f := &p.Filters[i]
 		leaf, why := p.leaf(f, chain, typed, words, req.Machine)
 		if req.Trace {

@@ -20,7 +20,7 @@ func TestZeroDenies(t *testing.T) {
 	if d.Verdict != Denied || d.Argv != nil || d.Filter != nil || d.Signal != nil {
 		t.Errorf("the zero Decision is %+v", d)
 	}
-	for _, pair := range [][2]Verdict{{Denied, Allowed}, {Denied, NotExecutable}, {Allowed, NotExecutable}} {
+	for _, pair := range [][2]Verdict{{Denied, Allowed}, {Denied, NotExecutable}, {Allowed, NotExecutable}, {Denied, TooLong}, {Allowed, TooLong}, {NotExecutable, TooLong}} {
 		bits := 0
 		for x := pair[0] ^ pair[1]; x != 0; x &= x - 1 {
 			bits++

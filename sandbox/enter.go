@@ -128,6 +128,9 @@ func umask(s *Spec) error { return call(unix.SYS_UMASK, uintptr(s.Umask)) }
 
 const infinity = ^uint64(0)
 
+// Stack is the stack limit of a command for which a Spec sets none, in bytes.
+const Stack = 8 << 20
+
 // limits resets what would make a command fail half-way: a file cut off at
 // RLIMIT_FSIZE, a death by RLIMIT_CPU. Where a finite hard limit cannot be
 // raised for want of CAP_SYS_RESOURCE, that is an error.
@@ -141,7 +144,7 @@ func limits(s *Spec) error {
 		{unix.RLIMIT_CPU, "RLIMIT_CPU", infinity, infinity},
 		{unix.RLIMIT_DATA, "RLIMIT_DATA", infinity, infinity},
 		{unix.RLIMIT_AS, "RLIMIT_AS", infinity, infinity},
-		{unix.RLIMIT_STACK, "RLIMIT_STACK", 8 << 20, 8 << 20},
+		{unix.RLIMIT_STACK, "RLIMIT_STACK", Stack, Stack},
 		{unix.RLIMIT_CORE, "RLIMIT_CORE", 0, 0}, // a core file of root's may hold secrets
 		{unix.RLIMIT_NOFILE, "RLIMIT_NOFILE", s.NoFile, 0},
 	} {

@@ -35,7 +35,7 @@ It must be run as root, in most cases through sudo.
 
 exit status: the command's own, or
   96  a filter matched, but its program cannot be executed
-  97  the configuration cannot be used or trusted
+  97  the configuration cannot be used or trusted, or the command not be run as it says
   98  no command was given
   99  no filter matched
 `
@@ -123,6 +123,9 @@ func run(argv []string) (status int) {
 		log.Refused(audit.NotFound, words, d.Why)
 		return fail(notExecutable, "Executable not found: %s (filter match = %s): %s",
 			filters.Show(d.Filter.Exec()), filters.Show(d.Filter.Name), d.Why)
+	case policy.TooLong:
+		log.Refused(audit.NotRun, words, d.Why)
+		return fail(badConfig, "%s", d.Why)
 	default:
 		log.Refused(audit.Unauthorized, words, d.Why)
 		if d.Why != "" {

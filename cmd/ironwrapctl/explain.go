@@ -149,6 +149,9 @@ func (x *explainer) explain(argv []filters.Untrusted) explanation {
 	case policy.NotExecutable:
 		e.Verdict, e.Exit, e.Error = "not-executable", 96, d.Why
 		return e
+	case policy.TooLong:
+		e.Verdict, e.Exit, e.Error = "too-long", 97, d.Why
+		return e
 	default:
 		// What hindered a filter that matches comes before guesses at what was meant.
 		if e.Error = d.Why; e.Error != "" {
@@ -160,6 +163,11 @@ func (x *explainer) explain(argv []filters.Untrusted) explanation {
 		return e
 	}
 	plan, err := exec.NewPlan(d, exec.Caller{Env: filters.Words(os.Environ())})
+	var long *policy.TooLongError
+	if errors.As(err, &long) {
+		e.Verdict, e.Exit, e.Error = "too-long", 97, err.Error()
+		return e
+	}
 	if err != nil {
 		return e.bad(err)
 	}

@@ -16,9 +16,9 @@ import (
 
 // explanation is the answer, in the shape that scripts rely on.
 type explanation struct {
-	Verdict    string              `json:"verdict"` // allow, deny, not-executable, bad-config
+	Verdict    string              `json:"verdict"` // allow, deny, not-executable, too-long, bad-config
 	Exit       int                 `json:"exit"`
-	Error      string              `json:"error,omitempty"` // of not-executable and bad-config, and of deny what hindered a filter
+	Error      string              `json:"error,omitempty"` // of not-executable, too-long and bad-config, and of deny what hindered a filter
 	Filter     *filterJSON         `json:"filter,omitempty"`
 	Nested     *filterJSON         `json:"nested,omitempty"`
 	Executable filters.Untrusted   `json:"executable,omitempty"`

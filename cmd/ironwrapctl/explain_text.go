@@ -23,6 +23,8 @@ func (e explanation) printText(w io.Writer, ink ink) {
 		fmt.Fprintf(w, "%s: %sno filter matched (exit status 99)\n", ink.red("refused"), why)
 	case "not-executable":
 		fmt.Fprintf(w, "%s: the program cannot be executed: %s (exit status 96)\n", ink.red("refused"), filters.Prose(e.Error))
+	case "too-long":
+		fmt.Fprintf(w, "%s: %s (exit status 97)\n", ink.red("refused"), filters.Prose(e.Error))
 	default:
 		fmt.Fprintf(w, "%s: the configuration cannot be used: %s (exit status 97)\n", ink.red("refused"), filters.Prose(e.Error))
 	}

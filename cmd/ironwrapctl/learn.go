@@ -123,6 +123,8 @@ func allowed(config string, argv []filters.Untrusted, caller exec.Caller) (d pol
 	case policy.Allowed:
 	case policy.NotExecutable:
 		return d, nil, refuse(96, "Executable not found: %s (filter match = %s): %s", filters.Untrusted(d.Filter.Exec()), filters.Untrusted(d.Filter.Name), d.Why)
+	case policy.TooLong:
+		return d, nil, refuse(97, "%s", d.Why)
 	default:
 		return d, nil, refuse(99, "Unauthorized command: %s (no filter matched); ironwrapctl explain tells why", filters.Line(argv))
 	}

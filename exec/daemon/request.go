@@ -74,7 +74,12 @@ func (s *client) run(argv []filters.Untrusted, stdin []byte) wire.Result {
 
 	m := machine.New(p.ExecDirs, p.Trust)
 	defer m.Close()
-	decision := p.Decide(policy.Request{Argv: argv, Machine: m})
+	decision := p.Decide(policy.Request{Argv: argv, Machine: m, GivenUp: s.gone.Done()})
+	if decision.Verdict == policy.TooLong {
+		d.metrics.request("failed", "", time.Since(began))
+		log.Refused(audit.NotRun, argv, decision.Why)
+		return s.failed(badConfig, errors.New(decision.Why))
+	}
 	if decision.Verdict != policy.Allowed {
 		if err := descriptors(); err != nil {
 			d.metrics.request("failed", "", time.Since(began))

@@ -5,7 +5,6 @@ package launch
 
 import (
 	"fmt"
-	"os"
 	"runtime"
 	"strconv"
 	"syscall"
@@ -42,17 +41,6 @@ type ExecError struct {
 
 func (e *ExecError) Error() string { return fmt.Sprintf("cannot execute %s: %v", e.Path.Show(), e.Err) }
 func (e *ExecError) Unwrap() error { return e.Err }
-
-// SignalError tells that an allowed signal could not be sent.
-type SignalError struct {
-	PID, Number int
-	Err         error
-}
-
-func (e *SignalError) Error() string {
-	return fmt.Sprintf("cannot send signal %d to process %d: %v", e.Number, e.PID, e.Err)
-}
-func (e *SignalError) Unwrap() error { return e.Err }
 
 // Pinned makes the word at index name the file that is open as fd.
 func (c *Command) Pinned(word, fd int) {
@@ -91,11 +79,11 @@ func Replace(c *Command) error {
 		return fmt.Errorf("cannot pass the environment: %w", err)
 	}
 
+	if c.Signal != nil {
+		return signal(c)
+	}
 	if err := sandbox.Enter(&c.Spec); err != nil {
 		return err
-	}
-	if c.Signal != nil {
-		return send(c.Signal)
 	}
 	_, _, errno := unix.RawSyscall(unix.SYS_EXECVE,
 		uintptr(unsafe.Pointer(argv[0])),
@@ -103,17 +91,16 @@ func Replace(c *Command) error {
 		uintptr(unsafe.Pointer(&envp[0])))
 	runtime.KeepAlive(argv)
 	runtime.KeepAlive(envp)
-	return &ExecError{c.Argv[0], errno}
+	return failed(c.Argv[0], errno)
 }
 
-// send is what kill(1) would do. The process was identified through the same
-// descriptor.
-func send(s *filters.Signal) error {
-	if err := unix.PidfdSendSignal(s.Process.FD, unix.Signal(s.Number), nil, 0); err != nil {
-		return &SignalError{s.Process.PID, s.Number, err}
+// failed is the error of an execve(2) that did not succeed. E2BIG is no fault of the
+// program's.
+func failed(program filters.Untrusted, err error) error {
+	if err == unix.E2BIG {
+		return fmt.Errorf("cannot pass the arguments to %s: %w: its words, the variables and what its interpreter adds are more than execve(2) takes", program, err)
 	}
-	os.Exit(0)
-	return nil
+	return &ExecError{program, err}
 }
 
 func raw(words []filters.Untrusted) []string {

@@ -17,7 +17,7 @@ import (
 
 // format is the number of this form: another one is of another build, which
 // happens only where the two programs were not installed together.
-const format = 1
+const format = 2
 
 var errMalformed = errors.New("the daemon and ironwrap-launch do not understand each other: install both from one build")
 
@@ -42,6 +42,8 @@ func encode(c *Command) []byte {
 	if c.Signal != nil {
 		e.count(c.Signal.Number)
 		e.count(c.Signal.Process.PID)
+		e.number(c.Signal.Process.Exe.Dev)
+		e.number(c.Signal.Process.Exe.Ino)
 	}
 	return e.b
 }
@@ -67,7 +69,7 @@ func (c *Command) Plain() bool {
 func descriptors(c *Command) []int {
 	fds := append(append([]int(nil), c.Spec.Landlock...), c.Spec.Keep...)
 	if c.Signal != nil {
-		fds = append(fds, c.Signal.Process.FD)
+		fds = append(fds, c.Signal.Process.FD, c.Signal.Process.Dir)
 	}
 	return fds
 }
@@ -133,7 +135,9 @@ func decode(data []byte, fds []int) (*Command, error) {
 		c.Argv[word] = pinnedPath(s.Keep[at])
 	}
 	if d.flag() {
-		c.Signal = &filters.Signal{Number: d.small(), Process: filters.Process{PID: d.small(), FD: d.fd()}}
+		c.Signal = &filters.Signal{Number: d.small(), Process: filters.Process{
+			PID: d.small(), Exe: filters.File{Dev: d.number(), Ino: d.number()}, FD: d.fd(), Dir: d.fd(),
+		}}
 	}
 	if len(d.rest) > 0 || len(d.fds) > 0 || len(c.Argv) == 0 {
 		d.fail()

@@ -32,7 +32,7 @@ func full(t testing.TB) *Command {
 			PrivateNetwork: true, PrivateMounts: true, PrivateTmp: true, ReadOnly: []string{"/etc", "/a b"},
 			Landlock: []int{10, 11}, Seccomp: []*seccomp.Program{program, program}, Keep: []int{20, 21},
 		},
-		Signal: &filters.Signal{Number: 64, Process: filters.Process{PID: 1 << 22, FD: 30}},
+		Signal: &filters.Signal{Number: 64, Process: filters.Process{PID: 1 << 22, Exe: filters.File{Dev: 1<<64 - 1, Ino: 7}, FD: 30, Dir: 31}},
 	}
 }
 
@@ -68,12 +68,12 @@ func TestEveryFieldTravels(t *testing.T) {
 // The numbers of descriptors are others where they arrive.
 func TestPinsAreRenumbered(t *testing.T) {
 	c := full(t)
-	got, err := decode(encode(c), []int{4, 5, 6, 7, 8})
+	got, err := decode(encode(c), []int{4, 5, 6, 7, 8, 9})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if got.Argv[3] != "/proc/self/fd/7" || got.Argv[4] != "/proc/self/fd/6" || !slices.Equal(got.Spec.Keep, []int{6, 7}) ||
-		!slices.Equal(got.Spec.Landlock, []int{4, 5}) || got.Signal.Process.FD != 8 {
+		!slices.Equal(got.Spec.Landlock, []int{4, 5}) || got.Signal.Process.FD != 8 || got.Signal.Process.Dir != 9 {
 		t.Errorf("%+v", got)
 	}
 }

@@ -24,7 +24,7 @@ const (
 	replyStarted = 'p' // the process id
 	replyEnded   = 'e' // the status, as in wait(2)
 	replyExec    = 'x' // an ExecError: errno
-	replySignal  = 'g' // a SignalError: errno
+	replySignal  = 'g' // a SignalError: errno, 0 for errExecuted
 	replyOther   = 'o' // any other error: text
 )
 
@@ -96,7 +96,11 @@ func ReadReply(r io.Reader, c *Command) (Reply, error) {
 		if c.Signal == nil {
 			return Reply{}, errMalformed
 		}
-		reply.Err = &SignalError{c.Signal.Process.PID, c.Signal.Number, unix.Errno(d.small())}
+		why := error(errExecuted)
+		if errno := d.small(); errno != 0 {
+			why = unix.Errno(errno)
+		}
+		reply.Err = &SignalError{c.Signal.Process.PID, c.Signal.Number, why}
 	case replyOther:
 		reply.Err = errors.New(filters.Prose(d.text()))
 	default:
@@ -190,6 +194,8 @@ func (c *channel) fail(failure error) {
 		c.say(replyExec, uint64(errno))
 	case errors.As(failure, &signal) && errors.As(failure, &errno):
 		c.say(replySignal, uint64(errno))
+	case errors.Is(failure, errExecuted):
+		c.say(replySignal, 0)
 	default:
 		text := failure.Error()
 		e := encoder{}

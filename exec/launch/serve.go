@@ -111,7 +111,7 @@ func start(daemon *channel, o *Order) error {
 		unix.Close(fd)
 	}
 	if err != nil {
-		daemon.fail(&ExecError{o.Argv[0], err})
+		daemon.fail(failed(o.Argv[0], err))
 		return nil
 	}
 	daemon.say(replyStarted, uint64(pid))

@@ -8,6 +8,7 @@ import (
 
 	"ironwrap/filters"
 	"ironwrap/policy"
+	"ironwrap/policy/environ"
 )
 
 // entry makes a filter named x of a definition.
@@ -163,6 +164,9 @@ func TestTable(t *testing.T) {
 	}
 	for _, v := range variables {
 		power(v.power)
+		if environ.Danger(v.name) == "" {
+			t.Errorf("env_keep takes %s", v.name)
+		}
 	}
 }
 

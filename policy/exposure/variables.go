@@ -1,6 +1,6 @@
 package exposure
 
-import "strings"
+import "ironwrap/policy/environ"
 
 // variable is a row about the environment: what a variable of the caller's choice
 // does to some programs.
@@ -63,15 +63,13 @@ var variables = []variable{
 	{Write, "LVM_SYSTEM_DIR", "lvs vgs pvs lvcreate lvextend lvremove lvchange lvconvert lvrename lvdisplay lvreduce vgremove pvremove", "lvm.conf there sets log/file, a file that it then writes with words of the caller's (lvm(8))"},
 }
 
-// Loads tells what a variable makes some program load or run; "" for nothing.
+// Loads tells what a variable makes some program load or run; "" for nothing that is
+// known. What env_keep refuses besides is for environ.Danger.
 func Loads(name string) string {
 	for _, v := range variables {
 		if v.name == name {
 			return v.how
 		}
 	}
-	if strings.HasPrefix(name, "LD_") {
-		return "the loader takes libraries by it (ld.so(8))"
-	}
-	return ""
+	return environ.Loads(name)
 }

@@ -8,6 +8,7 @@ import (
 	"syscall"
 
 	"ironwrap/filters"
+	"ironwrap/policy/environ"
 	"ironwrap/policy/exposure"
 )
 
@@ -125,7 +126,11 @@ var argumentRules = []*Rule{
 // command starts takes the variables over.
 func loadingVariables(c *config) (found []Finding) {
 	for _, v := range c.listed("env_keep") {
-		if why := exposure.Loads(v.text); why != "" {
+		why := exposure.Loads(v.text)
+		if why == "" {
+			why = environ.Danger(v.text)
+		}
+		if why != "" {
 			found = append(found, c.conf.at(v.place, "the caller chooses "+quote(v.text)+": "+why, ""))
 		}
 	}

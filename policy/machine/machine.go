@@ -19,7 +19,8 @@ import (
 type Machine struct {
 	execDirs []string
 	level    trust.Level
-	held     []int // pidfds
+	held     []int           // pidfds, and directories in /proc
+	process  filters.Process // the last that was found; PID 0 for none
 }
 
 // New returns the machine with the search path of a policy. level says how far up
@@ -34,7 +35,7 @@ func (m *Machine) Close() {
 	for _, fd := range m.held {
 		unix.Close(fd)
 	}
-	m.held = nil
+	m.held, m.process = nil, filters.Process{}
 }
 
 // Find returns the program that name stands for, as a file that only root, or the user

@@ -12,8 +12,12 @@ import (
 	"ironwrap/filters"
 )
 
-// Process holds a process by a pidfd, until Close, and looks at what it runs.
+// Process holds a process by a pidfd, until Close, and looks at what it runs. Asked
+// for the same id again, as by the next filter, it answers the same.
 func (m *Machine) Process(pid int) (filters.Process, error) {
+	if m.process.PID == pid && pid > 0 {
+		return m.process, nil
+	}
 	fd, err := unix.PidfdOpen(pid, 0)
 	if err != nil {
 		return filters.Process{}, fmt.Errorf("cannot find process %d: %w", pid, err)
@@ -23,11 +27,13 @@ func (m *Machine) Process(pid int) (filters.Process, error) {
 		unix.Close(fd)
 		return filters.Process{}, fmt.Errorf("cannot look at process %d: %w", pid, err)
 	}
-	m.held = append(m.held, fd)
+	m.held = append(m.held, p.FD, p.Dir)
+	m.process = p
 	return p, nil
 }
 
-func look(p *filters.Process) error {
+// look opens p.Dir, unless it returns an error.
+func look(p *filters.Process) (err error) {
 	proc, err := procfs()
 	if err != nil {
 		return err
@@ -44,7 +50,12 @@ func look(p *filters.Process) error {
 	if err != nil {
 		return err
 	}
-	defer unix.Close(dir)
+	defer func() {
+		if err != nil {
+			unix.Close(dir)
+		}
+	}()
+	p.Dir = dir
 
 	exe, err := unix.Openat(dir, "exe", unix.O_PATH|unix.O_CLOEXEC, 0)
 	if err != nil {

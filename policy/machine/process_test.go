@@ -75,7 +75,7 @@ func process(t *testing.T, pid int) filters.Process {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { unix.Close(p.FD) })
+	t.Cleanup(func() { unix.Close(p.FD); unix.Close(p.Dir) })
 	if p.PID != pid {
 		t.Errorf("process %d, not %d", p.PID, pid)
 	}
@@ -354,6 +354,7 @@ func TestProcessRace(t *testing.T) {
 			t.Errorf("%+v", p)
 		}
 		unix.Close(p.FD)
+		unix.Close(p.Dir)
 	}
 }
 
@@ -366,7 +367,8 @@ func TestCloseLetsGo(t *testing.T) {
 		}
 		for _, fd := range list {
 			// Nothing else here has any; other descriptors come and go with other tests.
-			if to, _ := os.Readlink("/proc/self/fd/" + fd.Name()); to == "anon_inode:[pidfd]" || strings.HasPrefix(to, "pidfd:") {
+			to, _ := os.Readlink("/proc/self/fd/" + fd.Name())
+			if to == "anon_inode:[pidfd]" || strings.HasPrefix(to, "pidfd:") || to == fmt.Sprintf("/proc/%d", os.Getpid()) || to == fmt.Sprintf("/proc/%d", os.Getppid()) {
 				n++
 			}
 		}
@@ -374,17 +376,21 @@ func TestCloseLetsGo(t *testing.T) {
 	}
 	m := New(nil, trust.Object)
 	before := count()
-	for range 3 {
-		if _, err := m.Process(os.Getpid()); err != nil {
-			t.Fatal(err)
+	for _, pid := range []int{os.Getpid(), os.Getppid(), os.Getppid()} { // asked again, the same is told
+		if p, err := m.Process(pid); err != nil || p.PID != pid {
+			t.Fatal(p, err)
 		}
 	}
-	if got := count(); got != before+3 {
-		t.Fatalf("%d pidfds before, %d while three processes are held", before, got)
+	// A process that cannot be looked at leaves nothing open.
+	if p, err := m.Process(1 << 22); err == nil {
+		t.Fatal(p)
+	}
+	if got := count(); got != before+4 {
+		t.Fatalf("%d descriptors before, %d while two processes are held", before, got)
 	}
 	m.Close()
 	m.Close()
 	if got := count(); got != before {
-		t.Errorf("%d pidfds before, %d after", before, got)
+		t.Errorf("%d descriptors before, %d after", before, got)
 	}
 }
