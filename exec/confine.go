@@ -33,7 +33,7 @@ func confine(p *Plan, d policy.Decision, level trust.Level) error {
 		}
 		// It mounts what belongs to the namespace, which Landlock does not allow.
 		if d.Filter.Class == "IpNetnsExecFilter" && d.Leaf != nil && private(e.Sandbox) {
-			return fmt.Errorf("cannot run in network namespace %s, for which ip(8) mounts /sys: the sandbox of filter %s has private_tmp or read_only, which let nobody mount: take them out, or name paths with landlock_ro and landlock_rw", p.Argv[3], filters.Untrusted(e.Name))
+			return fmt.Errorf("cannot run in network namespace %s, for which ip(8) mounts /sys: the sandbox of filter %s has private_tmp or read_only, below which nothing can be mounted: take them out of that section", p.Argv[3], filters.Untrusted(e.Name))
 		}
 		if err := set.add(&p.Spec, e.Sandbox, level); err != nil {
 			return fmt.Errorf("cannot set up the sandbox of filter %s: %w", filters.Untrusted(e.Name), err)
@@ -86,11 +86,11 @@ func (g *given) add(spec *sandbox.Spec, b *policy.Sandbox, level trust.Level) er
 		g.bestEffort = g.bestEffort && b.BestEffort
 	}
 	if b.PrivateTmp && spec.PrivateTmp == nil {
-		if err := hold(&spec.PrivateTmp, []string{"/tmp", "/var/tmp"}, "private_tmp"); err != nil {
+		if err := hold(&spec.PrivateTmp, []string{"/tmp", "/var/tmp"}, "cannot make %q private"); err != nil {
 			return err
 		}
 	}
-	if err := hold(&spec.ReadOnly, b.ReadOnly, "read_only"); err != nil {
+	if err := hold(&spec.ReadOnly, b.ReadOnly, "cannot make read-only %q"); err != nil {
 		return err
 	}
 	if b.Umask != nil {
@@ -137,13 +137,12 @@ func landlock(spec *sandbox.Spec, b *policy.Sandbox) error {
 	for _, l := range []struct {
 		to    *[]sandbox.Place
 		paths []string
-		key   string
-	}{{&rules.ReadOnly, b.LandlockRO, "landlock_ro"}, {&rules.ReadWrite, b.LandlockRW, "landlock_rw"}} {
+	}{{&rules.ReadOnly, b.LandlockRO}, {&rules.ReadWrite, b.LandlockRW}} {
 		if l.paths == nil {
 			continue
 		}
 		*l.to = []sandbox.Place{} // for none: nothing at all
-		if err := hold(l.to, l.paths, l.key); err != nil {
+		if err := hold(l.to, l.paths, "cannot open %q for a Landlock rule"); err != nil {
 			return err
 		}
 	}
@@ -154,14 +153,18 @@ func landlock(spec *sandbox.Spec, b *policy.Sandbox) error {
 	return err
 }
 
-// hold opens what the paths of a key lead to, and adds it to a list. What somebody but
-// root put on the way, to lead elsewhere, is not followed. Of two paths to one place
-// the list gets one.
-func hold(list *[]sandbox.Place, paths []string, key string) error {
+// hold opens what paths lead to, and adds it to a list. What somebody but root put on
+// the way, to lead elsewhere, is not followed. Of two paths to one place the list gets
+// one. An error begins with what (of a path, %q) failed.
+func hold(list *[]sandbox.Place, paths []string, what string) error {
 	for _, path := range paths {
 		p, err := trust.Lead(path)
 		if err != nil {
-			return fmt.Errorf("%s: cannot take %q: %w", key, path, err)
+			var errno unix.Errno
+			if errors.As(err, &errno) {
+				err = errno // the path is said already
+			}
+			return fmt.Errorf(what+": %w", path, err)
 		}
 		if slices.ContainsFunc(*list, func(o sandbox.Place) bool { return o.Path == p.Path }) {
 			unix.Close(p.FD)

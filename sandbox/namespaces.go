@@ -1,8 +1,10 @@
 package sandbox
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"unsafe"
 
@@ -57,6 +59,9 @@ func mounts(s *Spec) error {
 			return fmt.Errorf("%q: %w", p.Path, err)
 		}
 	}
+	if err := s.confirmView(); err != nil {
+		return err
+	}
 	fd, err := again(Place{path, here})
 	if err == nil {
 		err = unix.Fchdir(fd)
@@ -64,6 +69,41 @@ func mounts(s *Spec) error {
 	}
 	if err != nil {
 		return fmt.Errorf("the working directory %q is not there any more, call from another one: %w", path, err)
+	}
+	return nil
+}
+
+// confirmView asks what is at the places now. It is part of this step, since the
+// command's user may not be able to look there.
+func (s *Spec) confirmView() error {
+	for _, p := range s.PrivateTmp {
+		fd, err := plainly(p.Path, unix.O_PATH)
+		if err != nil {
+			return fmt.Errorf("%q: %w", p.Path, err)
+		}
+		var was, is unix.Stat_t
+		err = cmp.Or(unix.Fstat(p.FD, &was), unix.Fstat(fd, &is))
+		unix.Close(fd)
+		if err == nil && is.Dev == was.Dev {
+			err = errors.New("the kernel says that nothing is mounted there")
+		}
+		if err != nil {
+			return fmt.Errorf("%q: %w", p.Path, err)
+		}
+	}
+	for _, p := range s.ReadOnly {
+		if slices.ContainsFunc(s.PrivateTmp, func(o Place) bool { return o.Holds(p.Path) }) {
+			continue // hidden
+		}
+		fd, err := again(p)
+		if err != nil {
+			return fmt.Errorf("%q: %w", p.Path, err)
+		}
+		readOnly, err := onReadOnly(fd)
+		unix.Close(fd)
+		if err != nil || !readOnly {
+			return fmt.Errorf("%q: %w", p.Path, cmp.Or(err, errWritable))
+		}
 	}
 	return nil
 }

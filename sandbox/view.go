@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strings"
@@ -155,7 +156,22 @@ func replace(fd, flags int, path string, same func(unix.Stat_t) bool) error {
 	if _, err := unix.FcntlInt(uintptr(file), unix.F_SETFL, flags); err != nil {
 		return fmt.Errorf("cannot keep its flags: %w", err)
 	}
-	return unix.Dup3(file, fd, 0)
+	if err := unix.Dup3(file, fd, 0); err != nil {
+		return err
+	}
+	if readOnly, err := onReadOnly(fd); err != nil || !readOnly {
+		return cmp.Or(err, errWritable)
+	}
+	return nil
+}
+
+var errWritable = errors.New("the kernel says that its mount is writable still")
+
+// onReadOnly tells whether a file lies on a mount that is read-only.
+func onReadOnly(fd int) (bool, error) {
+	var fs unix.Statfs_t
+	err := unix.Fstatfs(fd, &fs)
+	return fs.Flags&unix.ST_RDONLY != 0, err
 }
 
 // covers tells whether a file is one that the view hides or makes read-only. It is
