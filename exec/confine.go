@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io/fs"
 	"slices"
-	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -27,15 +26,28 @@ func confine(p *Plan, d policy.Decision, level trust.Level) error {
 	if d.Leaf != nil && d.Leaf.Sandbox != nil && d.Leaf.Sandbox.PrivateNetwork && d.Filter.Class == "IpNetnsExecFilter" {
 		return fmt.Errorf("cannot run in network namespace %s: the sandbox of filter %s has private_network", p.Argv[3].Show(), filters.Show(d.Leaf.Name))
 	}
-	set := given{}
+	set := given{bestEffort: true}
 	for _, e := range []*policy.Entry{d.Filter, d.Leaf} {
 		if e == nil || e.Sandbox == nil {
 			continue
+		}
+		// It mounts what belongs to the namespace, which Landlock does not allow.
+		if d.Filter.Class == "IpNetnsExecFilter" && d.Leaf != nil && private(e.Sandbox) {
+			return fmt.Errorf("cannot run in network namespace %s, for which ip(8) mounts /sys: the sandbox of filter %s has private_tmp or read_only, below which nothing can be mounted: take them out of that section", p.Argv[3].Show(), filters.Show(e.Name))
 		}
 		if err := set.add(&p.Spec, e.Sandbox, level); err != nil {
 			return fmt.Errorf("cannot set up the sandbox of filter %s: %w", filters.Show(e.Name), err)
 		}
 		pinned = pinned || e.Sandbox.PinPaths
+	}
+	if len(p.Spec.PrivateTmp)+len(p.Spec.ReadOnly) > 0 {
+		ruleset, err := sandbox.NewViewRuleset(set.bestEffort)
+		if err != nil {
+			return fmt.Errorf("cannot set up the sandbox of filter %s: %w", filters.Untrusted(d.Filter.Name), err)
+		}
+		if ruleset >= 0 {
+			p.Spec.Landlock = append(p.Spec.Landlock, ruleset)
+		}
 	}
 	if pinned {
 		return pin(p, d.Paths)
@@ -45,7 +57,13 @@ func confine(p *Plan, d policy.Decision, level trust.Level) error {
 
 // given tells which numbers a section has set: the first takes the place of the
 // default, and of two the stricter holds.
-type given struct{ umask, nice, oomScore bool }
+type given struct {
+	umask, nice, oomScore bool
+	bestEffort            bool // all sections with a private view do without Landlock
+}
+
+// private tells that a section gives the command a view of its own of the file system.
+func private(b *policy.Sandbox) bool { return b.PrivateTmp || len(b.ReadOnly) > 0 }
 
 func (g *given) add(spec *sandbox.Spec, b *policy.Sandbox, level trust.Level) error {
 	if b.Capabilities != nil {
@@ -64,8 +82,17 @@ func (g *given) add(spec *sandbox.Spec, b *policy.Sandbox, level trust.Level) er
 	spec.PrivateKeyring = spec.PrivateKeyring || b.PrivateKeyring
 	spec.PrivateNetwork = spec.PrivateNetwork || b.PrivateNetwork
 	spec.PrivateMounts = spec.PrivateMounts || b.PrivateMounts
-	spec.PrivateTmp = spec.PrivateTmp || b.PrivateTmp
-	spec.ReadOnly = append(spec.ReadOnly, b.ReadOnly...)
+	if private(b) {
+		g.bestEffort = g.bestEffort && b.BestEffort
+	}
+	if b.PrivateTmp && spec.PrivateTmp == nil {
+		if err := hold(&spec.PrivateTmp, []string{"/tmp", "/var/tmp"}, "cannot make %q private"); err != nil {
+			return err
+		}
+	}
+	if err := hold(&spec.ReadOnly, b.ReadOnly, "cannot make read-only %q"); err != nil {
+		return err
+	}
 	if b.Umask != nil {
 		if !g.umask {
 			spec.Umask, g.umask = 0, true
@@ -87,15 +114,8 @@ func (g *given) add(spec *sandbox.Spec, b *policy.Sandbox, level trust.Level) er
 	for _, l := range b.Limits {
 		addLimit(spec, sandbox.Limit{Resource: resources[l.Name], Value: l.Value})
 	}
-	ruleset, err := sandbox.NewRuleset(sandbox.Rules{
-		ReadOnly: b.LandlockRO, ReadWrite: b.LandlockRW,
-		Bind: b.LandlockBind, Connect: b.LandlockConnect, BestEffort: b.BestEffort,
-	})
-	if err != nil {
+	if err := landlock(spec, b); err != nil {
 		return err
-	}
-	if ruleset >= 0 {
-		spec.Landlock = append(spec.Landlock, ruleset)
 	}
 	if b.Seccomp != "" && b.Seccomp != "none" {
 		program, err := Program(b.Seccomp, level)
@@ -103,6 +123,54 @@ func (g *given) add(spec *sandbox.Spec, b *policy.Sandbox, level trust.Level) er
 			return err
 		}
 		spec.Seccomp = append(spec.Seccomp, program)
+	}
+	return nil
+}
+
+func landlock(spec *sandbox.Spec, b *policy.Sandbox) error {
+	rules := sandbox.Rules{Bind: b.LandlockBind, Connect: b.LandlockConnect, BestEffort: b.BestEffort}
+	defer func() {
+		for _, p := range append(rules.ReadOnly, rules.ReadWrite...) {
+			unix.Close(p.FD)
+		}
+	}()
+	for _, l := range []struct {
+		to    *[]sandbox.Place
+		paths []string
+	}{{&rules.ReadOnly, b.LandlockRO}, {&rules.ReadWrite, b.LandlockRW}} {
+		if l.paths == nil {
+			continue
+		}
+		*l.to = []sandbox.Place{} // for none: nothing at all
+		if err := hold(l.to, l.paths, "cannot open %q for a Landlock rule"); err != nil {
+			return err
+		}
+	}
+	ruleset, err := sandbox.NewRuleset(rules)
+	if ruleset >= 0 {
+		spec.Landlock = append(spec.Landlock, ruleset)
+	}
+	return err
+}
+
+// hold opens what paths lead to, and adds it to a list. What somebody but root put on
+// the way, to lead elsewhere, is not followed. Of two paths to one place the list gets
+// one. An error begins with what (of a path, %q) failed.
+func hold(list *[]sandbox.Place, paths []string, what string) error {
+	for _, path := range paths {
+		p, err := trust.Lead(path)
+		if err != nil {
+			var errno unix.Errno
+			if errors.As(err, &errno) {
+				err = errno // the path is said already
+			}
+			return fmt.Errorf(what+": %w", path, err)
+		}
+		if slices.ContainsFunc(*list, func(o sandbox.Place) bool { return o.Path == p.Path }) {
+			unix.Close(p.FD)
+			continue
+		}
+		*list = append(*list, sandbox.Place{Path: p.Path, FD: p.FD})
 	}
 	return nil
 }
@@ -166,31 +234,37 @@ func pin(p *Plan, paths []int) error {
 		if err != nil {
 			return fmt.Errorf("cannot pin %s (pin_paths): %w", p.Argv[i].Show(), err)
 		}
-		dir, err := readOnlyAbove(path, p.Spec.ReadOnly)
-		if err != nil {
+		if err := withinView(path, fd, &p.Spec); err != nil {
 			unix.Close(fd)
-			return fmt.Errorf("cannot pin %s (pin_paths) beside read_only: %w", p.Argv[i], err)
-		}
-		if dir != "" {
-			unix.Close(fd)
-			return fmt.Errorf("cannot pin %s (pin_paths): it lies in %q (read_only), which holds for names only, not for a file that is open", p.Argv[i].Show(), dir)
+			return fmt.Errorf("cannot pin %s (pin_paths): %w", p.Argv[i].Show(), err)
 		}
 		p.Pinned(i, fd)
 	}
 	return nil
 }
 
-// readOnlyAbove returns the first of dirs that path, which has no symbolic links,
-// lies in; "" for none. What they lead to root alone decides.
-func readOnlyAbove(path string, dirs []string) (string, error) {
-	for _, dir := range dirs {
-		real, err := trust.Canonical(dir)
-		if err != nil {
-			return "", err
-		}
-		if path == real || strings.HasPrefix(path, strings.TrimSuffix(real, "/")+"/") {
-			return dir, nil
+// withinView tells why a file that is held open would lead around a private view: it
+// stands on the machine's mounts.
+func withinView(path string, fd int, s *sandbox.Spec) error {
+	for _, l := range []struct {
+		places []sandbox.Place
+		key    string
+	}{{s.ReadOnly, "read_only"}, {s.PrivateTmp, "private_tmp"}} {
+		for _, p := range l.places {
+			if p.Holds(path) {
+				return fmt.Errorf("it lies in %q (%s), which holds for names only, not for a file that is open", p.Path, l.key)
+			}
 		}
 	}
-	return "", nil
+	if len(s.ReadOnly)+len(s.PrivateTmp) == 0 {
+		return nil
+	}
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return err
+	}
+	if st.Mode&unix.S_IFMT == unix.S_IFDIR {
+		return errors.New("it is a directory, and from one that is open a path leads around read_only and private_tmp")
+	}
+	return nil
 }

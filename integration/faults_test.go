@@ -29,6 +29,7 @@ type scene struct {
 	strace  []string // options
 	conf    string
 	words   func(marker string, pid int) []string
+	stdin   string // a file; "" for /dev/null
 	// as is what the command says of itself when nothing fails; nil for a
 	// signal.
 	as map[string]string
@@ -81,6 +82,14 @@ func (s *scene) play(t *testing.T, inject string) outcome {
 	c.SysProcAttr = &syscall.SysProcAttr{
 		Credential:  &syscall.Credential{Groups: []uint32{4, 24, 42}},
 		AmbientCaps: []uintptr{capNetRaw},
+	}
+	if s.stdin != "" {
+		f, err := os.Open(s.stdin)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		c.Stdin = f
 	}
 	o := outcome{result: runCmd(t, c)}
 

@@ -27,7 +27,7 @@ func sandboxScene(t *testing.T, name, user, lines string) *scene {
 	write(t, p.dir+"/in/f", "text\n")
 	lines = strings.ReplaceAll(lines, "DIR", p.dir)
 	write(t, p.filters, fmt.Sprintf("[Filters]\ncp: CommandFilter, cp, %s\n[Sandbox:cp]\n%s\n", user, lines))
-	return &scene{name: name, program: ours, conf: p.conf, as: map[string]string{},
+	return &scene{name: name, program: ours, conf: p.conf, as: map[string]string{}, stdin: p.dir + "/in/f",
 		words: func(marker string, _ int) []string { return []string{"cp", "/proc/self/status", marker} }}
 }
 
@@ -38,7 +38,7 @@ landlock_tcp_bind = 1, 2
 private_tmp = yes
 private_network = yes
 private_keyring = yes
-read_only = /usr, /etc
+read_only = /usr, /etc, /dev, DIR/in
 memory_deny_write_execute = yes
 rlimit_sigpending = 77
 `
@@ -51,12 +51,35 @@ func decoded(line string) string {
 
 // sandboxStep is how the message about a failed call of the sandbox begins. ""
 // stands for a call that is not the sandbox's.
-func sandboxStep(user string, p place) string {
+// unshared tells that unshare(2) came before: the same calls are made for what is
+// open, and for what is mounted.
+func sandboxStep(user string, p place, unshared bool) string {
+	const open, mounts = "cannot keep open files within the private view: ", "cannot mount what is the command's own: "
+	step := map[bool]string{false: open, true: mounts}[unshared]
 	switch p.call {
 	case "unshare":
 		return "cannot leave the machine's namespaces (unshare): "
-	case "mount", "mount_setattr", "getcwd", "chdir":
-		return "cannot mount what is the command's own: "
+	case "mount", "getcwd", "fchdir", "move_mount":
+		return mounts
+	case "open_tree", "mount_setattr":
+		return step
+	case "fcntl":
+		if strings.Contains(p.line, "FL") {
+			return step
+		}
+	case "fstatfs", "lseek", "dup3", "fstat":
+		// Where it is only asked whether a view covers a file, it is taken for one.
+		if p.call != "fstat" || unshared {
+			return step
+		}
+	case "openat2":
+		if unshared || strings.Contains(p.line, `"/dev/null"`) && p.n > 1 {
+			return step
+		}
+	case "openat":
+		if unshared && strings.Contains(p.line, `"."`) || strings.Contains(p.line, "/proc/self/fd/") {
+			return step
+		}
 	case "socket", "ioctl":
 		return "cannot bring up the loopback interface: "
 	case "keyctl":
@@ -128,7 +151,8 @@ func TestSandboxFaults(t *testing.T) {
 		user, lines string
 		seen        []string
 	}{
-		{"root", everything + "capabilities = CAP_DAC_OVERRIDE\n", []string{"unshare", "mount", "mount_setattr", "getcwd", "chdir", "socket", "ioctl", "keyctl",
+		{"root", everything + "capabilities = CAP_DAC_OVERRIDE\n", []string{"fstatfs", "open_tree", "lseek", "F_SETFL", "dup3", "/proc/self/fd/",
+			"unshare", "mount", "mount_setattr", "move_mount", "getcwd", "fchdir", "socket", "ioctl", "keyctl",
 			"landlock_restrict_self", "seccomp", "prlimit64", "capset", "capget", "PR_CAPBSET_DROP", "PR_CAP_AMBIENT_CLEAR_ALL", "PR_SET_MDWE", "PR_CAPBSET_READ",
 			"PR_CAP_AMBIENT_IS_SET", "PR_GET_MDWE"}},
 		{"nobody", everything + "capabilities = CAP_NET_ADMIN\nno_new_privs = yes\n", []string{"unshare", "mount", "mount_setattr", "socket", "ioctl", "keyctl",
@@ -137,27 +161,32 @@ func TestSandboxFaults(t *testing.T) {
 		s := sandboxScene(t, c.user, c.user, c.lines)
 		base := s.baseline(t, nil)
 		list := places(base.log, section, nil)
+		unshare := slices.IndexFunc(list, func(p place) bool { return p.call == "unshare" })
+		steps := map[string]string{} // by place
+		for i, p := range list {
+			steps[p.String()] = sandboxStep(c.user, p, i > unshare)
+		}
 		for _, what := range c.seen {
-			if !slices.ContainsFunc(list, func(p place) bool { return strings.Contains(decoded(p.line), what) && sandboxStep(c.user, p) != "" }) {
+			if !slices.ContainsFunc(list, func(p place) bool { return strings.Contains(decoded(p.line), what) && steps[p.String()] != "" }) {
 				t.Errorf("%s: no %s in the privileged section: nothing was tried there", c.user, what)
 			}
 		}
-		list = slices.DeleteFunc(list, func(p place) bool { return sandboxStep(c.user, p) == "" })
+		list = slices.DeleteFunc(list, func(p place) bool { return steps[p.String()] == "" })
 		for _, p := range some(list, func(p place) string {
 			if p.call == "prctl" {
 				first, _, _ := strings.Cut(p.line, ",")
-				return first + sandboxStep(c.user, p)
+				return first + steps[p.String()]
 			}
-			return p.call + sandboxStep(c.user, p)
+			return p.call + steps[p.String()]
 		}) {
 			t.Run(fmt.Sprintf("%s/%v", c.user, p), func(t *testing.T) {
 				t.Parallel()
 				o := s.inject(t, section, p, countBefore(base.log, section, p.call)+p.n, "error=EPERM")
 				end := ": operation not permitted"
-				if p.call == "getcwd" {
+				if p.call == "getcwd" || strings.Contains(p.line, `"."`) {
 					end = ": call from another one"
 				}
-				refusedWith(t, o, 97, end, sandboxStep(c.user, p))
+				refusedWith(t, o, 97, end, steps[p.String()])
 			})
 		}
 	}
@@ -169,6 +198,8 @@ func TestSandboxFaultsOnTheRoad(t *testing.T) {
 	base := s.baseline(t, nil)
 	want := func(p place) string {
 		switch {
+		case p.call == "landlock_create_ruleset" && strings.Contains(p.line, "VERSION") && p.n > 1:
+			return "cannot set up the sandbox of filter cp: cannot make private_tmp or read_only hold against other processes: this kernel has no Landlock"
 		case p.call == "landlock_create_ruleset" && strings.Contains(p.line, "VERSION"):
 			return "cannot set up the sandbox of filter cp: this kernel has no Landlock"
 		case p.call == "landlock_create_ruleset":
@@ -177,8 +208,10 @@ func TestSandboxFaultsOnTheRoad(t *testing.T) {
 			return "cannot set up the sandbox of filter cp: cannot allow port "
 		case p.call == "landlock_add_rule":
 			return `cannot set up the sandbox of filter cp: cannot allow "/`
-		case p.call == "openat" && strings.Contains(p.line, `"/usr", O_RDONLY|O_CLOEXEC|O_PATH`):
-			return `cannot set up the sandbox of filter cp: cannot open "/usr" for a Landlock rule: operation not permitted`
+		case p.call == "openat" && strings.Contains(p.line, `"out", `):
+			return `cannot set up the sandbox of filter cp: cannot open "` + s.dir() + `/out" for a Landlock rule: operation not permitted`
+		case p.call == "openat" && strings.Contains(p.line, `"in", `):
+			return `cannot set up the sandbox of filter cp: cannot make read-only "` + s.dir() + `/in": operation not permitted`
 		case strings.Contains(p.line, `"p.json"`) || strings.Contains(p.line, `"p.bpf"`):
 			return "cannot set up the sandbox of filter cp: "
 		}
@@ -282,7 +315,9 @@ func TestSandboxFaultsOfOldKernels(t *testing.T) {
 	for call, want := range map[string]string{
 		"landlock_create_ruleset": "cannot set up the sandbox of filter cp: this kernel has no Landlock, or not enough of it: set landlock = best-effort to do without",
 		"landlock_restrict_self":  "cannot enter the Landlock ruleset: function not implemented",
-		"mount_setattr":           `cannot mount what is the command's own: "/usr": function not implemented`,
+		"mount_setattr":           "cannot keep open files within the private view: standard input (descriptor 0): cannot make a copy of its mount read-only: function not implemented",
+		"open_tree":               "cannot keep open files within the private view: standard input (descriptor 0): cannot copy its mount: function not implemented",
+		"move_mount":              `cannot mount what is the command's own: "/usr": function not implemented`,
 		"keyctl":                  "cannot join a new session keyring: function not implemented",
 		"unshare":                 "cannot leave the machine's namespaces (unshare): function not implemented",
 		"seccomp":                 "cannot forbid typing into terminals (seccomp): function not implemented",

@@ -32,6 +32,7 @@ var steps = [...]struct {
 	{"reset the signal mask", mask},
 
 	// Namespaces, while root may make them.
+	{"keep open files within the private view", descriptors},
 	{"leave the machine's namespaces (unshare)", unshare},
 	{"mount what is the command's own", mounts},
 	{"bring up the loopback interface", loopback},
@@ -40,6 +41,7 @@ var steps = [...]struct {
 	// filter must be in place before the ids change: without no_new_privs only
 	// root may set one. It refuses nothing that comes after it here.
 	{"forbid typing into terminals (seccomp)", noTyping},
+	{"forbid leaving the private view (seccomp)", noWayOut},
 
 	// Groups while root, then gid, then uid: after the uid there is no right
 	// left to change the others, nor to drop from the bounding set.
@@ -63,6 +65,7 @@ var steps = [...]struct {
 	{"confirm the capabilities", confirmCapabilities},
 	{"confirm no_new_privs", confirmNoNewPrivs},
 	{"confirm the filter against typing", confirmNoTyping},
+	{"confirm the filter against leaving the view", confirmNoWayOut},
 	{"confirm that memory is not both writable and executable", confirmDenyWriteExec},
 
 	// Until here the kernel would have ended what takes too long.

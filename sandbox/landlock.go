@@ -13,7 +13,7 @@ import (
 // a kernel's version of Landlock does not know it does not refuse: before Linux
 // 6.2 truncate(2), before 6.10 ioctl(2) on devices.
 type Rules struct {
-	ReadOnly, ReadWrite []string // below these paths; execution counts as reading
+	ReadOnly, ReadWrite []Place  // below these; execution counts as reading
 	Bind, Connect       []uint16 // TCP ports
 	BestEffort          bool     // leave out what the kernel does not know
 }
@@ -39,8 +39,7 @@ const (
 var errNoLandlock = errors.New("this kernel has no Landlock, or not enough of it: set landlock = best-effort to do without")
 
 // NewRuleset makes a ruleset, a descriptor that Enter restricts the process with.
-// It returns -1 where BestEffort left nothing to restrict. Paths are opened with
-// the rights of the process, which is root's still.
+// It returns -1 where BestEffort left nothing to restrict.
 func NewRuleset(r Rules) (int, error) {
 	v, _, errno := unix.Syscall(unix.SYS_LANDLOCK_CREATE_RULESET, 0, 0, unix.LANDLOCK_CREATE_RULESET_VERSION)
 	if errno != 0 {
@@ -99,13 +98,13 @@ func handled(r Rules, v int) (fs, net uint64) {
 // fill adds the rules.
 func fill(ruleset int, r Rules, fs, net uint64) error {
 	if fs != 0 {
-		for _, path := range r.ReadOnly {
-			if err := beneath(ruleset, path, fs&readAccess); err != nil {
+		for _, p := range r.ReadOnly {
+			if err := beneath(ruleset, p, fs&readAccess); err != nil {
 				return err
 			}
 		}
-		for _, path := range r.ReadWrite {
-			if err := beneath(ruleset, path, fs); err != nil {
+		for _, p := range r.ReadWrite {
+			if err := beneath(ruleset, p, fs); err != nil {
 				return err
 			}
 		}
@@ -131,23 +130,18 @@ func fill(ruleset int, r Rules, fs, net uint64) error {
 
 const landlockRuleNetPort = 2 // LANDLOCK_RULE_NET_PORT
 
-func beneath(ruleset int, path string, access uint64) error {
-	fd, err := unix.Open(path, unix.O_PATH|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return fmt.Errorf("cannot open %q for a Landlock rule: %w", path, err)
-	}
-	defer unix.Close(fd)
+func beneath(ruleset int, p Place, access uint64) error {
 	var st unix.Stat_t
-	if err := unix.Fstat(fd, &st); err != nil {
-		return fmt.Errorf("cannot open %q for a Landlock rule: %w", path, err)
+	if err := unix.Fstat(p.FD, &st); err != nil {
+		return fmt.Errorf("cannot open %q for a Landlock rule: %w", p.Path, err)
 	}
 	if st.Mode&unix.S_IFMT != unix.S_IFDIR {
 		access &= fileAccess
 	}
-	rule := unix.LandlockPathBeneathAttr{Allowed_access: access, Parent_fd: int32(fd)}
+	rule := unix.LandlockPathBeneathAttr{Allowed_access: access, Parent_fd: int32(p.FD)}
 	_, _, errno := unix.Syscall6(unix.SYS_LANDLOCK_ADD_RULE, uintptr(ruleset), unix.LANDLOCK_RULE_PATH_BENEATH, uintptr(unsafe.Pointer(&rule)), 0, 0, 0)
 	if errno != 0 {
-		return fmt.Errorf("cannot allow %q (Landlock): %w", path, errno)
+		return fmt.Errorf("cannot allow %q (Landlock): %w", p.Path, errno)
 	}
 	return nil
 }

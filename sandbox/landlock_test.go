@@ -23,7 +23,7 @@ func TestHandled(t *testing.T) {
 			}
 			return access
 		}
-		none, ports := []string{}, []uint16{}
+		none, ports := []Place{}, []uint16{}
 		for _, c := range []struct {
 			name    string
 			rules   Rules
@@ -31,8 +31,8 @@ func TestHandled(t *testing.T) {
 		}{
 			{"nothing", Rules{}, 0, 0},
 			{"best effort alone", Rules{BestEffort: true}, 0, 0},
-			{"read", Rules{ReadOnly: []string{"/"}}, wantFS, 0},
-			{"write", Rules{ReadWrite: []string{"/"}}, wantFS, 0},
+			{"read", Rules{ReadOnly: []Place{{"/", 0}}}, wantFS, 0},
+			{"write", Rules{ReadWrite: []Place{{"/", 0}}}, wantFS, 0},
 			{"read nowhere", Rules{ReadOnly: none}, wantFS, 0},
 			{"write nowhere", Rules{ReadWrite: none}, wantFS, 0},
 			{"bind", Rules{Bind: []uint16{80}}, 0, net(bind)},
@@ -71,16 +71,24 @@ func TestAccessRights(t *testing.T) {
 func TestNewRuleset(t *testing.T) {
 	version, _, errno := unix.Syscall(unix.SYS_LANDLOCK_CREATE_RULESET, 0, 0, unix.LANDLOCK_CREATE_RULESET_VERSION)
 	if errno != 0 {
-		if _, err := NewRuleset(Rules{ReadOnly: []string{"/"}}); !errors.Is(err, errNoLandlock) {
+		if _, err := NewRuleset(Rules{ReadOnly: []Place{}}); !errors.Is(err, errNoLandlock) {
 			t.Errorf("without Landlock: %v", err)
 		}
 		t.Skip("no Landlock here: no ruleset was made")
 	}
-	dir := t.TempDir()
-	file := filepath.Join(dir, "file")
+	file := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(file, nil, 0o644); err != nil {
 		t.Fatal(err)
 	}
+	place := func(path string) Place {
+		fd, err := openat(unix.AT_FDCWD, path, unix.O_PATH)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { unix.Close(fd) })
+		return Place{path, fd}
+	}
+	top, dir, device, single := place("/"), place(filepath.Dir(file)), place("/dev/null"), place(file)
 	open := func() int {
 		list, err := os.ReadDir("/proc/self/fd")
 		if err != nil {
@@ -96,10 +104,10 @@ func TestNewRuleset(t *testing.T) {
 		}
 	}
 	good := map[string]Rules{
-		"directory and file": {ReadOnly: []string{"/", file}, ReadWrite: []string{dir, file, "/dev/null"}},
-		"nowhere":            {ReadOnly: []string{}, ReadWrite: []string{}},
-		"a path twice":       {ReadOnly: []string{dir, dir}, ReadWrite: []string{dir}},
-		"unknown left out":   {Bind: []uint16{1}, Connect: []uint16{1}, ReadOnly: []string{"/"}, BestEffort: true},
+		"directory and file": {ReadOnly: []Place{top, single}, ReadWrite: []Place{dir, single, device}},
+		"nowhere":            {ReadOnly: []Place{}, ReadWrite: []Place{}},
+		"a path twice":       {ReadOnly: []Place{dir, dir}, ReadWrite: []Place{dir}},
+		"unknown left out":   {Bind: []uint16{1}, Connect: []uint16{1}, ReadOnly: []Place{top}, BestEffort: true},
 	}
 	if version >= 4 {
 		good["ports"] = Rules{Bind: []uint16{0, 1, 65535}, Connect: []uint16{80, 80}}
@@ -122,12 +130,9 @@ func TestNewRuleset(t *testing.T) {
 		rules Rules
 		why   string
 	}{
-		"missing":      {Rules{ReadOnly: []string{dir, dir + "/missing"}}, `cannot open "` + dir + `/missing" for a Landlock rule: no such file or directory`},
-		"missing too":  {Rules{ReadWrite: []string{dir + "/missing"}}, "no such file or directory"},
-		"below a file": {Rules{ReadOnly: []string{file + "/x"}}, "not a directory"},
-		"empty":        {Rules{ReadOnly: []string{""}}, "no such file or directory"},
-		"best effort":  {Rules{ReadOnly: []string{dir + "/missing"}, BestEffort: true}, "no such file or directory"},
-		"nul":          {Rules{ReadOnly: []string{"/\x00"}}, "invalid argument"},
+		"not open":    {Rules{ReadOnly: []Place{dir, {"/x", 999}}}, `cannot open "/x" for a Landlock rule: bad file descriptor`},
+		"not open rw": {Rules{ReadWrite: []Place{{"/x", -1}}}, `cannot open "/x" for a Landlock rule: bad file descriptor`},
+		"best effort": {Rules{ReadOnly: []Place{{"/x", 999}}, BestEffort: true}, "bad file descriptor"},
 	} {
 		if fd, err := NewRuleset(c.rules); fd != -1 || err == nil || !strings.Contains(err.Error(), c.why) {
 			t.Errorf("%s: %d, %v", name, fd, err)

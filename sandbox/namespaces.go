@@ -1,8 +1,11 @@
 package sandbox
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"slices"
+	"strconv"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -26,64 +29,191 @@ func unshare(s *Spec) error {
 // mounts lays out the mount namespace. First nothing may travel back to the
 // machine's: the mounts that follow would.
 //
-// The working directory is entered anew by its name: what a process stands in
-// stays what it was, below all that is mounted over it, so that a relative path
-// would lead around the mounts.
+// The working directory is entered anew: what a process stands in stays what it
+// was, below all that is mounted over it, so that a relative path would lead around
+// the mounts.
 func mounts(s *Spec) error {
 	if !s.ownMounts() {
 		return nil
 	}
 	var dir [unix.PathMax]byte
-	var before, after unix.Stat_t
 	if _, err := unix.Getcwd(dir[:]); err != nil || dir[0] != '/' {
 		return errNoDirectory
 	}
-	if err := unix.Stat(".", &before); err != nil {
+	path := unix.ByteSliceToString(dir[:])
+	here, err := openat(unix.AT_FDCWD, ".", unix.O_PATH|unix.O_DIRECTORY)
+	if err != nil {
 		return errNoDirectory
 	}
+	defer unix.Close(here)
 	if err := mount("none", "/", "", unix.MS_REC|unix.MS_SLAVE, ""); err != nil {
 		return fmt.Errorf("/: %w", err)
 	}
-	for _, path := range s.ReadOnly {
-		if err := readOnly(path); err != nil {
-			return fmt.Errorf("%q: %w", path, err)
+	for _, p := range s.ReadOnly {
+		if err := readOnly(p); err != nil {
+			return fmt.Errorf("%q: %w", p.Path, err)
 		}
 	}
-	if s.PrivateTmp {
-		for _, path := range []string{"/tmp", "/var/tmp"} {
-			if err := mount("tmpfs", path, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, "mode=1777"); err != nil {
-				return fmt.Errorf("%s: %w", path, err)
-			}
+	for _, p := range s.PrivateTmp {
+		if err := empty(p); err != nil {
+			return fmt.Errorf("%q: %w", p.Path, err)
 		}
 	}
-	path := unix.ByteSliceToString(dir[:])
-	if err := unix.Chdir(path); err != nil {
+	if err := s.confirmView(); err != nil {
+		return err
+	}
+	fd, err := again(Place{path, here})
+	if err == nil {
+		err = unix.Fchdir(fd)
+		unix.Close(fd)
+	}
+	if err != nil {
 		return fmt.Errorf("the working directory %q is not there any more, call from another one: %w", path, err)
-	}
-	// Its name must not have come to mean another meanwhile.
-	if err := unix.Stat(".", &after); err != nil || after.Dev != before.Dev || after.Ino != before.Ino {
-		return fmt.Errorf("the working directory %q is not there any more, call from another one", path)
 	}
 	return nil
 }
 
-var errNoDirectory = errors.New("the working directory has no path: call from another one")
-
-// readOnly binds a tree over itself and makes it read-only with all that is
-// mounted below it (mount_setattr(2), Linux 5.12).
-func readOnly(path string) error {
-	if err := mount(path, path, "", unix.MS_BIND|unix.MS_REC, ""); err != nil {
-		return err
+// confirmView asks what is at the places now. It is part of this step, since the
+// command's user may not be able to look there.
+func (s *Spec) confirmView() error {
+	for _, p := range s.PrivateTmp {
+		fd, err := plainly(p.Path, unix.O_PATH)
+		if err != nil {
+			return fmt.Errorf("%q: %w", p.Path, err)
+		}
+		var was, is unix.Stat_t
+		err = cmp.Or(unix.Fstat(p.FD, &was), unix.Fstat(fd, &is))
+		unix.Close(fd)
+		if err == nil && is.Dev == was.Dev {
+			err = errors.New("the kernel says that nothing is mounted there")
+		}
+		if err != nil {
+			return fmt.Errorf("%q: %w", p.Path, err)
+		}
 	}
-	p, err := unix.BytePtrFromString(path)
+	for _, p := range s.ReadOnly {
+		if slices.ContainsFunc(s.PrivateTmp, func(o Place) bool { return o.Holds(p.Path) }) {
+			continue // hidden
+		}
+		fd, err := again(p)
+		if err != nil {
+			return fmt.Errorf("%q: %w", p.Path, err)
+		}
+		readOnly, err := onReadOnly(fd)
+		unix.Close(fd)
+		if err != nil || !readOnly {
+			return fmt.Errorf("%q: %w", p.Path, cmp.Or(err, errWritable))
+		}
+	}
+	return nil
+}
+
+var (
+	errNoDirectory = errors.New("the working directory has no path: call from another one")
+	errReplaced    = errors.New("another file is there now: try again")
+)
+
+// again opens a place in the namespaces of this thread, and without a symbolic link
+// on the way: a descriptor from before unshare(2) stands on the machine's mounts. It
+// must be the very file that was held, and not just its name.
+func again(p Place) (fd int, err error) {
+	var was, is unix.Stat_t
+	if err := unix.Fstat(p.FD, &was); err != nil {
+		return -1, err
+	}
+	fd, err = plainly(p.Path, unix.O_PATH)
+	if err != nil {
+		return -1, err
+	}
+	if err = unix.Fstat(fd, &is); err == nil && (is.Dev != was.Dev || is.Ino != was.Ino) {
+		err = errReplaced
+	}
+	if err != nil {
+		unix.Close(fd)
+		return -1, err
+	}
+	return fd, nil
+}
+
+// plainly opens a path through no link at all. One of /proc/PID leads to another
+// process's directory, whatever is mounted.
+func plainly(path string, flags uint64) (int, error) {
+	how := unix.OpenHow{Flags: flags | unix.O_CLOEXEC, Resolve: unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_MAGICLINKS}
+	for {
+		fd, err := unix.Openat2(unix.AT_FDCWD, path, &how)
+		if err != unix.EINTR && err != unix.EAGAIN { // EAGAIN: something was renamed meanwhile
+			return fd, err
+		}
+	}
+}
+
+func openat(dir int, name string, flags int) (int, error) {
+	for {
+		fd, err := unix.Openat(dir, name, flags|unix.O_CLOEXEC, 0)
+		if err != unix.EINTR {
+			return fd, err
+		}
+	}
+}
+
+// readOnly makes a tree read-only with all that is mounted below it: where a mount
+// begins, that mount, which is the namespace's own copy, and else a copy of the tree,
+// put over it (mount_setattr(2), Linux 5.12).
+func readOnly(p Place) error {
+	fd, err := again(p)
 	if err != nil {
 		return err
 	}
-	attr := unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY}
-	at := unix.AT_FDCWD
-	return call(unix.SYS_MOUNT_SETATTR, uintptr(at), uintptr(unsafe.Pointer(p)), unix.AT_RECURSIVE,
-		uintptr(unsafe.Pointer(&attr)), unsafe.Sizeof(attr))
+	defer unix.Close(fd)
+	const recursive = unix.AT_RECURSIVE
+	err = setAttr(fd, unix.MOUNT_ATTR_RDONLY, recursive)
+	if err != unix.EINVAL { // not where a mount begins
+		return err
+	}
+	tree, err := openTree(fd, recursive)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(tree)
+	if err := setAttr(tree, unix.MOUNT_ATTR_RDONLY, recursive); err != nil {
+		return err
+	}
+	return call(unix.SYS_MOVE_MOUNT, uintptr(tree), noPath(), uintptr(fd), noPath(), unix.MOVE_MOUNT_F_EMPTY_PATH|unix.MOVE_MOUNT_T_EMPTY_PATH)
 }
+
+// empty mounts a file system of the command's own over a directory.
+func empty(p Place) error {
+	fd, err := again(p)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	return mount("tmpfs", opened(fd), "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, "mode=1777")
+}
+
+// openTree makes a copy of a mount, of that part of it that fd is the top of, which
+// is mounted nowhere (open_tree(2)). The kernel refuses it with EINVAL where fd stands
+// on a mount of another namespace.
+func openTree(fd int, flags uintptr) (int, error) {
+	tree, _, errno := unix.RawSyscall(unix.SYS_OPEN_TREE, uintptr(fd), noPath(), unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_EMPTY_PATH|flags)
+	if errno != 0 {
+		return -1, errno
+	}
+	return int(tree), nil
+}
+
+func setAttr(fd int, set uint64, flags uintptr) error {
+	attr := unix.MountAttr{Attr_set: set}
+	return call(unix.SYS_MOUNT_SETATTR, uintptr(fd), noPath(), unix.AT_EMPTY_PATH|flags, uintptr(unsafe.Pointer(&attr)), unsafe.Sizeof(attr))
+}
+
+var nul byte
+
+// noPath is the empty string, with which a call takes the descriptor itself.
+func noPath() uintptr { return uintptr(unsafe.Pointer(&nul)) }
+
+// opened is a path to what is open as fd.
+func opened(fd int) string { return "/proc/self/fd/" + strconv.Itoa(fd) }
 
 func mount(source, target, fstype string, flags uintptr, data string) error {
 	var p [4]*byte

@@ -25,8 +25,11 @@ type Spec struct {
 
 	PrivateNetwork bool // a network of its own, with nothing but lo
 	PrivateMounts  bool // mounts that the command makes stay its own
-	PrivateTmp     bool // empty /tmp and /var/tmp; implies PrivateMounts
-	ReadOnly       []string
+
+	// The private view: what the command finds at these places. Either list
+	// implies PrivateMounts.
+	PrivateTmp []Place // directories, /tmp and /var/tmp; an empty one instead
+	ReadOnly   []Place
 
 	Landlock []int              // rulesets (NewRuleset), each of which the process enters
 	Seccomp  []*seccomp.Program // all of which must allow a call
@@ -39,6 +42,13 @@ type Limit struct {
 	Value    uint64
 }
 
+// Place is a file or directory that was looked up and is held open, so that its
+// name need not be trusted again.
+type Place struct {
+	Path string // absolute and without symbolic links
+	FD   int    // O_PATH
+}
+
 // needsAdmin tells that the last steps need CAP_SYS_ADMIN: without no_new_privs
 // only that allows to install a filter or to enter a Landlock ruleset.
 func (s *Spec) needsAdmin() bool {
@@ -46,4 +56,8 @@ func (s *Spec) needsAdmin() bool {
 }
 
 // ownMounts tells that the command gets a mount namespace of its own.
-func (s *Spec) ownMounts() bool { return s.PrivateMounts || s.PrivateTmp || len(s.ReadOnly) > 0 }
+func (s *Spec) ownMounts() bool { return s.PrivateMounts || s.view() }
+
+// view tells that the command sees another file system than the machine's: by no
+// other road may it come to what is hidden from it, or write what it may only read.
+func (s *Spec) view() bool { return len(s.PrivateTmp)+len(s.ReadOnly) > 0 }

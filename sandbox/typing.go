@@ -28,6 +28,10 @@ func confirmNoTyping(s *Spec) error {
 	if s.UID == 0 {
 		return nil
 	}
+	return confirmFilter()
+}
+
+func confirmFilter() error {
 	mode, _, errno := unix.RawSyscall(unix.SYS_PRCTL, unix.PR_GET_SECCOMP, 0, 0)
 	if errno != 0 {
 		return errno

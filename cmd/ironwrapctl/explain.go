@@ -88,12 +88,6 @@ type explainer struct {
 	caller  *callerJSON
 }
 
-func closeAll(fds ...int) {
-	for _, fd := range fds {
-		os.NewFile(uintptr(fd), "").Close()
-	}
-}
-
 // newExplainer loads a configuration. The error is for a question that cannot be
 // put; what the executor would refuse is an answer.
 func newExplainer(config, user string) (*explainer, error) {
@@ -172,7 +166,7 @@ func (x *explainer) explain(argv []filters.Untrusted) explanation {
 		return e.bad(err)
 	}
 	s := plan.Spec
-	defer closeAll(append(s.Landlock, s.Keep...)...)
+	defer plan.Close()
 	e.Verdict, e.Exit = "allow", 0
 	e.Argv, e.Env = plan.Argv, plan.Env
 	if plan.Signal != nil {

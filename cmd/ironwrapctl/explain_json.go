@@ -150,7 +150,10 @@ func confinement(s sandbox.Spec, d policy.Decision) *sandboxJSON {
 	j := &sandboxJSON{
 		Umask: fmt.Sprintf("%04o", s.Umask), NoFile: s.NoFile, Nice: s.Nice, OOMScoreAdj: s.OOMScore, NoTyping: s.UID != 0,
 		Capabilities: []string{}, NoNewPrivs: s.NoNewPrivs, DenyWriteExec: s.DenyWriteExec, PrivateKeyring: s.PrivateKeyring,
-		PrivateNetwork: s.PrivateNetwork, PrivateMounts: s.PrivateMounts, PrivateTmp: s.PrivateTmp, ReadOnly: s.ReadOnly,
+		PrivateNetwork: s.PrivateNetwork, PrivateMounts: s.PrivateMounts, PrivateTmp: len(s.PrivateTmp) > 0,
+	}
+	for _, p := range s.ReadOnly {
+		j.ReadOnly = append(j.ReadOnly, p.Path)
 	}
 	switch {
 	case s.Capabilities.All && s.UID == 0:

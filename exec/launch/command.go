@@ -6,6 +6,7 @@ package launch
 import (
 	"fmt"
 	"runtime"
+	"slices"
 	"strconv"
 	"syscall"
 	"unsafe"
@@ -56,10 +57,18 @@ func pinnedPath(fd int) filters.Untrusted {
 // Close closes the descriptors that c was given for the command, all but that of
 // Signal, which belongs to whoever found the process.
 func (c *Command) Close() {
-	for _, fd := range append(c.Spec.Keep, c.Spec.Landlock...) {
+	s := &c.Spec
+	for _, fd := range slices.Concat(s.Keep, s.Landlock, held(s.PrivateTmp), held(s.ReadOnly)) {
 		unix.Close(fd)
 	}
-	c.Spec.Keep, c.Spec.Landlock = nil, nil
+	s.Keep, s.Landlock, s.PrivateTmp, s.ReadOnly = nil, nil, nil, nil
+}
+
+func held(places []sandbox.Place) (fds []int) {
+	for _, p := range places {
+		fds = append(fds, p.FD)
+	}
+	return fds
 }
 
 // Replace confines the process and makes it the command. It returns only with an

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 
 	"ironwrap/filters"
 	"ironwrap/sandbox"
@@ -67,7 +68,7 @@ func (c *Command) Plain() bool {
 
 // descriptors lists those of c that travel beside its bytes.
 func descriptors(c *Command) []int {
-	fds := append(append([]int(nil), c.Spec.Landlock...), c.Spec.Keep...)
+	fds := slices.Concat(held(c.Spec.PrivateTmp), held(c.Spec.ReadOnly), c.Spec.Landlock, c.Spec.Keep)
 	if c.Signal != nil {
 		fds = append(fds, c.Signal.Process.FD, c.Signal.Process.Dir)
 	}
@@ -106,12 +107,10 @@ func decode(data []byte, fds []int) (*Command, error) {
 	s.Nice, s.OOMScore = d.signed(), d.signed()
 	s.Capabilities.All = d.flag()
 	s.Capabilities.Set = d.number()
-	for _, set := range []*bool{&s.NoNewPrivs, &s.DenyWriteExec, &s.PrivateKeyring, &s.PrivateNetwork, &s.PrivateMounts, &s.PrivateTmp} {
+	for _, set := range []*bool{&s.NoNewPrivs, &s.DenyWriteExec, &s.PrivateKeyring, &s.PrivateNetwork, &s.PrivateMounts} {
 		*set = d.flag()
 	}
-	for range d.count() {
-		s.ReadOnly = append(s.ReadOnly, d.text())
-	}
+	s.PrivateTmp, s.ReadOnly = d.places(), d.places()
 	for range d.count() {
 		program, err := seccomp.Parse([]byte(d.text()))
 		if err != nil && d.err == nil {
@@ -168,13 +167,11 @@ func (e *encoder) spec(s *sandbox.Spec) {
 	e.signed(s.OOMScore)
 	e.flag(s.Capabilities.All)
 	e.number(s.Capabilities.Set)
-	for _, set := range []bool{s.NoNewPrivs, s.DenyWriteExec, s.PrivateKeyring, s.PrivateNetwork, s.PrivateMounts, s.PrivateTmp} {
+	for _, set := range []bool{s.NoNewPrivs, s.DenyWriteExec, s.PrivateKeyring, s.PrivateNetwork, s.PrivateMounts} {
 		e.flag(set)
 	}
-	e.count(len(s.ReadOnly))
-	for _, path := range s.ReadOnly {
-		e.text(path)
-	}
+	e.places(s.PrivateTmp)
+	e.places(s.ReadOnly)
 	e.count(len(s.Seccomp))
 	for _, program := range s.Seccomp {
 		e.text(string(program.Encode()))
@@ -204,6 +201,13 @@ func (e *encoder) words(words []filters.Untrusted) {
 	e.count(len(words))
 	for _, w := range words {
 		e.text(w.Raw())
+	}
+}
+
+func (e *encoder) places(places []sandbox.Place) {
+	e.count(len(places))
+	for _, p := range places {
+		e.text(p.Path)
 	}
 }
 
@@ -290,6 +294,13 @@ func (d *decoder) words() []filters.Untrusted {
 		words = append(words, filters.Untrusted(d.text()))
 	}
 	return words
+}
+
+func (d *decoder) places() (places []sandbox.Place) {
+	for range d.count() {
+		places = append(places, sandbox.Place{Path: d.text(), FD: d.fd()})
+	}
+	return places
 }
 
 // fdCount reads a number of descriptors.

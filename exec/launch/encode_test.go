@@ -29,7 +29,8 @@ func full(t testing.TB) *Command {
 			Umask: 0o777, NoFile: 1<<64 - 1, Limits: []sandbox.Limit{{Resource: 7, Value: 1<<64 - 1}, {Resource: 0, Value: 0}},
 			Nice: -20, OOMScore: -1000,
 			Capabilities: sandbox.Capabilities{All: true, Set: 1 << 63}, NoNewPrivs: true, DenyWriteExec: true, PrivateKeyring: true,
-			PrivateNetwork: true, PrivateMounts: true, PrivateTmp: true, ReadOnly: []string{"/etc", "/a b"},
+			PrivateNetwork: true, PrivateMounts: true,
+			PrivateTmp: []sandbox.Place{{Path: "/tmp", FD: 12}, {Path: "/var/tmp", FD: 13}}, ReadOnly: []sandbox.Place{{Path: "/etc", FD: 14}, {Path: "/a b", FD: 15}},
 			Landlock: []int{10, 11}, Seccomp: []*seccomp.Program{program, program}, Keep: []int{20, 21},
 		},
 		Signal: &filters.Signal{Number: 64, Process: filters.Process{PID: 1 << 22, Exe: filters.File{Dev: 1<<64 - 1, Ino: 7}, FD: 30, Dir: 31}},
@@ -68,12 +69,13 @@ func TestEveryFieldTravels(t *testing.T) {
 // The numbers of descriptors are others where they arrive.
 func TestPinsAreRenumbered(t *testing.T) {
 	c := full(t)
-	got, err := decode(encode(c), []int{4, 5, 6, 7, 8, 9})
+	got, err := decode(encode(c), []int{10, 11, 12, 13, 4, 5, 6, 7, 8, 9})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if got.Argv[3] != "/proc/self/fd/7" || got.Argv[4] != "/proc/self/fd/6" || !slices.Equal(got.Spec.Keep, []int{6, 7}) ||
-		!slices.Equal(got.Spec.Landlock, []int{4, 5}) || got.Signal.Process.FD != 8 || got.Signal.Process.Dir != 9 {
+		!slices.Equal(got.Spec.Landlock, []int{4, 5}) || got.Signal.Process.FD != 8 || got.Signal.Process.Dir != 9 ||
+		!slices.Equal(held(got.Spec.PrivateTmp), []int{10, 11}) || !slices.Equal(held(got.Spec.ReadOnly), []int{12, 13}) {
 		t.Errorf("%+v", got)
 	}
 }

@@ -56,7 +56,7 @@ func (o *Order) Message() (message []byte, fds []int, err error) {
 		return nil, nil, fmt.Errorf("cannot pass the arguments: %w", unix.E2BIG)
 	}
 	if len(fds) > maxDescriptors {
-		return nil, nil, fmt.Errorf("cannot pass %d open files, at most %d: name fewer paths that pin_paths holds", len(fds), maxDescriptors)
+		return nil, nil, fmt.Errorf("cannot pass %d open files, at most %d: name fewer paths in pin_paths and read_only", len(fds), maxDescriptors)
 	}
 	return frame(kind, body), fds, nil
 }

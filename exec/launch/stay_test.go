@@ -38,8 +38,8 @@ func TestPlain(t *testing.T) {
 		"keyring":         func(c *Command) { c.Spec.PrivateKeyring = true },
 		"private network": func(c *Command) { c.Spec.PrivateNetwork = true },
 		"private mounts":  func(c *Command) { c.Spec.PrivateMounts = true },
-		"private tmp":     func(c *Command) { c.Spec.PrivateTmp = true },
-		"read only":       func(c *Command) { c.Spec.ReadOnly = []string{"/etc"} },
+		"private tmp":     func(c *Command) { c.Spec.PrivateTmp = []sandbox.Place{{Path: "/tmp", FD: 7}} },
+		"read only":       func(c *Command) { c.Spec.ReadOnly = []sandbox.Place{{Path: "/etc", FD: 7}} },
 		"landlock":        func(c *Command) { c.Spec.Landlock = []int{7} },
 		"seccomp":         func(c *Command) { c.Spec.Seccomp = []*seccomp.Program{full(t).Spec.Seccomp[0]} },
 		"kept file":       func(c *Command) { c.Spec.Keep = []int{7} },
@@ -164,7 +164,7 @@ func TestStayRefuses(t *testing.T) {
 		"another user's":            {touch(func(c *Command) { c.Spec.UID = 65534 })},
 		"confined":                  {touch(func(c *Command) { c.Spec.NoNewPrivs = true })},
 		"another umask than before": {order("/bin/true"), touch(func(c *Command) { c.Spec.Umask = 0o77 })},
-		"confined, afterwards":      {order("/bin/true"), touch(func(c *Command) { c.Spec.PrivateTmp = true })},
+		"confined, afterwards":      {order("/bin/true"), touch(func(c *Command) { c.Spec.PrivateMounts = true })},
 	} {
 		s := stays(t)
 		for i, c := range commands {
