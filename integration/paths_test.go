@@ -3,6 +3,7 @@ package integration
 import (
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -377,6 +378,41 @@ func TestReadFileMissing(t *testing.T) {
 	g.allow("read: ReadFileFilter, {d}/images/f")
 	for door, ask := range g.doors() {
 		if r := ask("cat", g.dir+"/images/f"); r.out != "image" {
+			t.Errorf("%s: %v", door, r)
+		}
+	}
+}
+
+// A KillFilter's program is the file that a process really runs: a link of the
+// caller's in its place names no other process.
+func TestKillFilterRedirected(t *testing.T) {
+	t.Parallel()
+	g := newGround(t)
+	sleeper := exec.Command("/usr/bin/sleep", "60")
+	if err := sleeper.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { sleeper.Process.Kill(); sleeper.Wait() }()
+	pid := fmt.Sprint(sleeper.Process.Pid)
+	g.sh("ln -s /usr/bin/sleep u/prog; ln -s /usr/bin u/bin; chown -h {uid} u/prog u/bin")
+	for _, target := range []string{"{u}/prog", "{u}/bin/sleep", "{u}/real/../bin/sleep"} {
+		g.allow("kill: KillFilter, root, " + target + ", -0, -9\nrun: CommandFilter, " + target + ", root")
+		for door, ask := range g.doors() {
+			if r := ask("kill", "-0", pid); r.status != 99 {
+				t.Errorf("%s, %s: %v", door, target, r)
+			}
+			// Nor is it executed.
+			if r := ask(g.expand(target), "0"); r.status != 96 || r.out != "" {
+				t.Errorf("%s, %s: %v", door, target, r)
+			}
+		}
+		if r := throughSudo(t, peer, g.conf, "kill", "-0", pid); r.status != 99 {
+			t.Errorf("the peer, %s: %v", target, r)
+		}
+	}
+	g.allow("kill: KillFilter, root, /usr/bin/sleep, -0, -9")
+	for door, ask := range g.doors() {
+		if r := ask("kill", "-0", pid); r.status != 0 {
 			t.Errorf("%s: %v", door, r)
 		}
 	}
