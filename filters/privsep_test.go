@@ -1,6 +1,9 @@
 package filters
 
-import "testing"
+import (
+	"slices"
+	"testing"
+)
 
 func TestPrivsep(t *testing.T) {
 	m := &fakeMachine{
@@ -54,6 +57,11 @@ func TestPrivsep(t *testing.T) {
 		t.Errorf("it executes %s as %s", f.Exec(), f.RunAs())
 	}
 	check(t, f, m, rows)
+	// The helper gets the path that was looked at.
+	words := argv("privsep-helper --config-file /etc/nova/../nova/a.conf --config-file /usr/share/nova/dist.conf" + tail)
+	if match := f.Match(words, m); !slices.Equal(match.Args, argv("--config-file /etc/nova/a.conf --config-file /usr/share/nova/dist.conf"+tail)) || !slices.Equal(match.Paths, []int{1}) {
+		t.Errorf("%+v", match)
+	}
 	// Without a directory only what root alone can have written.
 	check(t, Privsep([]string{"a.b.c"}, ""), m, []row{
 		{"privsep-helper --config-file /usr/share/nova/dist.conf" + tail, ""},
