@@ -450,15 +450,18 @@ func TestPrivsepConfigFixed(t *testing.T) {
 			t.Fatal(err)
 		}
 		for word, want := range map[string]string{
-			dir + "/x.conf":                              dir + "/x.conf",
-			g.dir + "/u/l.conf":                          dir + "/x.conf", // not the link
-			g.dir + "/etc/y.conf":                        g.dir + "/etc/y.conf",
-			"/etc/adduser.conf":                          "/etc/adduser.conf",
-			home + "/x.conf":                             "",
-			g.dir + "/u/d/" + depth + "etc/adduser.conf": "", // who owns u can put another d there
+			dir + "/x.conf":                               dir + "/x.conf",
+			g.dir + "/u/l.conf":                           dir + "/x.conf", // not the link
+			g.dir + "/etc/y.conf":                         g.dir + "/etc/y.conf",
+			dir + "/../" + filepath.Base(dir) + "/x.conf": dir + "/x.conf",
+			g.dir + "/closed/yes/../../etc/y.conf":        map[bool]string{true: "", false: g.dir + "/etc/y.conf"}[door == "setuid"],
+			g.dir + "/closed/none/../../etc/y.conf":       "",
+			"/etc/adduser.conf":                           "/etc/adduser.conf",
+			home + "/x.conf":                              "",
+			g.dir + "/u/d/" + depth + "etc/adduser.conf":  "", // who owns u can put another d there
 		} {
 			r := ask("privsep-helper", "--config-file", word, "--privsep_context", "vif_plug_ovs.privsep.vif_plug", "--privsep_sock_path", "/tmp/x/privsep.sock")
-			if want == "" && (r.status != 99 || r.out != "") || want != "" && r.out != filepath.Clean(want)+"\n" {
+			if want == "" && (r.status != 99 || r.out != "") || want != "" && filepath.Clean(strings.TrimSpace(r.out)) != want {
 				t.Errorf("%s, %s: %v", door, word, r)
 			}
 		}
