@@ -19,6 +19,7 @@ type fakeMachine struct {
 	processes  map[int]Process
 	programs   map[string][]Program
 	stable     map[string]bool
+	absent     map[string]bool // of Stable
 	trusted    map[string]bool
 	asked      []string // paths that were resolved
 }
@@ -71,6 +72,9 @@ func (m *fakeMachine) Programs(name string) []Program { return m.programs[name] 
 func (m *fakeMachine) Stable(path string) error {
 	if m.stable[path] {
 		return nil
+	}
+	if m.absent[path] {
+		return fmt.Errorf("cannot open %s: %w", path, fs.ErrNotExist)
 	}
 	return fmt.Errorf("%s is not stable", path)
 }

@@ -2,6 +2,7 @@ package filters
 
 import (
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -92,15 +93,37 @@ func TestPathComesLast(t *testing.T) {
 // other reason is not.
 func TestPathHint(t *testing.T) {
 	f := newFilter(t, "PathFilter, cat, root, /images")
-	m := &fakeMachine{hidden: map[string]bool{"root /images/closed": true}, squashed: map[string]bool{"root /images/nfs": true}}
+	m := &fakeMachine{hidden: map[string]bool{"root /images/closed": true}, squashed: map[string]bool{"root /images/nfs": true, "root /images/../nfs/x": true, "root /nfs/x": true}}
 	for path, hint := range map[string]string{
 		"/images/nfs":    "cannot resolve /images/nfs as user root: permission denied by the NFS server",
 		"/images/closed": "",
-		"/etc/shadow":    "",
-		"file":           "",
+		// Apart from the base it would tell what is there.
+		"/images/../nfs/x": "",
+		"/nfs/x":           "",
+		"/etc/shadow":      "",
+		"file":             "",
 	} {
 		if match := f.Match(argv("cat "+path), m); match.Matched || match.Hint != hint || hint != "" && match.Why.String() != hint {
 			t.Errorf("%s: %+v", path, match)
+		}
+	}
+}
+
+// A directory that somebody else leads elsewhere matches nothing, and that is said
+// unasked. No word is looked at.
+func TestPathRedirected(t *testing.T) {
+	m := &fakeMachine{redirected: map[string]bool{"/srv/u": true}}
+	for _, definition := range []string{"PathFilter, cat, root, /srv/u", "PathFilter, cat, root, /srv/u/", "PathFilter, cat, nobody, /srv/u"} {
+		f := newFilter(t, definition)
+		for _, word := range []string{"/srv/u/f", "/srv/u", "/etc/shadow"} {
+			m.asked = nil
+			match := f.Match(argv("cat "+word), m)
+			if match.Matched || !strings.Contains(match.Hint, ErrRedirected.Error()) || match.Why.String() != match.Hint || len(m.asked) != 0 {
+				t.Errorf("%s, %s: %+v, asked %q", definition, word, match, m.asked)
+			}
+		}
+		if match := f.Match(argv("cat relative"), m); match.Matched || match.Hint != "" {
+			t.Errorf("%s: %+v", definition, match)
 		}
 	}
 }

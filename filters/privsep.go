@@ -1,6 +1,11 @@
 package filters
 
-import "errors"
+import (
+	"errors"
+	"io/fs"
+	"slices"
+	"strings"
+)
 
 // privsep is the filter that stands at the end of every policy without being
 // written there: oslo.privsep's helper, run as root. The peer accepts any
@@ -38,12 +43,14 @@ func (p *privsep) Match(argv []Untrusted, m Machine) Match {
 		option, value := words[i], words[i+1]
 		switch option {
 		case "--config-file", "--config-dir":
-			// The helper gets the path that was looked at, not the links to it: whoever
-			// made one could lead it elsewhere meanwhile.
 			resolved, err := p.within(value, m)
 			if err == nil {
-				out.Args[i+1] = resolved
-				out.Paths = append(out.Paths, i+1)
+				// Where somebody besides root can lead the path elsewhere meanwhile, the
+				// helper gets the one that was looked at.
+				if err := m.Stable(value.Raw()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+					out.Args[i+1] = resolved
+					out.Paths = append(out.Paths, i+1)
+				}
 			} else if err := trusted(value, m); err != nil {
 				return nof("%s %v", option, err)
 			}
@@ -79,6 +86,10 @@ var errNoConfig = errors.New("there is no directory for configuration")
 func trusted(file Untrusted, m Machine) error {
 	if !absolute(string(file)) {
 		return &pathError{file, "is not an absolute path"}
+	}
+	// Out of a directory and back would tell whether there is one.
+	if slices.Contains(strings.Split(string(file), "/"), "..") {
+		return &pathError{file, "cannot be trusted: it holds .., write the path without"}
 	}
 	return m.Trusted(file)
 }

@@ -1,6 +1,9 @@
 package filters
 
-import "testing"
+import (
+	"slices"
+	"testing"
+)
 
 func TestPrivsep(t *testing.T) {
 	m := &fakeMachine{
@@ -17,7 +20,8 @@ func TestPrivsep(t *testing.T) {
 		{"privsep-helper --privsep_sock_path /x --config-file /etc/nova/nova.conf --privsep_context d.e", ""},
 		{"privsep-helper --config-file /etc/nova" + tail, "--config-file cannot trust /etc/nova"},
 		{"privsep-helper --config-file /etc/nova-evil/nova.conf" + tail, "cannot trust"},
-		{"privsep-helper --config-file /etc/nova/../../tmp/evil.conf" + tail, "cannot trust"},
+		{"privsep-helper --config-file /etc/nova/../../tmp/evil.conf" + tail, "it holds .."},
+		{"privsep-helper --config-file /usr/share/x/../nova/dist.conf" + tail, "it holds .."},
 		{"privsep-helper --config-file /etc/nova/out.conf" + tail, "cannot trust"},
 		{"privsep-helper --config-file /tmp/evil.conf" + tail, "cannot trust"},
 		{"privsep-helper --config-file relative.conf" + tail, "is not an absolute path"},
@@ -54,6 +58,13 @@ func TestPrivsep(t *testing.T) {
 		t.Errorf("it executes %s as %s", f.Exec(), f.RunAs())
 	}
 	check(t, f, m, rows)
+	// The helper gets the path that was looked at, unless nobody but root can lead
+	// the other elsewhere.
+	m.stable = map[string]bool{"/etc/nova/../nova/b.conf": true}
+	words := argv("privsep-helper --config-file /etc/nova/../nova/a.conf --config-file /etc/nova/../nova/b.conf --config-file /usr/share/nova/dist.conf" + tail)
+	if match := f.Match(words, m); !slices.Equal(match.Args, argv("--config-file /etc/nova/a.conf --config-file /etc/nova/../nova/b.conf --config-file /usr/share/nova/dist.conf"+tail)) || !slices.Equal(match.Paths, []int{1}) {
+		t.Errorf("%+v", match)
+	}
 	// Without a directory only what root alone can have written.
 	check(t, Privsep([]string{"a.b.c"}, ""), m, []row{
 		{"privsep-helper --config-file /usr/share/nova/dist.conf" + tail, ""},

@@ -19,5 +19,7 @@ func TestReadFile(t *testing.T) {
 	})
 	// Who owns a directory on the way could put a link to any file there.
 	check(t, f, &fakeMachine{}, []row{{"cat /etc/nova/x", "is not stable"}})
+	// Nothing is there, and nobody but root can put anything there.
+	check(t, f, &fakeMachine{absent: map[string]bool{"/etc/nova/x": true}}, []row{{"cat /etc/nova/x", ""}, {"cat /etc/nova/y", "not: cat"}})
 	check(t, newFilter(t, "ReadFileFilter, relative"), &fakeMachine{}, []row{{"cat relative", "is not stable"}})
 }

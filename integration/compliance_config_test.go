@@ -185,11 +185,13 @@ var configRows = []weakness{
 		attempts: []attempt{
 			{name: "link of the caller's", filters: "read: ReadFileFilter, {home}/file",
 				setup: allOf(rootFiles("secret", "secret"), links("{dir}/secret", "{home}/file")), argv: words("cat {home}/file")},
+			{name: "file that is not there, in the caller's directory", filters: "read: ReadFileFilter, {home}/none", argv: words("cat {home}/none")},
 			{name: "file of the caller's", filters: "read: ReadFileFilter, {home}/file", setup: homeFiles("file", "text"), argv: words("cat {home}/file")},
 		},
 		neighbours: []attempt{
 			{name: "file of root's", filters: "read: ReadFileFilter, {dir}/file", setup: rootFiles("file", "text"),
 				argv: words("cat {dir}/file"), want: itPrinted("text")},
+			{name: "file that is not there", filters: "read: ReadFileFilter, {dir}/none", argv: words("cat {dir}/none"), want: "ended with status 1"},
 			{name: "file of the caller's in a directory of root's", filters: "read: ReadFileFilter, {dir}/file",
 				setup: allOf(rootFiles("file", "text"), chown("{dir}/file")),
 				argv:  words("cat {dir}/file"), want: itPrinted("text")},

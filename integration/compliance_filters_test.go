@@ -199,6 +199,8 @@ var pathRows = []weakness{
 					s.rootFile("secret", "secret", 0o600)
 					s.link(s.dir+"/secret", s.home+"/images/link")
 				}), argv: words("cat {home}/images/link"), want: itRefused(99)},
+			{name: "dots through a directory apart", filters: "cat: PathFilter, cat, root, {dir}/images",
+				setup: rootFiles("images/f", "image", "apart/f", ""), argv: words("cat {dir}/apart/../images/f")},
 			{name: "swap after the check", run: swapAfterCheck,
 				want: itPrinted("what was put there after the check")},
 		},
@@ -217,6 +219,12 @@ var pathRows = []weakness{
 				setup: allOf(rootFiles("images/f", "image"), func(s *stage) { s.link("images", s.dir+"/link") }), argv: words("cat {dir}/link/f")},
 			{name: "base below a link", filters: "cat: PathFilter, cat, root, {dir}/link/sub",
 				setup: allOf(rootFiles("images/sub/f", "image"), func(s *stage) { s.link("images", s.dir+"/link") }), argv: words("cat {dir}/link/sub/f")},
+			{name: "base that is a link of the caller's", filters: "cat: PathFilter, cat, root, {home}/images",
+				setup: allOf(rootFiles("secret/f", "secret"), links("{dir}/secret", "{home}/images")), argv: words("cat {home}/images/f"), want: itRefused(99)},
+			{name: "base that is a link of the caller's, by another path", filters: "cat: PathFilter, cat, root, {home}/images",
+				setup: allOf(rootFiles("secret/f", "secret"), links("{dir}/secret", "{home}/images")), argv: words("cat {dir}/secret/f"), want: itRefused(99)},
+			{name: "base below a link of the caller's", filters: "cat: PathFilter, cat, root, {home}/a/images",
+				setup: allOf(rootFiles("secret/images/f", "secret"), links("{dir}/secret", "{home}/a")), argv: words("cat {dir}/secret/images/f"), want: itRefused(99)},
 			{name: "base with a slash, itself", filters: "ls: PathFilter, ls, root, -d, {dir}/images/",
 				setup: rootFiles("images/f", ""), argv: words("ls -d {dir}/images"), want: itRefused(99)},
 		},

@@ -3,6 +3,7 @@ package integration
 import (
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -382,6 +383,41 @@ func TestReadFileMissing(t *testing.T) {
 	}
 }
 
+// A KillFilter's program is the file that a process really runs: a link of the
+// caller's in its place names no other process.
+func TestKillFilterRedirected(t *testing.T) {
+	t.Parallel()
+	g := newGround(t)
+	sleeper := exec.Command("/usr/bin/sleep", "60")
+	if err := sleeper.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { sleeper.Process.Kill(); sleeper.Wait() }()
+	pid := fmt.Sprint(sleeper.Process.Pid)
+	g.sh("ln -s /usr/bin/sleep u/prog; ln -s /usr/bin u/bin; chown -h {uid} u/prog u/bin")
+	for _, target := range []string{"{u}/prog", "{u}/bin/sleep", "{u}/real/../bin/sleep"} {
+		g.allow("kill: KillFilter, root, " + target + ", -0, -9\nrun: CommandFilter, " + target + ", root")
+		for door, ask := range g.doors() {
+			if r := ask("kill", "-0", pid); r.status != 99 {
+				t.Errorf("%s, %s: %v", door, target, r)
+			}
+			// Nor is it executed.
+			if r := ask(g.expand(target), "0"); r.status != 96 || r.out != "" {
+				t.Errorf("%s, %s: %v", door, target, r)
+			}
+		}
+		if r := throughSudo(t, peer, g.conf, "kill", "-0", pid); r.status != 99 {
+			t.Errorf("the peer, %s: %v", target, r)
+		}
+	}
+	g.allow("kill: KillFilter, root, /usr/bin/sleep, -0, -9")
+	for door, ask := range g.doors() {
+		if r := ask("kill", "-0", pid); r.status != 0 {
+			t.Errorf("%s: %v", door, r)
+		}
+	}
+}
+
 // The file that privsep-helper reads, as root, is the one that was looked at: the
 // caller's links and directories are no part of the path that it gets.
 func TestPrivsepConfigFixed(t *testing.T) {
@@ -414,15 +450,18 @@ func TestPrivsepConfigFixed(t *testing.T) {
 			t.Fatal(err)
 		}
 		for word, want := range map[string]string{
-			dir + "/x.conf":                              dir + "/x.conf",
-			g.dir + "/u/l.conf":                          dir + "/x.conf", // not the link
-			g.dir + "/etc/y.conf":                        g.dir + "/etc/y.conf",
-			"/etc/adduser.conf":                          "/etc/adduser.conf",
-			home + "/x.conf":                             "",
-			g.dir + "/u/d/" + depth + "etc/adduser.conf": "", // who owns u can put another d there
+			dir + "/x.conf":                               dir + "/x.conf",
+			g.dir + "/u/l.conf":                           dir + "/x.conf", // not the link
+			g.dir + "/etc/y.conf":                         g.dir + "/etc/y.conf",
+			dir + "/../" + filepath.Base(dir) + "/x.conf": dir + "/x.conf",
+			g.dir + "/closed/yes/../../etc/y.conf":        map[bool]string{true: "", false: g.dir + "/etc/y.conf"}[door == "setuid"],
+			g.dir + "/closed/none/../../etc/y.conf":       "",
+			"/etc/adduser.conf":                           "/etc/adduser.conf",
+			home + "/x.conf":                              "",
+			g.dir + "/u/d/" + depth + "etc/adduser.conf":  "", // who owns u can put another d there
 		} {
 			r := ask("privsep-helper", "--config-file", word, "--privsep_context", "vif_plug_ovs.privsep.vif_plug", "--privsep_sock_path", "/tmp/x/privsep.sock")
-			if want == "" && (r.status != 99 || r.out != "") || want != "" && r.out != filepath.Clean(want)+"\n" {
+			if want == "" && (r.status != 99 || r.out != "") || want != "" && filepath.Clean(strings.TrimSpace(r.out)) != want {
 				t.Errorf("%s, %s: %v", door, word, r)
 			}
 		}

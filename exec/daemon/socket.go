@@ -148,7 +148,7 @@ func readKey(p *policy.Policy) ([]byte, error) {
 	if p.KeyFile == "" {
 		return nil, fmt.Errorf("a daemon that systemd starts takes its key from a file: set authkey_file in %s", filters.Show(p.Path))
 	}
-	key, err := trust.File(p.KeyFile, trust.Parent)
+	key, err := trust.File(p.KeyFile, trust.Fixed)
 	if err != nil {
 		return nil, err
 	}

@@ -220,6 +220,19 @@ func TestReadKey(t *testing.T) {
 	os.Chmod(at, 0o440)
 	os.Chown(at, 65534, 0)
 	want(at)
+
+	// Who owns a directory above can put another one, and another file of root's, there.
+	if err := os.MkdirAll(c.dir+"/theirs/roots", 0o755); err != nil {
+		t.Fatal(err)
+	}
+	c.write(t, c.dir+"/theirs/roots/key", strings.Repeat("k", 32))
+	p.KeyFile = c.dir + "/theirs/roots/key"
+	want("")
+	os.Chown(c.dir+"/theirs", 65534, 0)
+	want("directory " + c.dir + "/theirs is owned by uid 65534")
+	p.KeyFile = c.dir + "/link"
+	os.Symlink(c.dir+"/theirs/roots/key", p.KeyFile)
+	want("directory " + c.dir + "/theirs is owned by uid 65534")
 }
 
 // What is in the environment below sudo, or was meant for another process, is not

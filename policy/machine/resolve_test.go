@@ -374,9 +374,11 @@ func TestResolveAsAnotherRoot(t *testing.T) {
 func TestResolveLeaksNothing(t *testing.T) {
 	dir := tree(t, "a/b/", "dangling -> nowhere", "loop -> loop")
 	before := descriptors(t)
-	for _, path := range []string{"/a", "/a/b/new/new", "/dangling", "/loop", "/a/new/../x", "/\x00"} {
+	for _, path := range []string{"/a", "/a/b/new/new", "/dangling", "/loop", "/a/new/../x", "/a/../a/b", "/a/../loop/..", "/a/b/../../dangling", "/a/b/../../dangling/x/..", "/\x00"} {
 		for _, user := range []string{"root", "nobody", "nosuchuser"} {
 			New(nil, trust.Parent).Resolve(filters.Untrusted(dir+path), "/", user)
+			New(nil, trust.Parent).Resolve(filters.Untrusted(dir+path), dir+"/a/b", user)
+			New(nil, trust.Parent).Base(dir+path, user)
 		}
 	}
 	if after := descriptors(t); after != before {
@@ -403,5 +405,62 @@ func BenchmarkResolve(b *testing.B) {
 				}
 			}
 		})
+	}
+}
+
+// A path that leads out of a directory apart from the base, and back, is refused
+// whether or not there is such a directory; links of root's own may do so.
+func TestResolveTellsNothing(t *testing.T) {
+	needRoot(t)
+	dir := tree(t, "base/f", "base/sub/f", "apart/yes/", "apart/file", "yes -> apart/yes/../../base", "above -> apart/../base/f",
+		"base/out -> ../apart/yes/../../base/f", "base/outnone -> ../apart/none/../../base/f", "base/tofile -> ../apart/file/../../base/f")
+	must(t, os.Chmod(dir+"/base", 0o777)) // so that its links are not root's alone
+	for path, want := range map[string]string{
+		"/base/f": "/base/f", "/base/../base/f": "/base/f", "/base/sub/../f": "/base/f", "/base/sub/../../base/f": "/base/f", "/base/../base/new": "/base/new",
+		"/yes/f": "/base/f", "/above": "/base/f", // root's links
+		"/apart/yes/../../base/f": "", "/apart/none/../../base/f": "", "/apart/file/../../base/f": "",
+		"/apart/yes/../../base/new": "", "/apart/../base/f": "", "/none/../base/f": "",
+		"/base/out": "", "/base/outnone": "", "/base/tofile": "", "/base/../apart/yes/../../base/f": "", "/base/../apart/none/../../base/f": "",
+	} {
+		got, err := New(nil, trust.Parent).Resolve(filters.Untrusted(dir+path), dir+"/base", "root")
+		if want == "" && err == nil || want != "" && (err != nil || got.Raw() != dir+want) {
+			t.Errorf("%s: %q, %v", path, got.Raw(), err)
+		}
+	}
+	for _, name := range []string{"apart/%s/../../base/f", "apart/%s/../../base/new", "base/../apart/%s/../../base/f"} {
+		said := map[string]bool{}
+		for _, one := range []string{"yes", "none"} {
+			_, err := New(nil, trust.Parent).Resolve(filters.Untrusted(dir+"/"+fmt.Sprintf(name, one)), dir+"/base", "root")
+			said[strings.ReplaceAll(fmt.Sprint(err), one, "")] = true
+		}
+		if len(said) != 1 {
+			t.Errorf("%s: %v", name, said)
+		}
+	}
+}
+
+// What a filter names leads where root's links lead, for the run-as user as well.
+func TestBase(t *testing.T) {
+	needRoot(t)
+	dir := tree(t, "real/sub/", "closed/in/", "link -> real", "theirs -> real", "u/l -> ../real")
+	must(t, os.Lchown(dir+"/theirs", 65534, 65534))
+	must(t, os.Chown(dir+"/u", 65534, 65534))
+	must(t, os.Chmod(dir+"/closed", 0o700))
+	m := New(nil, trust.Parent)
+	for _, c := range []struct {
+		path, user, want string
+		is               error
+	}{
+		{"/real", "root", "/real", nil}, {"/link/sub", "nobody", "/real/sub", nil}, {"/link/new", "nobody", "/real/new", nil}, {"/u", "nobody", "/u", nil},
+		{"/theirs", "root", "", filters.ErrRedirected}, {"/theirs", "nobody", "", filters.ErrRedirected}, {"/u/l", "nobody", "", filters.ErrRedirected},
+		{"/closed/in", "root", "/closed/in", nil}, {"/closed/in", "nobody", "", unix.EACCES},
+	} {
+		got, err := m.Base(dir+c.path, c.user)
+		if c.want != "" && (err != nil || got != dir+c.want) || c.want == "" && (got != "" || !errors.Is(err, c.is)) {
+			t.Errorf("%s as %s: %q, %v", c.path, c.user, got, err)
+		}
+	}
+	if _, err := m.Base(dir, "nosuchuser"); err == nil {
+		t.Error("a base for a user that does not exist")
 	}
 }

@@ -9,6 +9,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // fuzzTree is set for the workers of the fuzzer: it kills them, and they could
@@ -72,6 +74,16 @@ func FuzzPath(f *testing.F) {
 				judge(t, base+"/d/"+p, lvl, "Directory.File", err)
 			}
 			d.Close()
+		}
+		if real, err := Canonical(path); err != nil && !oneLine(err.Error()) {
+			t.Errorf("%q: Canonical: error %q", path, err)
+		} else if same, serr := filepath.EvalSymlinks(path); err == nil && serr == nil && real != same && !strings.Contains(path, "..") {
+			t.Errorf("%q: Canonical: %q, not %q", path, real, same)
+		}
+		if p, err := Lead(path); err == nil {
+			unix.Close(p.FD)
+		} else if !oneLine(err.Error()) {
+			t.Errorf("%q: Lead: error %q", path, err)
 		}
 		if err := Stable(path); err != nil && !oneLine(err.Error()) {
 			t.Errorf("%q: Stable: error %q", path, err)

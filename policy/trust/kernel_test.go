@@ -294,6 +294,19 @@ func TestFUSE(t *testing.T) {
 			_, err := Dir(mnt, lvl)
 			checkErr(t, mnt, err, want)
 		}
+
+		// A rule of root's may be about what lies in it, but no link in it leads away.
+		if to, err := os.Readlink(mnt + "/l"); err != nil || to != "/" {
+			t.Errorf("the FUSE file system does not lie: link to %q, %v", to, err)
+		}
+		for path, leads := range map[string]string{"": "", "/f": "/f", "/new": "/new", "/l": "no", "/l/": "no", "/l/etc": "no", "/./l/etc/..": "no"} {
+			got, err := Canonical(mnt + path)
+			if leads == "no" {
+				checkErr(t, path, err, "symbolic link "+mnt+"/l lies in "+mnt+", which is in a FUSE file system")
+			} else if checkErr(t, path, err, ""); got != mnt+leads {
+				t.Errorf("%s leads to %q", path, got)
+			}
+		}
 	})
 	if skip != "" {
 		t.Skip("not checked: FUSE: " + skip)
@@ -301,16 +314,20 @@ func TestFUSE(t *testing.T) {
 }
 
 // serveLies is a FUSE server (linux/fuse.h) for a directory of root's with one
-// file "f" of root's. It ends when the file system is unmounted.
+// file "f" of root's and a link "l" of root's, which leads to /. It ends when the file system is unmounted.
 func serveLies(dev int) {
 	le := binary.LittleEndian
 	attr := func(node uint64) []byte { // struct fuse_attr
 		b := make([]byte, 88)
 		le.PutUint64(b[0:], node)
 		le.PutUint32(b[60:], unix.S_IFDIR|0o755)
-		if node != 1 {
+		switch node {
+		case 2:
 			le.PutUint64(b[8:], 4)
 			le.PutUint32(b[60:], unix.S_IFREG|0o755)
+		case 3:
+			le.PutUint64(b[8:], 1)
+			le.PutUint32(b[60:], unix.S_IFLNK|0o777)
 		}
 		le.PutUint32(b[64:], 1)
 		return b
@@ -336,15 +353,18 @@ func serveLies(dev int) {
 			le.PutUint32(out[20:], 4096)
 			le.PutUint32(out[24:], 1)
 		case 1: // LOOKUP
-			if string(buf[40:n]) != "f\x00" {
+			found := map[string]uint64{"f\x00": 2, "l\x00": 3}[string(buf[40:n])]
+			if found == 0 {
 				errno = unix.ENOENT
 				break
 			}
 			out = make([]byte, 40)
-			le.PutUint64(out, 2)
-			out = append(out, attr(2)...)
+			le.PutUint64(out, found)
+			out = append(out, attr(found)...)
 		case 3: // GETATTR
 			out = append(make([]byte, 16), attr(node)...)
+		case 5: // READLINK
+			out = []byte("/")
 		case 14, 27: // OPEN, OPENDIR
 			out = make([]byte, 16)
 		case 15: // READ

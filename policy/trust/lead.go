@@ -49,15 +49,13 @@ func findLead(path string) (*walk, error) {
 // for a directory that is to be made. The answer is root's words alone: others
 // decide no more than whether there is one.
 func Canonical(p string) (string, error) {
-	clean := path.Clean(p)
 	// Most paths have neither links nor dots, which the kernel tells at once.
-	plain := path.IsAbs(p) && !slices.Contains(strings.Split(p, "/"), "..")
-	if plain {
+	if path.IsAbs(p) && !slices.Contains(strings.Split(p, "/"), "..") {
 		how := unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: unix.RESOLVE_NO_SYMLINKS}
-		fd, err := retry(func() (int, error) { return unix.Openat2(unix.AT_FDCWD, clean, &how) })
+		fd, err := retry(func() (int, error) { return unix.Openat2(unix.AT_FDCWD, p, &how) })
 		if err == nil {
 			unix.Close(fd)
-			return clean, nil
+			return path.Clean(p), nil
 		}
 	}
 	w, err := findLead(p)
