@@ -146,6 +146,13 @@ func landlock(spec *sandbox.Spec, b *policy.Sandbox) error {
 			return err
 		}
 	}
+	for _, name := range b.LandlockScope {
+		scope, err := sandbox.Scope(name)
+		if err != nil {
+			return err
+		}
+		rules.Scope |= scope
+	}
 	ruleset, err := sandbox.NewRuleset(rules)
 	if ruleset >= 0 {
 		spec.Landlock = append(spec.Landlock, ruleset)

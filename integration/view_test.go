@@ -2,6 +2,7 @@ package integration
 
 import (
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"strings"
@@ -478,5 +479,66 @@ func TestViewDaemon(t *testing.T) {
 	r = s.client().feed("", "cat", p.dir+"/ro/f")
 	if r.status != 97 || r.out != "" || !oneLine(r.err) || !strings.Contains(r.err, p.dir+"/u/link") {
 		t.Errorf("a link of the caller's: %v", r)
+	}
+}
+
+// What Landlock keeps within the sandbox, and what it does not look at: the table in
+// docs/security.md says so.
+func TestSandboxLandlockScope(t *testing.T) {
+	name := fmt.Sprintf("ironwrap-scope-%d", os.Getpid())
+	l, err := net.Listen("unix", "@"+name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	sleeper := exec.Command("/usr/bin/sleep", "60")
+	if err := sleeper.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		sleeper.Process.Kill()
+		sleeper.Wait()
+	}()
+	script := fmt.Sprintf(`
+import os, signal, socket
+def attempt(what, f):
+    try:
+        f()
+        print(what, 'yes')
+    except OSError as e:
+        print(what, e.strerror)
+attempt('abstract', lambda: socket.socket(socket.AF_UNIX).connect('\0%s'))
+attempt('signal', lambda: os.kill(%d, 0))
+child = os.fork()
+if child == 0:
+    signal.pause()
+attempt('child', lambda: os.kill(child, signal.SIGKILL))
+`, name, sleeper.Process.Pid)
+	const no = "Operation not permitted"
+	for lines, want := range map[string][2]string{
+		"":                                      {"yes", "yes"},
+		"landlock_scope = none":                 {"yes", "yes"},
+		"landlock_scope = signal":               {"yes", no},
+		"landlock_scope = abstract_unix_socket": {no, "yes"},
+		"landlock_scope = abstract_unix_socket, signal\nlandlock = best-effort":              {no, no},
+		"landlock_scope = signal\nlandlock_tcp_bind = 1\nlandlock_ro = /\nprivate_tmp = yes": {"yes", no},
+		"private_tmp = yes": {"yes", "yes"},
+	} {
+		if r := start(t, python(t, lines), "python3", "-c", script); r.status != 0 || r.out != fmt.Sprintf("abstract %s\nsignal %s\nchild yes\n", want[0], want[1]) {
+			t.Errorf("%s: %v, not %q", lines, r, want)
+		}
+	}
+	notRun(t, start(t, python(t, "landlock_scope = ptrace"), "python3", "-c", script), "landlock_scope")
+
+	// An older kernel.
+	s := sandboxScene(t, "old", "root", "landlock_scope = signal")
+	refusedWith(t, s.play(t, "landlock_create_ruleset:retval=5:when=1"), 97, "", "cannot set up the sandbox of filter cp: this kernel has no Landlock, or not enough of it")
+
+	// What the documentation says that it does not stop.
+	p := newPolicy(t, "")
+	write(t, p.dir+"/f", "text\n")
+	write(t, p.filters, "[Filters]\npython: CommandFilter, /usr/bin/python3, root\n[Sandbox:python]\nlandlock_ro = /usr, /lib, /lib64, /etc\nlandlock_rw = none\n")
+	if r := start(t, p, "python3", "-c", "import os; os.chmod('"+p.dir+"/f', 0o600); os.chown('"+p.dir+"/f', 65534, 0); os.utime('"+p.dir+"/f', (1, 1)); print('done')"); r.out != "done\n" {
+		t.Errorf("docs/security.md says that chmod, chown and utime pass: %v", r)
 	}
 }

@@ -30,6 +30,7 @@ type Sandbox struct {
 	LandlockRW      []string
 	LandlockBind    []uint16
 	LandlockConnect []uint16
+	LandlockScope   []string // of scopes
 
 	Limits   []Limit
 	Umask    *uint32
@@ -68,6 +69,7 @@ var sandboxKeys = map[string]func(s *Sandbox, e inifile.Entry) error{
 	"landlock_rw":               func(s *Sandbox, e inifile.Entry) error { return paths(e, &s.LandlockRW) },
 	"landlock_tcp_bind":         func(s *Sandbox, e inifile.Entry) error { return ports(e, &s.LandlockBind) },
 	"landlock_tcp_connect":      func(s *Sandbox, e inifile.Entry) error { return ports(e, &s.LandlockConnect) },
+	"landlock_scope":            func(s *Sandbox, e inifile.Entry) error { return scope(e, &s.LandlockScope) },
 	"landlock": func(s *Sandbox, e inifile.Entry) error {
 		if e.Value != "best-effort" && e.Value != "required" {
 			return fmt.Errorf("%q is neither best-effort nor required", e.Value)
@@ -287,6 +289,23 @@ func ports(e inifile.Entry, to *[]uint16) error {
 		*to = append(*to, uint16(n))
 	}
 	return nil
+}
+
+// scopes are what Landlock can keep within the sandbox (landlock(7)).
+var scopes = []string{"abstract_unix_socket", "signal"}
+
+func scope(e inifile.Entry, to *[]string) error {
+	if *to = nil; e.Value == "none" {
+		return nil
+	}
+	list, err := names(e.Value)
+	for _, name := range list {
+		if !slices.Contains(scopes, name) {
+			return fmt.Errorf("%q is neither %s, nor none", name, strings.Join(scopes, " nor "))
+		}
+	}
+	*to = list
+	return err
 }
 
 func within(e inifile.Entry, to **int, low, high int) error {

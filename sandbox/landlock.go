@@ -11,10 +11,13 @@ import (
 // Rules says what a Landlock ruleset lets through (landlock(7)). A nil list does
 // not handle that kind of access at all; an empty one refuses it everywhere. What
 // a kernel's version of Landlock does not know it does not refuse: before Linux
-// 6.2 truncate(2), before 6.10 ioctl(2) on devices.
+// 6.2 truncate(2), before 6.10 ioctl(2) on devices. No version knows chmod(2),
+// chown(2), utimensat(2), setxattr(2), unix sockets with a path, nor any protocol but
+// TCP (MPTCP is another), nor MSG_FASTOPEN and listen(2) without bind(2).
 type Rules struct {
 	ReadOnly, ReadWrite []Place  // below these; execution counts as reading
 	Bind, Connect       []uint16 // TCP ports
+	Scope               uint64   // LANDLOCK_SCOPE_*: what reaches nothing outside of the sandbox (Linux 6.12)
 	BestEffort          bool     // leave out what the kernel does not know
 }
 
@@ -47,17 +50,20 @@ func NewRuleset(r Rules) (int, error) {
 	}
 	wantFS := r.ReadOnly != nil || r.ReadWrite != nil
 	wantNet := r.Bind != nil || r.Connect != nil
-	if !r.BestEffort && (wantFS && v < 1 || wantNet && v < 4) {
+	if !r.BestEffort && (wantFS && v < 1 || wantNet && v < 4 || r.Scope != 0 && v < 6) {
 		return -1, errNoLandlock
 	}
 	fs, net := handled(r, int(v))
-	if fs|net == 0 {
-		return -1, nil
-	}
-	attr := struct{ fs, net uint64 }{fs, net} // the head of struct landlock_ruleset_attr
+	attr := struct{ fs, net, scope uint64 }{fs, net, r.Scope} // struct landlock_ruleset_attr
 	size := unsafe.Sizeof(attr)
-	if v < 4 {
-		size = unsafe.Sizeof(attr.fs) // the kernel knows no more
+	switch { // the kernel knows no more
+	case v < 4:
+		size = unsafe.Sizeof(attr.fs)
+	case v < 6:
+		size = unsafe.Offsetof(attr.scope)
+	}
+	if fs|net == 0 && (r.Scope == 0 || v < 6) {
+		return -1, nil
 	}
 	fd, _, errno := unix.Syscall(unix.SYS_LANDLOCK_CREATE_RULESET, uintptr(unsafe.Pointer(&attr)), size, 0)
 	if errno != 0 {
@@ -144,6 +150,17 @@ func beneath(ruleset int, p Place, access uint64) error {
 		return fmt.Errorf("cannot allow %q (Landlock): %w", p.Path, errno)
 	}
 	return nil
+}
+
+// Scope returns the bit of Rules.Scope that is called so in a sandbox section.
+func Scope(name string) (uint64, error) {
+	switch name {
+	case "abstract_unix_socket":
+		return unix.LANDLOCK_SCOPE_ABSTRACT_UNIX_SOCKET, nil
+	case "signal":
+		return unix.LANDLOCK_SCOPE_SIGNAL, nil
+	}
+	return 0, fmt.Errorf("%q is no scope that this version knows (landlock(7))", name)
 }
 
 // landlock enters the rulesets.

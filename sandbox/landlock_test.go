@@ -39,7 +39,7 @@ func TestHandled(t *testing.T) {
 			{"bind nowhere", Rules{Bind: ports}, 0, net(bind)},
 			{"connect", Rules{Connect: []uint16{80}}, 0, net(connect)},
 			{"connect nowhere", Rules{Connect: ports}, 0, net(connect)},
-			{"all", Rules{none, none, ports, ports, true}, wantFS, net(bind | connect)},
+			{"all", Rules{ReadOnly: none, ReadWrite: none, Bind: ports, Connect: ports, BestEffort: true}, wantFS, net(bind | connect)},
 		} {
 			if f, n := handled(c.rules, v); f != c.fs || n != c.net {
 				t.Errorf("version %d, %s: %#x and %#x, not %#x and %#x", v, c.name, f, n, c.fs, c.net)

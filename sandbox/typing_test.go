@@ -42,6 +42,12 @@ func eval(program []unix.SockFilter, d data) (uint32, error) {
 			} else {
 				pc += int(in.Jf)
 			}
+		case unix.BPF_JMP | unix.BPF_JSET | unix.BPF_K:
+			if acc&in.K != 0 {
+				pc += int(in.Jt)
+			} else {
+				pc += int(in.Jf)
+			}
 		case unix.BPF_RET | unix.BPF_K:
 			return in.K, nil
 		default:
@@ -126,7 +132,7 @@ func checkProgram(t *testing.T, name string, program []unix.SockFilter) {
 		t.Fatalf("%s: %d instructions", name, len(program))
 	}
 	for pc, in := range program {
-		if in.Code == unix.BPF_JMP|unix.BPF_JEQ|unix.BPF_K {
+		if in.Code&7 == unix.BPF_JMP {
 			if pc+1+int(max(in.Jt, in.Jf)) >= len(program) {
 				t.Errorf("%s: instruction %d jumps out of the program", name, pc)
 			}

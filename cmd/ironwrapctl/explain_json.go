@@ -90,6 +90,7 @@ type landlockRules struct {
 	ReadWrite  []string `json:"rw"`
 	Bind       []uint16 `json:"tcp_bind"`
 	Connect    []uint16 `json:"tcp_connect"`
+	Scope      []string `json:"scope,omitempty"`
 	BestEffort bool     `json:"best_effort"` // not in force on a kernel without Landlock
 }
 
@@ -179,8 +180,8 @@ func confinement(s sandbox.Spec, d policy.Decision) *sandboxJSON {
 				j.Programs = append(j.Programs, program)
 			}
 		}
-		if b.LandlockRO != nil || b.LandlockRW != nil || b.LandlockBind != nil || b.LandlockConnect != nil {
-			j.Landlock = append(j.Landlock, landlockRules{b.LandlockRO, b.LandlockRW, b.LandlockBind, b.LandlockConnect, b.BestEffort})
+		if b.LandlockRO != nil || b.LandlockRW != nil || b.LandlockBind != nil || b.LandlockConnect != nil || b.LandlockScope != nil {
+			j.Landlock = append(j.Landlock, landlockRules{b.LandlockRO, b.LandlockRW, b.LandlockBind, b.LandlockConnect, b.LandlockScope, b.BestEffort})
 		}
 	}
 	return j

@@ -123,6 +123,7 @@ func (s *sandboxJSON) print(line func(label, format string, args ...any)) {
 		}{
 			{"read and execute", l.ReadOnly != nil, none(l.ReadOnly)}, {"everything", l.ReadWrite != nil, none(l.ReadWrite)},
 			{"bind", l.Bind != nil, ports(l.Bind)}, {"connect to", l.Connect != nil, ports(l.Connect)},
+			{"nothing outside of it for", l.Scope != nil, none(l.Scope)},
 		} {
 			if r.set {
 				text += fmt.Sprintf(" %s: %s;", r.what, r.list)

@@ -139,6 +139,7 @@ func sections(s *policy.Sandbox) (words []string) {
 	add(s.NoNewPrivs, "no_new_privs")
 	add(s.LandlockRO != nil, "landlock_ro = %s", list(s.LandlockRO))
 	add(s.LandlockRW != nil, "landlock_rw = %s", list(s.LandlockRW))
+	add(s.LandlockScope != nil, "landlock_scope = %s", list(s.LandlockScope))
 	add(s.BestEffort, "landlock = best-effort")
 	add(s.PrivateNetwork, "private_network")
 	add(s.PrivateMounts, "private_mounts")

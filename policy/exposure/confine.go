@@ -269,10 +269,13 @@ func (c confinement) filter(p string, free bool, add func(float64, string, ...an
 func (c confinement) namespaces(p string, free bool, add func(float64, string, ...any)) {
 	out := free && c.has("cap_sys_admin")
 	b := c.sandbox
+	view := b.PrivateTmp || len(b.ReadOnly) > 0
 	switch {
+	case p == Mount && view && !b.BestEffort:
+		add(0, "a command with private_tmp or read_only mounts nothing")
 	case p == Network && b.PrivateNetwork && !out:
 		add(0, "private_network: it changes a network of its own")
-	case p == Mount && (b.PrivateMounts || b.PrivateTmp || len(b.ReadOnly) > 0) && !out:
+	case p == Mount && (b.PrivateMounts || view) && !out:
 		add(confined, "its mounts are its own: nobody else sees them")
 	case (p == Write || p == Destroy || p == Owner || p == Users) && slices.Contains(b.ReadOnly, "/") && !c.has("cap_sys_admin"):
 		add(confined, "read_only = /: everything but other mounts is read-only")

@@ -2,11 +2,14 @@ package lint
 
 import (
 	"fmt"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
 
+	"ironwrap/filters"
 	"ironwrap/policy/inifile"
+	"ironwrap/policy/trust"
 )
 
 // sandboxRules are about sections that confine less than they seem to, or that
@@ -83,8 +86,23 @@ var sandboxRules = []*Rule{
 		finds:  []example{{filters: "id: CommandFilter, id, root\n[Sandbox:id]\nseccomp=x", profile: Profile{Other: true}, at: "a.filters:4:1"}},
 		passes: []example{{filters: "id: CommandFilter, id, root\n[Sandbox:id]\nseccomp=x"}},
 	},
+	{
+		ID: "sandbox-path", Severity: Warning,
+		Title: "a path of a sandbox leads nowhere, or through a link of somebody besides root",
+		Help:  "Commands under it end with exit status 97. A link that is not root's, or lies in a directory that others can write to, is not followed: whoever put it there would choose what the sandbox is about. Write the path that it leads to, or make the directory.",
+		check: sandboxPaths,
+		finds: []example{
+			{filters: "id: CommandFilter, id, root\n[Sandbox:id]\nlandlock_rw=DIR/theirs/work", setup: "mkdir theirs; ln -s / theirs/work; chown -h 65534 theirs theirs/work", at: "a.filters:4:1", says: "theirs"},
+			{filters: "id: CommandFilter, id, root\n[Sandbox:id]\nread_only=/usr, DIR/theirs/work/usr", setup: "mkdir theirs; ln -s / theirs/work; chown -h 65534 theirs theirs/work", at: "a.filters:4:1"},
+			{conf: "[Sandbox]\nlandlock_ro=/nosuchdir", filters: "id: CommandFilter, id, root", at: "rootwrap.conf:5:1", says: "/nosuchdir"},
+		},
+		passes: []example{
+			{filters: "id: CommandFilter, id, root\n[Sandbox:id]\nlandlock_ro=/usr, /bin, /lib\nlandlock_rw=DIR/theirs\nread_only=none", setup: "mkdir theirs; chown 65534 theirs"},
+			{filters: "id: CommandFilter, id, root\n[Sandbox:id]\nlandlock_rw=DIR/link", setup: "mkdir theirs; ln -s theirs link; chown 65534 theirs"},
+		},
+	},
 	loose("landlock-best-effort", "landlock", Warning, "a sandbox does without Landlock where the kernel has none",
-		"The command then runs with no restriction of its files and ports, and nothing says so. Leave the key out: without Landlock the command does not run.",
+		"The command then runs with no restriction of its files and ports, and nothing says so; private_tmp and read_only then do not hold against other processes of the caller's. Leave the key out: without Landlock the command does not run.",
 		func(v string) bool { return v == "best-effort" }, "best-effort", "required", "a kernel without Landlock runs the command unrestricted"),
 	loose("seccomp-none", "seccomp", Note, "a sandbox turns seccomp off",
 		"No profile holds for the filter, also where [Sandbox] names one for all.",
@@ -113,6 +131,24 @@ var sandboxRules = []*Rule{
 		func(v string) bool {
 			return slices.ContainsFunc(strings.Split(v, ","), func(p string) bool { p = strings.TrimSpace(p); return p != "" && strings.Trim(p, "/") == "" })
 		}, "/srv, /", "/srv", "every file may be written"),
+}
+
+// sandboxPaths asks of each path what the executor asks.
+func sandboxPaths(c *config) (found []Finding) {
+	c.sections(func(f *file, _ string, e inifile.Entry) {
+		if !slices.Contains([]string{"read_only", "landlock_ro", "landlock_rw"}, e.Key) || e.Value == "none" {
+			return
+		}
+		for _, path := range filters.Fields(e.Value) {
+			p, err := trust.Lead(path)
+			if err != nil {
+				found = append(found, f.at(f.whole(e.Line), fmt.Sprintf("%s cannot be taken: %v", e.Key, err), ""))
+				continue
+			}
+			os.NewFile(uintptr(p.FD), "").Close()
+		}
+	})
+	return found
 }
 
 func isNo(v string) bool {
