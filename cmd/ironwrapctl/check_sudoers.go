@@ -72,7 +72,7 @@ func take(s *lint.Sudoers) error {
 	}
 	if !bytes.HasPrefix(bytes.TrimLeft(data, " \t\r\n"), []byte("{")) {
 		var refused *grants.Refusal
-		data, err = grants.Convert(s.Path)
+		data, s.Unread, err = grants.Convert(s.Path)
 		if errors.As(err, &refused) {
 			s.Err = err
 			return nil

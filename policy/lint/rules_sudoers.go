@@ -86,7 +86,8 @@ var sudoRules = []*Rule{
 		check: func(c *config) []Finding {
 			return c.commands(privsep, func(s *sudo, a *allowed) []Finding {
 				as, who := s.equal(a.target, nil)
-				if !as || !a.args.Open() {
+				prefix, whole := a.args.Literal()
+				if free := !strings.Contains(prefix, "--privsep_sock_path ") || a.args.Open(); !as || whole || !free {
 					return nil
 				}
 				argv := []string{a.program, "--log-config-append", "/tmp/x", "--privsep_context", "os.path", "--privsep_sock_path", "/tmp/x"}
@@ -107,6 +108,7 @@ var sudoRules = []*Rule{
 			{sudoers: wrapped + "nova ALL = (root) NOPASSWD: /usr/bin/privsep-helper", says: "with any arguments"},
 			{sudoers: wrapped + "nova ALL = NOPASSWD: /var/lib/kolla/venv/bin/privsep-helper --config-file /etc/nova/nova.conf *", says: "--log-config-append"},
 			{sudoers: wrapped + "nova ALL = NOPASSWD: /usr/bin/privsep-helper ^--config-file /etc/nova/[^ ]+ --privsep_context .*$", says: "privsep-helper"},
+			{sudoers: wrapped + "nova ALL = /usr/bin/privsep-helper ^--config-file [^ ]+ --privsep_context [a-z._]+ --privsep_sock_path [^ ]+$", says: "with words of their choice"},
 			{sudoers: "Cmnd_Alias H = /usr/bin/privsep-helper *\nUser_Alias OS = cinder, nova\n" + wrapped + "OS ALL = NOPASSWD: H", at: "sudoers:1:16", says: "nova may run"},
 			{sudoers: wrapped + "ALL ALL = NOPASSWD: /usr/bin/privsep-helper *"},
 			{sudoers: wrapped + "#65534 ALL = NOPASSWD: /usr/bin/privsep-helper *\nnobody ALL = /usr/bin/nova-rootwrap DIR/rootwrap.conf *", says: "nobody may run"},
@@ -120,6 +122,8 @@ var sudoRules = []*Rule{
 			{sudoers: wrapped + "cinder ALL = (root) NOPASSWD: /usr/bin/privsep-helper *"},
 			{sudoers: wrapped + "nova ALL = (nobody) NOPASSWD: /usr/bin/privsep-helper *"},
 			{sudoers: wrapped + `nova ALL = /usr/bin/privsep-helper ""`},
+			{sudoers: wrapped + "nova ALL = /usr/bin/privsep-helper --privsep_context os.path --privsep_sock_path /run/x"},
+			{sudoers: wrapped + `nova ALL = /usr/bin/privsep-helper ^--config-file /etc/nova/nova\.conf --privsep_context os\.path --privsep_sock_path /tmp/[a-z0-9_/]+$`},
 			{sudoers: wrapped + "nova ALL = (root) NOPASSWD: /usr/bin/privsep-helper *\nnova ALL = (ALL) !/usr/bin/privsep-helper"}, // takes it back
 			{sudoers: wrapped + "ALL, !nova ALL = (root) NOPASSWD: /usr/bin/privsep-helper *"},
 		},

@@ -18,11 +18,12 @@ func (e example) Sudoers() *Sudoers {
 	if e.unread != "" {
 		s.Unread = []string{e.unread}
 	}
-	out, err := grants.Convert(path)
+	out, complaints, err := grants.Convert(path)
 	if err != nil {
 		s.Err = err
 		return s
 	}
+	s.Unread = append(s.Unread, complaints...)
 	if s.Rules, err = grants.Read(out); err != nil {
 		s.Err = err
 	}

@@ -1,8 +1,10 @@
 package grants
 
 import (
+	"fmt"
 	"regexp"
 	"regexp/syntax"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -17,12 +19,17 @@ type Args struct {
 	err  error
 }
 
+// maxExpression is how long sudo lets a regular expression be.
+const maxExpression = 1024
+
 // NewArgs reads the arguments of a command. Such as cannot be understood take
 // nothing; Err tells.
 func NewArgs(text string) Args {
 	a := Args{Text: text}
 	switch {
 	case text == "" || text == `""`:
+	case a.Regexp() && len(text) > maxExpression:
+		a.err = fmt.Errorf("a regular expression of more than %d characters, which sudo does not take", maxExpression)
 	case a.Regexp():
 		// sudo's are extended ones of POSIX, of which Go's are nearly all.
 		a.re, a.err = regexp.Compile("(?s)" + text)
@@ -56,8 +63,8 @@ func (a Args) Takes(args []string) bool {
 	return a.re.MatchString(strings.Join(args, " "))
 }
 
-// Open tells whether the arguments take words of any length of the caller's choice:
-// blanks, dashes and slashes in a place that repeats.
+// Open tells whether the arguments take further words of the caller's choice: a blank,
+// with what begins an option or a path, in a place that repeats.
 func (a Args) Open() bool {
 	switch {
 	case a.Text == "":
@@ -69,10 +76,13 @@ func (a Args) Open() bool {
 	return err != nil || open(parsed)
 }
 
+// further are words that do not belong to what a pattern begins with; with different
+// letters, for a class may exclude some.
+var further = []string{" -a /b", " -c d/e", " --x=/t", " -f /g/h", " /i", " -j"}
+
 func open(re *syntax.Regexp) bool {
 	if re.Op == syntax.OpStar || re.Op == syntax.OpPlus || re.Op == syntax.OpRepeat && (re.Max < 0 || re.Max > 8) {
-		inner, err := regexp.Compile("^(?:" + re.String() + ")$")
-		if err != nil || inner.MatchString(" --x=/t") || inner.MatchString(" --x=/tmp") || inner.MatchString(" -x /t") {
+		if inner, err := regexp.Compile("^(?:" + re.String() + ")$"); err != nil || slices.ContainsFunc(further, inner.MatchString) {
 			return true
 		}
 	}

@@ -41,12 +41,13 @@ const patience = 20 * time.Second
 
 // Convert has cvtsudoers print the file at path (absolute), with those that it
 // includes. It is given nothing of the caller's: no environment, configuration or
-// input. The error is a *Refusal where cvtsudoers says what is wrong with the file.
-func Convert(path string) ([]byte, error) {
+// input. What it passes over it complains of: complaints has that, one a line. The
+// error is a *Refusal where cvtsudoers says what is wrong with the file.
+func Convert(path string) (data []byte, complaints []string, err error) {
 	if _, err := trust.Executable(Program, trust.Fixed); errors.Is(err, fs.ErrNotExist) {
-		return nil, ErrNoProgram
+		return nil, nil, ErrNoProgram
 	} else if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
@@ -54,16 +55,21 @@ func Convert(path string) ([]byte, error) {
 	c.Env, c.Dir, c.WaitDelay = []string{"LC_ALL=C"}, "/", time.Second
 	out, complaint := &bounded{left: MaxSize}, &bounded{left: 64 << 10}
 	c.Stdout, c.Stderr = out, complaint
-	err := c.Run()
+	err = c.Run()
 	switch {
 	case ctx.Err() != nil:
-		return nil, fmt.Errorf("%s took more than %v", Program, patience)
-	case out.full:
-		return nil, fmt.Errorf("%s prints more than %d bytes", Program, MaxSize)
+		return nil, nil, fmt.Errorf("%s took more than %v", Program, patience)
+	case out.full || complaint.full:
+		return nil, nil, fmt.Errorf("%s prints more than %d bytes", Program, MaxSize)
 	case err != nil:
-		return nil, refusal(path, complaint.String(), err)
+		return nil, nil, refusal(path, complaint.String(), err)
 	}
-	return out.Bytes(), nil
+	for l := range strings.Lines(complaint.String()) {
+		if l = strings.TrimSpace(l); strings.HasPrefix(l, "cvtsudoers: ") {
+			complaints = append(complaints, filters.Prose(l))
+		}
+	}
+	return out.Bytes(), complaints, nil
 }
 
 // bounded keeps what is written up to some length; more is an error to the writer.

@@ -23,9 +23,10 @@ func Lines(path string, read func(path string) ([]byte, error), dir func(path st
 	return s.lines
 }
 
-// How deep files include each other, as sudo has it, and how many lines are read.
+// How deep files include each other, as sudo has it, and how much is read.
 const (
 	maxDepth = 128
+	maxFiles = 2_000
 	maxLines = 200_000
 )
 
@@ -39,7 +40,7 @@ type scanner struct {
 var include = regexp.MustCompile(`^[@#]include(dir)?[ \t]+(.+?)[ \t]*$`)
 
 func (s *scanner) file(path string, depth int) {
-	if depth > maxDepth || len(s.lines) > maxLines || slices.Contains(s.files, path) {
+	if depth > maxDepth || len(s.lines) > maxLines || len(s.files) > maxFiles || slices.Contains(s.files, path) {
 		return
 	}
 	data, err := s.read(path)
