@@ -84,14 +84,16 @@ func (c *config) beside() *sudo {
 // besides says whose lines of sudoers were checked; "" where sudo is not looked at.
 func (c *config) besides() string {
 	s := c.beside()
-	if s == nil {
-		if c.facts.Sudoers() == nil {
-			return ""
-		}
-		return "sudo: nobody's lines were checked, for no line names " + quote(c.path) + "; --user NAME names whom it serves"
-	}
-	if s.Rules == nil || len(s.served) == 0 {
-		return "sudo: nobody's lines were checked for " + quote(c.path)
+	facts := c.facts.Sudoers()
+	switch {
+	case facts == nil:
+		return ""
+	case facts.Rules == nil && facts.Err != nil:
+		return "sudo: nothing was checked for " + quote(c.path) + ": " + facts.Err.Error()
+	case facts.Rules == nil:
+		return "sudo: nothing was checked for " + quote(c.path) + ": " + strings.Join(facts.Unread, "; ")
+	case s == nil || len(s.served) == 0:
+		return "sudo: nobody's lines were checked for " + quote(c.path) + ", which no line names; --user NAME names whom it serves"
 	}
 	names := make([]string, len(s.served))
 	for i, w := range s.served {
@@ -459,6 +461,8 @@ func (a *allowed) called(argv []string) []string {
 	case t.root:
 	case len(t.users) > 0:
 		words = append(words, "-u", t.users[0])
+	case t.any:
+		words = append(words, "-u", "nobody")
 	case t.group != "" && t.group != "ALL":
 		words = append(words, "-g", t.group)
 	}

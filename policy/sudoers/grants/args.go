@@ -32,9 +32,9 @@ func NewArgs(text string) Args {
 		a.err = fmt.Errorf("a regular expression of more than %d characters, which sudo does not take", maxExpression)
 	case a.Regexp():
 		// sudo's are extended ones of POSIX, of which Go's are nearly all.
-		a.re, a.err = regexp.Compile("(?s)" + text)
+		a.re, a.err = regexp.Compile("(?s)" + latin(text))
 	default:
-		a.re, a.err = regexp.Compile("(?s)^" + glob(text) + "$")
+		a.re, a.err = regexp.Compile("(?s)^" + glob(latin(text)) + "$")
 	}
 	return a
 }
@@ -60,7 +60,7 @@ func (a Args) Takes(args []string) bool {
 	case a.re == nil:
 		return false
 	}
-	return a.re.MatchString(strings.Join(args, " "))
+	return a.re.MatchString(latin(strings.Join(args, " ")))
 }
 
 // Open tells whether the arguments take further words of the caller's choice: a blank,
@@ -100,19 +100,30 @@ func (a Args) Literal() (prefix string, whole bool) {
 	if a.re == nil {
 		return "", a.Text == `""`
 	}
+	pattern := glob(latin(a.Text))
 	if a.Regexp() {
-		// LiteralPrefix looks at what follows ^ only without it.
-		inner, err := regexp.Compile("(?s)" + a.Text[1:len(a.Text)-1])
-		if err != nil {
-			return "", false
-		}
-		return inner.LiteralPrefix()
+		pattern = latin(a.Text[1 : len(a.Text)-1]) // ^ is no literal
 	}
-	inner, err := regexp.Compile("(?s)" + glob(a.Text))
+	re, err := regexp.Compile("(?s)" + pattern)
 	if err != nil {
 		return "", false
 	}
-	return inner.LiteralPrefix()
+	prefix, whole = re.LiteralPrefix()
+	var bytes []byte
+	for _, r := range prefix {
+		bytes = append(bytes, byte(r))
+	}
+	return string(bytes), whole
+}
+
+// latin makes a character of each byte: sudo compares bytes (sudoers_locale, "C" where
+// nothing is said).
+func latin(text string) string {
+	var b strings.Builder
+	for i := range len(text) {
+		b.WriteRune(rune(text[i]))
+	}
+	return b.String()
 }
 
 // Hints are strings that the arguments take, or nearly, with x where anything goes.
