@@ -8,11 +8,12 @@ import (
 // Attempt looks for a command of program, run as root by something else than a filter,
 // that gives one of powers away: sudo, for one, which compares arguments in its own
 // way. takes tells whether arguments are allowed; hints are words that are likely to
-// be, such as a directory that they must begin with. The first form of the table
+// be, such as a directory that they must begin with. fixed tells that but one list of
+// arguments is allowed, and the caller has no choice in it. The first form of the table
 // counts. how says what the command does; argv begins with program.
-func Attempt(program string, powers []string, takes func(args []string) bool, hints []string) (how string, argv []string, ok bool) {
+func Attempt(program string, powers []string, takes func(args []string) bool, hints []string, fixed bool) (how string, argv []string, ok bool) {
 	for _, w := range ways(program) {
-		if !slices.Contains(powers, w.power) {
+		if !slices.Contains(powers, w.power) || fixed && placeholder.MatchString(w.form) {
 			continue
 		}
 		if args, ok := form(w, hints, takes); ok {

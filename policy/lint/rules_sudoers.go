@@ -58,7 +58,7 @@ var sudoRules = []*Rule{
 				if len(u.rule.Commands) > 0 {
 					command = u.rule.Commands[0].Name
 				}
-				found = append(found, s.place(u.rule, command, fmt.Sprintf("whether %s means %s cannot be told here", quote(u.member.String()), quote(u.who.String())), ""))
+				found = append(found, s.place(u.rule, command, fmt.Sprintf("whether %s means %s cannot be told here", quote(u.member.String()), quote(u.who.String())), "ask sudo, where the user is known: sudo -l -U "+quote(u.who.User)))
 			}
 			for _, a := range s.allowed {
 				if err := a.args.Err(); err != nil {
@@ -111,6 +111,7 @@ var sudoRules = []*Rule{
 			{sudoers: wrapped + "nova ALL = /usr/bin/privsep-helper ^--config-file [^ ]+ --privsep_context [a-z._]+ --privsep_sock_path [^ ]+$", says: "with words of their choice"},
 			{sudoers: "Cmnd_Alias H = /usr/bin/privsep-helper *\nUser_Alias OS = cinder, nova\n" + wrapped + "OS ALL = NOPASSWD: H", at: "sudoers:1:16", says: "nova may run"},
 			{sudoers: wrapped + "ALL ALL = NOPASSWD: /usr/bin/privsep-helper *"},
+			{setup: `printf '#!/usr/bin/python3\nfrom oslo_privsep.daemon import helper_main\n' >ph`, sudoers: wrapped + "nova ALL = DIR/ph *"},
 			{sudoers: wrapped + "#65534 ALL = NOPASSWD: /usr/bin/privsep-helper *\nnobody ALL = /usr/bin/nova-rootwrap DIR/rootwrap.conf *", says: "nobody may run"},
 			{sudoers: "%nogroup ALL = NOPASSWD: /usr/bin/nova-rootwrap DIR/rootwrap.conf *, /usr/bin/privsep-helper *", says: "group nogroup may run"},
 			{conf: "allow_users=nova", sudoers: "nova h1, !h2 = /usr/bin/privsep-helper *", says: "on h1, !h2"},
@@ -148,6 +149,11 @@ var sudoRules = []*Rule{
 			{sudoers: wrapped + "nova ALL = NOPASSWD: /usr/bin/vi, /usr/bin/less", says: "editor"},
 			{sudoers: wrapped + "nova ALL = /usr/bin/su", says: "su -c"},
 			{sudoers: wrapped + "nova ALL = /usr/bin/env *", says: "env"},
+			{sudoers: wrapped + `nova ALL = /bin/sh ""`, says: "sudo takes sudo /bin/sh"},
+			{sudoers: wrapped + "nova ALL = /bin/bash -l", says: "/bin/bash -l"},
+			{sudoers: wrapped + "nova ALL = /bin/su - root", says: "/bin/su - root"},
+			{sudoers: wrapped + "nova ALL = /bin/su -", says: "/bin/su -"},
+			{setup: "mkdir p; cp /bin/true p/privsep-helper", sudoers: wrapped + "nova ALL = DIR/p/*", says: "privsep-helper"},
 			{sudoers: wrapped + "nova ALL = /usr/bin/find /srv *", says: "-exec"},
 			{sudoers: wrapped + "nova ALL = /usr/bin/tee /etc/nova/*", says: "tee /etc/nova/../"},
 			{sudoers: wrapped + "nova ALL = /usr/bin/python3.11 -c *"},
@@ -164,7 +170,8 @@ var sudoRules = []*Rule{
 		passes: []example{
 			{sudoers: "root ALL = (ALL:ALL) ALL\n%sudo ALL = (ALL:ALL) ALL\n" + wrapped},
 			{sudoers: wrapped + "nova ALL = (nobody) NOPASSWD: ALL"},
-			{sudoers: wrapped + `nova ALL = /bin/sh "", /usr/bin/uptime, /usr/bin/id`},
+			{sudoers: wrapped + `nova ALL = /usr/bin/uptime, /usr/bin/id, /bin/sh /usr/share/x/run.sh, /bin/sh -c id`},
+			{sudoers: wrapped + "nova ALL = /bin/su - postgres"},
 			{sudoers: wrapped + "nova ALL = /usr/bin/tee /etc/nova/x, /usr/bin/chown nova ^/srv/[a-z]+$"},
 			{sudoers: wrapped + "nova ALL = (root) ALL\nnova ALL = (ALL) !ALL"},
 			{sudoers: wrapped + "Defaults runas_default = nobody\nnova ALL = ALL"},
@@ -275,7 +282,9 @@ var sudoRules = []*Rule{
 					i := strings.IndexAny(a.program, `*?[\`)
 					why = changeable(a.program[:strings.LastIndexByte(a.program[:i], '/')+1] + "x")
 				default:
-					why = changeable(a.program)
+					if why = changeable(a.program); why == "" {
+						why = a.interpreted()
+					}
 				}
 				if why == "" {
 					return nil
@@ -290,6 +299,8 @@ var sudoRules = []*Rule{
 			{setup: "mkdir bin; chown 65534 bin", sudoers: wrapped + "nova ALL = DIR/bin/", says: "owned by uid 65534"},
 			{setup: "mkdir bin; chown 65534 bin", sudoers: wrapped + "nova ALL = DIR/bin/*/x", says: "owned by uid 65534"},
 			{setup: "mkdir bin; chown 65534 bin", sudoers: "nova ALL = DIR/bin/nova-rootwrap DIR/rootwrap.conf *", says: "owned by uid 65534"},
+			{setup: "echo id >s; chown 65534 s", sudoers: wrapped + "nova ALL = /bin/sh -e DIR/s", says: "owned by uid 65534"},
+			{setup: "mkdir w; chown 65534 w", sudoers: wrapped + "nova ALL = /usr/bin/python3 DIR/w/later.py *"},
 			{setup: "mkdir bin; chown 65534 bin; ln -s /bin/true bin/t; ln -s bin/t u", sudoers: wrapped + "nova ALL = DIR/u"},
 		},
 		passes: []example{
@@ -324,6 +335,7 @@ var sudoRules = []*Rule{
 			{conf: "allow_users=nova", sudoers: "nova ALL = /usr/bin/nova-rootwrap /etc/nova/rootwrap.conf*"},
 			{conf: "allow_users=nova", sudoers: "nova ALL = /opt/x/rootwrap rootwrap.conf *"},
 			{sudoers: wrapped + "nova ALL = /usr/bin/oslo-rootwrap"},
+			{setup: python + "; mv oslo-rootwrap rw", sudoers: wrapped + "nova ALL = DIR/rw"},
 			{setup: "echo x >y; chown 65534 y", sudoers: wrapped + "nova ALL = /usr/bin/oslo-rootwrap DIR/y *", says: "owned by uid 65534"},
 		},
 		passes: []example{

@@ -69,7 +69,11 @@ var sudoSettingRules = []*Rule{
 						}
 					}
 				}
-				if o := last(list, "secure_path"); o.On && len(o.Values) == 1 {
+				o := last(list, "secure_path")
+				if language := script(a.program); !o.On && language != "" {
+					found = append(found, s.at(a, a.may(who)+", a script of "+quote(language)+", and there is no secure_path: programs that it starts by name are looked for in the user's PATH", ""))
+				}
+				if o.On && len(o.Values) == 1 {
 					for _, dir := range strings.Split(o.Values[0], ":") {
 						if why := unsafe(dir); why != "" {
 							say(o, "secure_path has "+quote(dir)+": "+why)
@@ -86,6 +90,7 @@ var sudoSettingRules = []*Rule{
 			{sudoers: wrapped + "Defaults env_keep += \"*\"", says: "* is kept"},
 			{sudoers: wrapped + "Defaults secure_path = /usr/bin:.", says: "secure_path has ."},
 			{setup: "mkdir bin; chown 65534 bin", sudoers: wrapped + "Defaults secure_path = DIR/bin:/usr/bin", says: "owned by uid 65534"},
+			{setup: python, sudoers: "nova ALL = DIR/oslo-rootwrap DIR/rootwrap.conf *", says: "no secure_path"},
 			{setup: "echo A=1 >env; chmod 777 .", sudoers: wrapped + "Defaults env_file = DIR/env", says: "variables are read from a file"},
 		},
 		passes: []example{

@@ -45,6 +45,9 @@ type allowed struct {
 	args    grants.Args
 	target  target
 	list    []grants.Member // the line's commands, without aliases
+
+	kind  nature // what nature has found
+	asked bool
 }
 
 // unsure is a word of a line of which it is not known whether it means somebody.

@@ -29,26 +29,41 @@ const (
 )
 
 func (a *allowed) nature() nature {
+	if !a.asked {
+		a.kind, a.asked = a.look(), true
+	}
+	return a.kind
+}
+
+func (a *allowed) look() nature {
 	base := filepath.Base(a.program)
 	switch {
 	case a.program == "":
 		return anything
-	case a.program == "sudoedit":
+	case a.pattern():
+		return program
+	case base == "sudoedit": // with a path too, as sudo has it
 		return edit
-	case !strings.HasPrefix(a.program, "/"):
-		if a.pattern() {
-			return program
-		}
+	case !filepath.IsAbs(a.program):
 		return builtin
-	case base == "privsep-helper":
+	case helper(a.program):
 		return privsep
 	case base == "ironwrapctl" || base == "ironwrap-launch":
 		return tool
 	}
-	if _, _, ok := wrapper(a.program); ok && !a.pattern() {
+	if _, _, ok := wrapper(a.program); ok || madeBy(a.program) != unknownMaker {
 		return rootwrap
 	}
 	return program
+}
+
+// helper tells whether a program is oslo.privsep's, under its own name or another.
+func helper(path string) bool {
+	if filepath.Base(path) == "privsep-helper" {
+		return true
+	}
+	real, err := filepath.EvalSymlinks(path)
+	return err == nil && (filepath.Base(real) == "privsep-helper" || script(real) != "" && bytes.Contains(beginning(real), []byte("oslo_privsep")))
 }
 
 // wrapper tells by its name whether a program is a wrapper, and of which service; ""
@@ -115,15 +130,51 @@ func (a *allowed) gives(powers []string) (how string, argv []string, ok bool) {
 	default:
 		return "", nil, false
 	}
+	_, whole := a.args.Literal()
 	for _, path := range a.programs() {
 		for _, name := range called(path) {
-			if how, argv, ok := exposure.Attempt(name, powers, a.args.Takes, a.args.Hints()); ok {
+			if how, argv, ok := exposure.Attempt(name, powers, a.args.Takes, a.args.Hints(), whole); ok {
 				argv[0] = path
 				return how, argv, true
 			}
 		}
+		if argv, ok := a.interactive(path); ok && slices.Contains(powers, exposure.Run) {
+			return "it takes commands from standard input", argv, true
+		}
 	}
 	return "", nil, false
+}
+
+// bare are the arguments with which programs start a shell, or read a program of the
+// user's from standard input, without being told of any.
+var bare = map[string][]string{
+	"su":   {"", "-", "-l", "root", "- root", "-l root", "-m", "-s /bin/sh", "- -s /bin/sh"},
+	"sudo": {"-i", "-s", "su", "su -", "-u root -i", "-u root -s"},
+	"":     {"", "-", "-i", "-l", "--login", "-s", "-p", "-li", "-il"}, // shells and interpreters
+}
+
+func (a *allowed) interactive(path string) ([]string, bool) {
+	if a.pattern() && helper(path) && a.args.Open() {
+		return []string{path, "--log-config-append", "/tmp/x"}, true
+	}
+	for _, name := range called(path) {
+		list := bare[filepath.Base(name)]
+		if filepath.Base(name) == "" || list == nil && exposure.Interpreter(name) && !waits(name) {
+			list = bare[""]
+		}
+		for _, text := range list {
+			if words := strings.Fields(text); a.args.Takes(words) {
+				return append([]string{path}, words...), true
+			}
+		}
+	}
+	return nil, false
+}
+
+// waits tells interpreters that need to be given a program.
+func waits(path string) bool {
+	base := filepath.Base(path)
+	return strings.HasSuffix(base, "awk") || base == "java"
 }
 
 // anyProgram is a command of those that are left where the line forbids some.
@@ -245,6 +296,24 @@ func pinned(args grants.Args) pin {
 		return pin{first, filepath.IsAbs(first)}
 	}
 	return pin{"", whole && args.Text == `""`}
+}
+
+// interpreted says who besides root decides what an interpreter is given to run, among
+// the words of its arguments; "" where nobody does.
+func (a *allowed) interpreted() string {
+	if !exposure.Interpreter(a.program) {
+		return ""
+	}
+	prefix, _ := a.args.Literal()
+	for _, word := range strings.Fields(prefix) {
+		if !filepath.IsAbs(word) {
+			continue
+		}
+		if _, err := trust.File(word, trust.Ancestors); err != nil && !missing(err) && !denied(err) {
+			return err.Error()
+		}
+	}
+	return ""
 }
 
 // changeable says who besides root decides what runs when path is called, be it there
