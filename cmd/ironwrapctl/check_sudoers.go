@@ -45,6 +45,7 @@ func readSudoers(path string, users []string) (*lint.Sudoers, error) {
 
 // onMachine reads the machine's own file, and tells what else sudo asks.
 func onMachine(s *lint.Sudoers) *lint.Sudoers {
+	s.Whole = true
 	err := take(s)
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && !s.Named:

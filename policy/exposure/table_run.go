@@ -124,8 +124,6 @@ var launchers = []way{
 	{Run, "service invoke-rc.d", "{initd} {any}", "an action that systemd does not know is left to the script of that path, below /etc/init.d (service(8))", ""},
 	{Run, "bwrap", "--dev-bind / / {mine} …", "the command is run (bwrap(1))", ""},
 	{Run, "parallel", "{mine} ::: {any}", "the command is run (parallel(1))", ""},
-	{Run, "ld.so ld-linux.so.2 ld-linux-x86-64.so.2 ld-linux-aarch64.so.1", "{mine} …", "the loader runs the program (ld.so(8))", ""},
-	{Run, "login", "-f {user}", "a shell of any user is started without a password (login(1))", ""},
 	{Run, "machinectl", "shell …", "a shell is started (machinectl(1))", ""},
 	{Run, "visudo", "…", "an editor opens what sudo obeys, and starts a shell at the press of a key (visudo(8))", ""},
 	{Run, "neutron-vpn-netns-wrapper", "… --cmd={mine} --rootwrap_config={mine}", "--cmd is run, if the filters allow it that --rootwrap_config names", ""},

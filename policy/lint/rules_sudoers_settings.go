@@ -70,7 +70,7 @@ var sudoSettingRules = []*Rule{
 					}
 				}
 				o := last(list, "secure_path")
-				if language := script(a.program); !o.On && language != "" {
+				if language := script(a.program); s.Whole && !o.On && language != "" {
 					found = append(found, s.at(a, a.may(who)+", a script of "+quote(language)+", and there is no secure_path: programs that it starts by name are looked for in the user's PATH", ""))
 				}
 				if o.On && len(o.Values) == 1 {

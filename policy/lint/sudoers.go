@@ -24,6 +24,7 @@ type Sudoers struct {
 	Lines  []grants.Line
 	Users  []string // whom the one who runs the check has named
 	Named  bool     // the one who runs the check wants sudoers to be looked at
+	Whole  bool     // the file is all that sudo reads, not the part of a package
 }
 
 // sudo is what sudoers allows those whom one configuration serves.

@@ -14,7 +14,7 @@ func (e example) Sudoers() *Sudoers {
 		return nil
 	}
 	path := filepath.Join(e.dir, "sudoers")
-	s := &Sudoers{Path: path, Named: true}
+	s := &Sudoers{Path: path, Named: true, Whole: true}
 	if e.unread != "" {
 		s.Unread = []string{e.unread}
 	}
