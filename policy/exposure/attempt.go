@@ -44,7 +44,7 @@ func form(w way, hints []string, takes func([]string) bool) ([]string, bool) {
 }
 
 // maxTries bounds how many commands are put before takes for one form.
-const maxTries = 5000
+const maxTries = 2000
 
 func try(args []string, places [][][]string, takes func([]string) bool, left *int) ([]string, bool) {
 	if len(places) == 0 {

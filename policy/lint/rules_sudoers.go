@@ -90,17 +90,13 @@ var sudoRules = []*Rule{
 				if free := !strings.Contains(prefix, "--privsep_sock_path ") || a.args.Open(); !as || whole || !free {
 					return nil
 				}
-				argv := []string{a.program, "--log-config-append", "/tmp/x", "--privsep_context", "os.path", "--privsep_sock_path", "/tmp/x"}
-				if !a.args.Takes(argv[1:]) {
-					for _, h := range a.args.Hints() {
-						if long := append(strings.Fields(h), argv[1:]...); a.args.Takes(long) {
-							argv = append([]string{a.program}, long...)
-							return []Finding{s.at(a, a.may(who)+", so also "+line(a.called(argv)), "", a.called(argv)...)}
-						}
+				for _, before := range append([]string{""}, a.args.Hints()...) {
+					words := append(strings.Fields(before), evil...)
+					if argv := append([]string{a.program}, words...); a.args.Takes(words) {
+						return []Finding{s.at(a, a.may(who)+", so also "+line(a.called(argv)), "", a.called(argv)...)}
 					}
-					return []Finding{s.at(a, a.may(who)+", with words of their choice in its arguments", "")}
 				}
-				return []Finding{s.at(a, a.may(who)+", so also "+line(a.called(argv)), "", a.called(argv)...)}
+				return []Finding{s.at(a, a.may(who)+", with words of their choice in its arguments", "")}
 			})
 		},
 		finds: []example{
@@ -164,6 +160,7 @@ var sudoRules = []*Rule{
 			{sudoers: wrapped + "nova ALL = (:disk) /bin/sh", says: "as group disk"},
 			{sudoers: wrapped + "nova ALL = (admin) /bin/sh\nadmin ALL = ALL", says: "as admin, who can become root"},
 			{sudoers: wrapped + "Defaults runas_default = nobody\nnova ALL = (ALL, !root) ALL", says: "as any user"},
+			{sudoers: wrapped + "nova ALL = (%adm) /bin/sh", says: "as any user"},
 			{sudoers: wrapped + "%nogroup ALL = ALL\nnobody ALL = /usr/bin/nova-rootwrap DIR/rootwrap.conf *", says: "nobody may run every command"},
 			{setup: "ln -s /usr/bin/env DIRenv; mv DIRenv vim2; ln -s vim2 e", sudoers: wrapped + "nova ALL = DIR/e", says: "as root"},
 		},

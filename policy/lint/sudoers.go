@@ -262,6 +262,8 @@ func (s *sudo) target(w grants.Who, g *grants.Grant) (t target) {
 			t.self = true
 		case m.Kind == "username" || m.Kind == "userid":
 			t.users = append(t.users, m.Name)
+		case m.Kind != "runasalias":
+			t.any = true // the members of a group: whoever they are
 		}
 	}
 	for _, m := range s.Rules.Expand(g.RunasGroups) {

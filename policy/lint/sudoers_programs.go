@@ -138,12 +138,15 @@ func (a *allowed) gives(powers []string) (how string, argv []string, ok bool) {
 				return how, argv, true
 			}
 		}
-		if argv, ok := a.interactive(path); ok && slices.Contains(powers, exposure.Run) {
-			return "it takes commands from standard input", argv, true
+		if how, argv, ok := a.untold(path); ok && slices.Contains(powers, exposure.Run) {
+			return how, argv, true
 		}
 	}
 	return "", nil, false
 }
+
+// evil are the arguments by which privsep-helper runs the Python in a file.
+var evil = []string{"--log-config-append", "/tmp/x", "--privsep_context", "os.path", "--privsep_sock_path", "/tmp/x"}
 
 // bare are the arguments with which programs start a shell, or read a program of the
 // user's from standard input, without being told of any.
@@ -153,22 +156,28 @@ var bare = map[string][]string{
 	"":     {"", "-", "-i", "-l", "--login", "-s", "-p", "-li", "-il"}, // shells and interpreters
 }
 
-func (a *allowed) interactive(path string) ([]string, bool) {
-	if a.pattern() && helper(path) && a.args.Open() {
-		return []string{path, "--log-config-append", "/tmp/x"}, true
+// untold looks for what the table has no form for: see bare, and privsep-helper where it
+// is one of many.
+func (a *allowed) untold(path string) (how string, argv []string, ok bool) {
+	if a.pattern() && helper(path) {
+		for _, before := range append([]string{""}, a.args.Hints()...) {
+			if words := append(strings.Fields(before), evil...); a.args.Takes(words) {
+				return "it runs the Python in a file", append([]string{path}, words...), true
+			}
+		}
 	}
 	for _, name := range called(path) {
 		list := bare[filepath.Base(name)]
-		if filepath.Base(name) == "" || list == nil && exposure.Interpreter(name) && !waits(name) {
+		if list == nil && exposure.Interpreter(name) && !waits(name) {
 			list = bare[""]
 		}
 		for _, text := range list {
 			if words := strings.Fields(text); a.args.Takes(words) {
-				return append([]string{path}, words...), true
+				return "it takes commands from standard input", append([]string{path}, words...), true
 			}
 		}
 	}
-	return nil, false
+	return "", nil, false
 }
 
 // waits tells interpreters that need to be given a program.
