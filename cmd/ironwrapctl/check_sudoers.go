@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 
 	"ironwrap/filters"
 	"ironwrap/policy/lint"
@@ -59,7 +60,7 @@ func onMachine(s *lint.Sudoers) *lint.Sudoers {
 
 // take reads s.Path. What cvtsudoers has against the file is no error, but s.Err.
 func take(s *lint.Sudoers) error {
-	f, err := os.Open(s.Path)
+	f, err := os.OpenFile(s.Path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // it may be a FIFO
 	if err != nil {
 		return err
 	}

@@ -110,6 +110,7 @@ var sudoRules = []*Rule{
 			{setup: `printf '#!/usr/bin/python3\nfrom oslo_privsep.daemon import helper_main\n' >ph`, sudoers: wrapped + "nova ALL = DIR/ph *"},
 			{sudoers: wrapped + "#65534 ALL = NOPASSWD: /usr/bin/privsep-helper *\nnobody ALL = /usr/bin/nova-rootwrap DIR/rootwrap.conf *", says: "nobody may run"},
 			{sudoers: "%nogroup ALL = NOPASSWD: /usr/bin/nova-rootwrap DIR/rootwrap.conf *, /usr/bin/privsep-helper *", says: "group nogroup may run"},
+			{sudoers: "%nogroup ALL = NOPASSWD: /usr/bin/nova-rootwrap DIR/rootwrap.conf *\nnobody ALL = /usr/bin/privsep-helper *", at: "sudoers:2:14", says: "nobody may run"}, // a member
 			{conf: "allow_users=nova", sudoers: "nova h1, !h2 = /usr/bin/privsep-helper *", says: "on h1, !h2"},
 			{sudoers: wrapped + "nova ALL = (root) NOPASSWD: !/usr/bin/privsep-helper, /usr/bin/privsep-helper *"}, // the last word counts
 			{sudoers: wrapped + "nova ALL = (root) NOPASSWD: /usr/bin/privsep-helper *\nnova h1 = !/usr/bin/privsep-helper"},

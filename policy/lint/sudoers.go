@@ -32,6 +32,7 @@ type sudo struct {
 	*Sudoers
 	config    *config
 	served    []grants.Who
+	groups    map[string]grants.Who // by user: the group for which they are served
 	allowed   []*allowed
 	unsure    []unsure
 	ironwraps bool // some line of the file leads to ironwrap
@@ -74,6 +75,7 @@ func (c *config) beside() *sudo {
 	s := &sudo{Sudoers: facts, config: c}
 	if s.Rules != nil {
 		s.served = s.serves()
+		s.enter()
 		for _, w := range s.served {
 			s.collect(w)
 		}
@@ -156,6 +158,22 @@ func (s *sudo) serves() (all []grants.Who) {
 	return all
 }
 
+// enter adds the members of the groups that are served: each has lines of their own.
+func (s *sudo) enter() {
+	s.groups = map[string]grants.Who{}
+	for _, w := range s.served {
+		if w.Group == "" {
+			continue
+		}
+		for _, name := range grants.Members(w.Group) {
+			if user := (grants.Who{User: name}); name != "root" && !slices.Contains(s.served, user) {
+				s.served = append(s.served, user)
+				s.groups[name] = w
+			}
+		}
+	}
+}
+
 // names tells whether a command has path among its words, escaped or not.
 func names(command, path string) bool {
 	_, text, _ := strings.Cut(strings.ReplaceAll(command, `\`, ""), " ")
@@ -200,6 +218,10 @@ func (s *sudo) collect(w grants.Who) {
 		is, unknown := s.Rules.Is(w, g.Users)
 		for _, m := range unknown {
 			s.unsure = append(s.unsure, unsure{w, m, g})
+		}
+		if group, ok := s.groups[w.User]; ok && is {
+			is, _ = s.Rules.Is(group, g.Users)
+			is = !is // what the whole group may is told of the group
 		}
 		if !is {
 			continue

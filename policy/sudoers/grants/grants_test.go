@@ -260,6 +260,9 @@ func TestIs(t *testing.T) {
 			t.Errorf("%s in %s: %v, unsure of %v", c.who, text(c.list), is, unsure)
 		}
 	}
+	if got := Members("daemon"); !reflect.DeepEqual(got, []string{"daemon"}) || Members("nosuchgroup") != nil {
+		t.Errorf("members of daemon: %q", got)
+	}
 	named := r.Named([]Member{{"username", "root", false}, {"username", "x", true}, {"useralias", "A", false}, {"userid", "1", false}, {"userid", "0", false}, {"usergroup", "g", false}})
 	if want := []Who{{User: "daemon"}, {User: "daemon"}, {Group: "g"}}; !reflect.DeepEqual(named, want) {
 		t.Errorf("%v", named)

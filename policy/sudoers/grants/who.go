@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"ironwrap/policy/account"
+	"ironwrap/policy/trust"
 )
 
 // Who is somebody whose lines are looked for: a user, a group or, as the zero Who,
@@ -124,4 +125,46 @@ func (r *Rules) Named(list []Member) (all []Who) {
 		}
 	}
 	return all
+}
+
+// Members are the users of a group, by /etc/group and /etc/passwd; none of a group that
+// only a name service knows.
+func Members(group string) (users []string) {
+	id, err := account.GID(group)
+	if err != nil {
+		return nil
+	}
+	gid := strconv.FormatUint(uint64(id), 10)
+	add := func(name string) {
+		if name = strings.TrimSpace(name); name != "" && !slices.Contains(users, name) {
+			users = append(users, name)
+		}
+	}
+	for _, f := range database(account.GroupFile, 4) {
+		if f[2] == gid {
+			for _, name := range strings.Split(f[3], ",") {
+				add(name)
+			}
+		}
+	}
+	for _, f := range database(account.PasswdFile, 7) {
+		if f[3] == gid {
+			add(f[0])
+		}
+	}
+	return users
+}
+
+// database are the lines of passwd(5) or group(5) that have all their fields.
+func database(path string, fields int) (lines [][]string) {
+	data, err := trust.File(path, trust.Parent)
+	if err != nil {
+		return nil
+	}
+	for line := range strings.Lines(string(data)) {
+		if f := strings.Split(strings.TrimSuffix(line, "\n"), ":"); len(f) == fields && line[0] != '#' {
+			lines = append(lines, f)
+		}
+	}
+	return lines
 }
