@@ -64,7 +64,7 @@ var sudoRules = []*Rule{
 				if err := a.args.Err(); err != nil {
 					found = append(found, s.at(a, "the arguments of "+quote(a.command)+" cannot be understood: "+err.Error(), ""))
 				}
-				if p := pinned(a.args); a.nature() == rootwrap && p.ok && p.path != "" && !slices.Contains(c.checked, p.path) {
+				if p := pinned(a.args); a.nature() == rootwrap && p.ok && p.path != "" && !slices.ContainsFunc(c.checked, func(path string) bool { return same(path, p.path) }) {
 					found = append(found, s.at(a, a.may("")+": another configuration, "+quote(p.path), "check that one too"))
 				}
 			}
@@ -111,6 +111,7 @@ var sudoRules = []*Rule{
 			{sudoers: wrapped + "#65534 ALL = NOPASSWD: /usr/bin/privsep-helper *\nnobody ALL = /usr/bin/nova-rootwrap DIR/rootwrap.conf *", says: "nobody may run"},
 			{sudoers: "%nogroup ALL = NOPASSWD: /usr/bin/nova-rootwrap DIR/rootwrap.conf *, /usr/bin/privsep-helper *", says: "group nogroup may run"},
 			{sudoers: "%nogroup ALL = NOPASSWD: /usr/bin/nova-rootwrap DIR/rootwrap.conf *\nnobody ALL = /usr/bin/privsep-helper *", at: "sudoers:2:14", says: "nobody may run"}, // a member
+			{setup: "ln -s . l", sudoers: "nova ALL = NOPASSWD: /usr/bin/nova-rootwrap DIR/l/rootwrap.conf *, /usr/bin/privsep-helper *", says: "nova may run"},
 			{conf: "allow_users=nova", sudoers: "nova h1, !h2 = /usr/bin/privsep-helper *", says: "on h1, !h2"},
 			{sudoers: wrapped + "nova ALL = (root) NOPASSWD: !/usr/bin/privsep-helper, /usr/bin/privsep-helper *"}, // the last word counts
 			{sudoers: wrapped + "nova ALL = (root) NOPASSWD: /usr/bin/privsep-helper *\nnova h1 = !/usr/bin/privsep-helper"},
@@ -320,7 +321,7 @@ var sudoRules = []*Rule{
 				if !p.ok {
 					return []Finding{s.at(a, a.may(who)+", with any configuration", "")}
 				}
-				if _, err := trust.File(p.path, trust.Object); p.path != "" && p.path != c.path && err != nil && !missing(err) && !denied(err) {
+				if _, err := trust.File(p.path, trust.Object); p.path != "" && !same(p.path, c.path) && err != nil && !missing(err) && !denied(err) {
 					return []Finding{s.at(a, a.may(who)+": "+err.Error(), "")}
 				}
 				return nil

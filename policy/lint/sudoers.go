@@ -144,7 +144,7 @@ func (s *sudo) serves() (all []grants.Who) {
 	for i := range s.Rules.Grants {
 		g := &s.Rules.Grants[i]
 		for _, m := range s.Rules.Expand(g.Commands) {
-			if !m.Negated && (names(m.Name, s.config.path) || s.anyConfig(m.Name, service)) {
+			if !m.Negated && (names(m.Name, s.config.path) || leads(m.Name, s.config.path) || s.anyConfig(m.Name, service)) {
 				add(s.Rules.Named(g.Users)...)
 			}
 		}
@@ -183,6 +183,26 @@ func names(command, path string) bool {
 	}
 	rest := text[i+len(path):]
 	return rest == "" || !pathByte.MatchString(rest[:1])
+}
+
+// leads tells whether a wrapper's command names the file at path in other words.
+func leads(command, path string) bool {
+	program, args := split(command)
+	_, _, ok := wrapper(program)
+	return ok && same(pinned(args).path, path)
+}
+
+// same tells whether two paths are one, or lead to one file.
+func same(a, b string) bool {
+	if filepath.Clean(a) == filepath.Clean(b) {
+		return true
+	}
+	one, err := os.Stat(a)
+	if err != nil {
+		return false
+	}
+	other, err := os.Stat(b)
+	return err == nil && os.SameFile(one, other)
 }
 
 var pathByte = regexp.MustCompile(`[A-Za-z0-9_./-]`)
