@@ -16,10 +16,11 @@ import (
 
 func checkCommand() *cobra.Command {
 	var format, failOn string
-	var ignore []string
+	var ignore, users []string
+	var sudoers string
 	var listRules bool
 	c := &cobra.Command{
-		Use:                   "check [--format text|json|sarif] [--fail-on error|warning|note] CONFIG...",
+		Use:                   "check [--format text|json|sarif] [--fail-on error|warning|note] [--sudoers FILE|none] [--user NAME] CONFIG...",
 		DisableFlagsInUseLine: true,
 		Short:                 "find what is wrong, dangerous or dead in configurations",
 		Long: `Check reads each CONFIG (a rootwrap.conf) with its filters as the executor does,
@@ -30,11 +31,18 @@ do. "check --rules" lists the rules; docs/check.md has them with their reasons.
 Who owns a file, which programs are there and which users exist is asked of this
 machine. It takes no privilege but that of reading the files.
 
+What sudo lets the users of CONFIG do past it is looked at too, with cvtsudoers(1):
+in /etc/sudoers, which takes root, or in --sudoers FILE (also one that "cvtsudoers -f
+json" wrote). The users are those whose lines name CONFIG, those of allow_users and
+allow_groups, the service NAME of /etc/NAME/rootwrap.conf, and each --user. What
+could not be read, or told, is a finding: sudoers-not-assessed.
+
 exit status: 0 no finding at or above --fail-on, 1 findings, 2 no CONFIG could be
 read, or wrong use.`,
 		Example: `  ironwrapctl check /etc/nova/rootwrap.conf
   ironwrapctl check --fail-on error --format sarif /etc/*/rootwrap.conf >check.sarif
-  ironwrapctl check --ignore executable-missing,reads-any-file /etc/cinder/rootwrap.conf`,
+  ironwrapctl check --ignore executable-missing,reads-any-file /etc/cinder/rootwrap.conf
+  ironwrapctl check --sudoers debian/nova-common.sudoers --user nova debian/rootwrap.conf`,
 		Args: func(c *cobra.Command, args []string) error {
 			if listRules {
 				return cobra.NoArgs(c, args)
@@ -65,7 +73,11 @@ read, or wrong use.`,
 				}
 				paths = append(paths, path)
 			}
-			report := lint.Check(paths, facts{profiles{}})
+			beside, err := readSudoers(sudoers, users)
+			if err != nil {
+				return err
+			}
+			report := lint.Check(paths, facts{profiles: profiles{}, sudoers: beside})
 			report.Findings = slices.DeleteFunc(report.Findings, func(f lint.Finding) bool { return slices.Contains(ignore, f.Rule.ID) })
 			if err := printReport(c.OutOrStdout(), format, paths, report); err != nil {
 				return err
@@ -82,6 +94,8 @@ read, or wrong use.`,
 	c.Flags().StringVar(&format, "format", "text", "how to print: text, json or sarif (2.1.0)")
 	c.Flags().StringVar(&failOn, "fail-on", "warning", "the least severity that makes the exit status 1: error, warning or note")
 	c.Flags().StringSliceVar(&ignore, "ignore", nil, "rules that are left out: RULE,...")
+	c.Flags().StringVar(&sudoers, "sudoers", "", "the sudoers file that stands beside CONFIG, instead of /etc/sudoers; none for not looking at any")
+	c.Flags().StringSliceVar(&users, "user", nil, "a user whom CONFIG serves, besides those who are found: NAME,...")
 	c.Flags().BoolVar(&listRules, "rules", false, "list the rules, and check nothing")
 	words(c, "format", "text", "json", "sarif")
 	words(c, "fail-on", "error", "warning", "note")
@@ -204,6 +218,9 @@ func printText(w io.Writer, report lint.Report, ink ink) {
 			}
 		}
 		fmt.Fprintln(w)
+	}
+	for _, text := range report.Beside {
+		fmt.Fprintln(w, filters.Prose(text))
 	}
 	fmt.Fprintf(w, "%s, %s, %s\n", many(report.Count(lint.Error), "error"), many(report.Count(lint.Warning), "warning"), many(report.Count(lint.Note), "note"))
 }

@@ -21,7 +21,12 @@ import (
 )
 
 // facts is this machine, for the rules of package lint.
-type facts struct{ profiles profiles }
+type facts struct {
+	profiles profiles
+	sudoers  *lint.Sudoers
+}
+
+func (f facts) Sudoers() *lint.Sudoers { return f.sudoers }
 
 // networkFileSystems are the values of f_type in statfs(2) whose files come from
 // another machine, or are shared with others. One that FUSE serves is never trusted

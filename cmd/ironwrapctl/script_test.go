@@ -37,7 +37,7 @@ func TestHelp(t *testing.T) {
 
 // TestScript runs testdata/script/*.txtar: each is a session with the real program,
 // in a directory which for root lies where every directory is root's, and which DIR
-// stands for in *.conf and *.filters. The condition [root] holds for root. Besides testscript's
+// stands for in *.conf, *.filters and *.sudoers. The condition [root] holds for root. Besides testscript's
 // own commands there is "status N COMMAND...", which demands that exit status.
 func TestScript(t *testing.T) {
 	params := testscript.Params{
@@ -68,7 +68,7 @@ func TestScript(t *testing.T) {
 // for it.
 func placeFiles(dir string) error {
 	return filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if ext := filepath.Ext(path); err != nil || d.IsDir() || ext != ".conf" && ext != ".filters" {
+		if ext := filepath.Ext(path); err != nil || d.IsDir() || ext != ".conf" && ext != ".filters" && ext != ".sudoers" {
 			return err
 		}
 		data, err := os.ReadFile(path)

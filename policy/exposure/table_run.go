@@ -122,5 +122,9 @@ var launchers = []way{
 	{Run, "docker podman nerdctl", "run -v /:/host {any} …", "a container may have the machine's / mounted (docker-run(1))", ""},
 	{Namespace, "docker podman nerdctl", "exec {free} …", "a command is run in any container (docker-exec(1))", ""},
 	{Run, "service invoke-rc.d", "{initd} {any}", "an action that systemd does not know is left to the script of that path, below /etc/init.d (service(8))", ""},
+	{Run, "bwrap", "--dev-bind / / {mine} …", "the command is run (bwrap(1))", ""},
+	{Run, "parallel", "{mine} ::: {any}", "the command is run (parallel(1))", ""},
+	{Run, "machinectl", "shell …", "a shell is started (machinectl(1))", ""},
+	{Run, "visudo", "…", "an editor opens what sudo obeys, and starts a shell at the press of a key (visudo(8))", ""},
 	{Run, "neutron-vpn-netns-wrapper", "… --cmd={mine} --rootwrap_config={mine}", "--cmd is run, if the filters allow it that --rootwrap_config names", ""},
 }

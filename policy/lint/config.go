@@ -26,6 +26,8 @@ type Facts interface {
 	// Allows tells whether a seccomp profile lets a system call pass; the error, why
 	// the profile cannot be read.
 	Allows(profile string, call exposure.Syscall) (bool, error)
+	// Sudoers is what sudo allows on this machine; nil where it is not looked at.
+	Sudoers() *Sudoers
 }
 
 // Profile is what there is to know of a seccomp profile.
@@ -61,6 +63,9 @@ type config struct {
 	machine *machine.Machine
 	facts   Facts
 	given   map[*filter][]given // what gives has been asked
+	checked []string            // the configurations that are checked with this one
+	sudo    *sudo               // what beside has said
+	asked   bool                // and whether it was asked
 }
 
 // filter is one line of section [Filters].

@@ -60,13 +60,17 @@ func markdown() string {
 // shown is the first example that is all text.
 func shown(list []example) string {
 	for _, e := range list {
-		if e.setup != "" || e.network != "" || e.profile.Err != nil || e.filters == "" && e.conf == "" || e.also != "" {
+		if e.setup != "" || e.network != "" || e.profile.Err != nil || e.filters == "" && e.conf == "" && e.sudoers == "" || e.also != "" || e.unread != "" {
 			continue
 		}
+		where := "/etc/x"
+		if e.sudoers != "" {
+			where = "/etc/nova"
+		}
 		var b strings.Builder
-		for _, part := range []string{e.conf, e.filters} {
+		for _, part := range []string{e.conf, e.filters, e.sudoers} {
 			for line := range strings.Lines(part) {
-				fmt.Fprintf(&b, "    %s\n", placeholder.ReplaceAllString(strings.TrimRight(line, "\n"), "/etc/x"))
+				fmt.Fprintf(&b, "    %s\n", placeholder.ReplaceAllString(strings.TrimRight(line, "\n"), where))
 			}
 		}
 		return b.String()

@@ -10,11 +10,14 @@ type example struct {
 	conf    string // more lines of [DEFAULT], and sections behind it
 	filters string
 	also    string
+	sudoers string // what sudo allows on the machine; DIR stands here too
 	setup   string // a shell script, run in DIR when all is laid out
 
 	nobody  bool    // the check has the file access rights of nobody
 	network string  // the answers of Facts
 	profile Profile //
+	unread  string  // what of sudoers was not read
+	dir     string  // where it is laid out
 
 	at   string // where the finding stands, as "a.filters:2:5"
 	says string // a part of its message, in which DIR stands for the directory

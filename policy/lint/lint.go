@@ -66,6 +66,7 @@ func (f Finding) same(o Finding) bool {
 type Report struct {
 	Findings []Finding // by configuration, file and line
 	Unusable int       // configurations of which nothing could be read
+	Beside   []string  // for each configuration, whose sudoers lines were checked
 }
 
 // Worst is the gravest severity among the findings; 0 without any.
@@ -91,6 +92,7 @@ func Check(paths []string, facts Facts) Report {
 	var report Report
 	for _, path := range paths {
 		c := read(path, facts)
+		c.checked = paths
 		if c.conf == nil {
 			report.Unusable++
 		}
@@ -110,6 +112,9 @@ func Check(paths []string, facts Facts) Report {
 				cmp.Compare(b.Rule.Severity, a.Rule.Severity), cmp.Compare(a.Rule.ID, b.Rule.ID))
 		})
 		report.Findings = append(report.Findings, found...)
+		if text := c.besides(); text != "" {
+			report.Beside = append(report.Beside, text)
+		}
 	}
 	return report
 }

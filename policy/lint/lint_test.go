@@ -54,6 +54,9 @@ func (e example) lay(t testing.TB) (dir string) {
 	if e.also != "" {
 		put("d/b.filters", "[Filters]\n"+e.also+"\n")
 	}
+	if e.sudoers != "" {
+		put("sudoers", e.sudoers+"\n")
+	}
 	if err := os.Chmod(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -79,7 +82,9 @@ func (e example) Allows(profile string, call exposure.Syscall) (bool, error) {
 // found runs one rule on an example. All other rules must survive it too.
 func (e example) found(t *testing.T, r *Rule) (dir string, list []Finding) {
 	t.Helper()
+	withSudo(t, e)
 	dir = e.lay(t)
+	e.dir = dir
 	if e.nobody {
 		runtime.LockOSThread() // whose rights these are
 		defer runtime.UnlockOSThread()
