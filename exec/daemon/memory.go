@@ -20,6 +20,10 @@ const (
 	// services that run commands without much input. There are maxClients at most.
 	small = 4 << 10
 
+	// memoryPatience is how long a message waits for memory: longer than one that is
+	// not sent can hold it (wire.Stall, and a second for each MiB).
+	memoryPatience = 2 * time.Minute
+
 	// much is from how many bytes on what becomes free is given back to the machine at
 	// once; else the collector of garbage would let twice the limit pile up.
 	much = 1 << 20
@@ -63,7 +67,7 @@ func (m *memory) reserve(stop <-chan struct{}, uid, length int) (*held, error) {
 	m.queue = append(m.queue, w)
 	m.give()
 	m.mu.Unlock()
-	timer := time.NewTimer(patience)
+	timer := time.NewTimer(memoryPatience)
 	defer timer.Stop()
 	select {
 	case <-w.given:
@@ -81,7 +85,7 @@ func (m *memory) reserve(stop <-chan struct{}, uid, length int) (*held, error) {
 type busyError struct{ length int }
 
 func (e *busyError) Error() string {
-	return fmt.Sprintf("not run: a message of %d bytes found no memory for %v, since other messages take it: try again later, or send less input at a time", e.length, patience)
+	return fmt.Sprintf("not run: a message of %d bytes found no memory for %v, since other messages take it: try again later, or send less input at a time", e.length, memoryPatience)
 }
 
 // forget takes one that gives up out of the queue, or tells that it was given.

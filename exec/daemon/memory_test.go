@@ -60,7 +60,7 @@ func TestMemory(t *testing.T) {
 		if !answered(second) || answered(third) {
 			t.Errorf("%v, %v", answered(second), answered(third))
 		}
-		time.Sleep(patience)
+		time.Sleep(memoryPatience)
 		synctest.Wait()
 		var busy *busyError
 		if err := <-third; !errors.As(err, &busy) || busy.length != 64*mebi {
@@ -96,9 +96,9 @@ func TestMemoryStops(t *testing.T) {
 func TestMemoryAddsUp(t *testing.T) {
 	m := &memory{}
 	var all sync.WaitGroup
-	for i := range 200 {
+	for i := range 40 {
 		all.Go(func() {
-			for n := range 20 {
+			for n := range 10 {
 				h, err := m.reserve(nil, i%7, (i*37+n*101)%(60<<10)*100)
 				if err != nil {
 					t.Error(err)

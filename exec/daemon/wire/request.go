@@ -28,20 +28,35 @@ const maxValues = 1 << 18
 
 // values tells how many values a JSON text holds, at the most.
 func values(message []byte) int {
-	n, quoted := 1, false
+	n := 1
 	for i := 0; i < len(message); i++ {
 		switch message[i] {
 		case '"':
-			quoted = !quoted
-		case '\\':
-			i++ // it stands within quotes alone
+			i = stringEnd(message, i)
 		case ',', '[', '{':
-			if !quoted {
-				n++
-			}
+			n++
 		}
 	}
 	return n
+}
+
+// stringEnd returns where the string ends that begins at i: the index of its closing
+// quote, or len(raw) without one. It leaps from quote to quote: strings are long.
+func stringEnd(raw []byte, i int) int {
+	for at := i + 1; ; at++ {
+		leap := bytes.IndexByte(raw[at:], '"')
+		if leap < 0 {
+			return len(raw)
+		}
+		at += leap
+		before := at
+		for raw[before-1] == '\\' {
+			before--
+		}
+		if (at-before)%2 == 0 {
+			return at
+		}
+	}
 }
 
 // Parse reads a request. Keyword arguments, which no client sends, are refused.
@@ -141,12 +156,7 @@ func bytesOf(raw json.RawMessage) ([]byte, error) {
 	// Of a key that is there more than once the last counts, as in Python.
 	var encoded json.RawMessage
 	for _, member := range elements(raw) {
-		end := 1
-		for ; member[end] != '"'; end++ {
-			if member[end] == '\\' {
-				end++
-			}
-		}
+		end := stringEnd(member, 0)
 		if name, err := text(member[:end+1]); err != nil || string(name) != "__bytes__" {
 			return nil, errors.New("is an object, not a string")
 		}
@@ -174,14 +184,11 @@ func elements(raw json.RawMessage) (list []json.RawMessage) {
 	if len(inside) == 0 {
 		return nil
 	}
-	start, depth, quoted := 0, 0, false
+	start, depth := 0, 0
 	for i := 0; i < len(inside); i++ {
 		switch c := inside[i]; {
 		case c == '"':
-			quoted = !quoted
-		case c == '\\':
-			i++ // it stands within quotes alone
-		case quoted:
+			i = stringEnd(inside, i)
 		case c == '[' || c == '{':
 			depth++
 		case c == ']' || c == '}':
