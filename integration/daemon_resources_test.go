@@ -107,6 +107,79 @@ func TestDaemonCannotStart(t *testing.T) {
 	s.eventually("all processes to end", func() bool { return len(s.processes()) == 0 })
 }
 
+// Where /run cannot be used another directory can, with the same demands.
+func TestDaemonSocketDir(t *testing.T) {
+	for name, script := range map[string]string{
+		"read-only /run":          "mount -t tmpfs -o ro none /run",
+		"/run that all may write": "mount -t tmpfs -o mode=0777 none /run",
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := daemonPolicy(t, allowTrue)
+			enter := []string{"/usr/bin/unshare", "--mount", "--propagation", "private", "/bin/sh", "-ec", script + `; exec "$@"`, "sh"}
+			r := run(t, append(enter, oursDaemon, p.conf)...)
+			if r.status != 97 || !oneLine(r.err) || !strings.Contains(r.err, "set socket_dir in "+p.conf+" to ") {
+				t.Errorf("without the key: %v", r)
+			}
+			text, err := os.ReadFile(p.conf)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, made := range []string{"", "/sockets"} { // there, and not there yet
+				dir := p.dir + "/s" + made
+				if err := os.MkdirAll(p.dir+"/s", 0o755); err != nil {
+					t.Fatal(err)
+				}
+				write(t, p.conf, string(text)+"socket_dir="+dir+"\n")
+				c := exec.Command(enter[0], append(enter[1:], oursDaemon, p.conf)...)
+				c.Dir, c.Env = "/", []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin"}
+				s := await(t, p, c)
+				if !strings.HasPrefix(s.path, dir+"/") || s.client().run("true").status != 0 {
+					t.Errorf("%s: the socket is %s", dir, s.path)
+				}
+				if st, err := os.Stat(dir); err != nil || st.Mode().Perm() != 0o755 {
+					t.Errorf("%v, %v", st, err)
+				}
+			}
+		})
+	}
+	theirs := "/var/lib/" + caller.name
+	p := daemonPolicy(t, allowTrue)
+	text, err := os.ReadFile(p.conf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct{ setup, dir, why string }{
+		"of the caller's":                {"", theirs, theirs},
+		"below one of the caller's":      {"", theirs + "/x", theirs},
+		"through a link of the caller's": {"ln -s " + p.dir + " " + theirs + "/link; chown -h " + caller.name + " " + theirs + "/link", theirs + "/link/x", theirs},
+		"that others may write":          {"mkdir -m 1777 " + p.dir + "/all", p.dir + "/all", p.dir + "/all"},
+		"a link to it":                   {"ln -s all " + p.dir + "/link", p.dir + "/link", p.dir},
+		"a file":                         {"touch " + p.dir + "/file", p.dir + "/file", p.dir + "/file"},
+		"of which nothing is there":      {"", p.dir + "/not/there", "no such file"},
+		"relative":                       {"", "run", "socket_dir: "},
+		"with dots":                      {"", p.dir + "/../x", "socket_dir: "},
+		"too long":                       {"", "/" + strings.Repeat("x", 60), "socket_dir: "},
+	} {
+		if c.setup != "" {
+			if r := run(t, "/bin/sh", "-ec", c.setup); r.status != 0 {
+				t.Fatal(r)
+			}
+		}
+		write(t, p.conf, string(text)+"socket_dir="+c.dir+"\n")
+		r := run(t, oursDaemon, p.conf)
+		if r.status != 97 || r.out != "" || !oneLine(r.err) || !strings.Contains(r.err, c.why) {
+			t.Errorf("%s: %v", name, r)
+		}
+		if _, err := os.Lstat(theirs + "/x"); err == nil {
+			t.Errorf("%s: something was made", name)
+		}
+	}
+	os.Remove(theirs + "/link")
+	if _, err := os.Lstat(p.dir + "/x"); err == nil {
+		t.Error("something was made where a link of the caller's leads")
+	}
+}
+
 // subset tells whether all of a are in b: other tests' daemons may have ended.
 func subset(a, b []string) bool {
 	return !slices.ContainsFunc(a, func(x string) bool { return !slices.Contains(b, x) })

@@ -39,6 +39,7 @@ type Config struct {
 	KillOnDisconnect bool   // a client that goes away takes its command with it
 	MetricsFile      string // absolute path; empty for none
 	KeyFile          string // absolute path, for a daemon that systemd started; empty for none
+	SocketDir        string // absolute path; empty for the built-in one
 
 	filtersPathLine, execDirsLine int
 }
@@ -46,6 +47,10 @@ type Config struct {
 // The search path of a rootwrap.conf without exec_dirs. The peer takes the
 // caller's PATH.
 const defaultExecDirs = "/usr/local/sbin,/usr/local/bin,/usr/sbin,/usr/bin,/sbin,/bin"
+
+// maxSocketDir is the longest path of a directory for sockets, in bytes: 108 with
+// "/", 32 digits, "/rootwrap.sock" and a NUL byte behind it.
+const maxSocketDir = 60
 
 // keys lists what [DEFAULT] may hold, the peer's keys first.
 var keys = map[string]func(c *Config, e inifile.Entry) error{
@@ -77,6 +82,12 @@ var keys = map[string]func(c *Config, e inifile.Entry) error{
 	"kill_on_disconnect": func(c *Config, e inifile.Entry) (err error) { return boolean(e, &c.KillOnDisconnect) },
 	"metrics_file":       func(c *Config, e inifile.Entry) (err error) { return file(e, &c.MetricsFile) },
 	"authkey_file":       func(c *Config, e inifile.Entry) (err error) { return file(e, &c.KeyFile) },
+	"socket_dir": func(c *Config, e inifile.Entry) (err error) {
+		if len(e.Value) > maxSocketDir {
+			return fmt.Errorf("%q is longer than %d bytes: the path of a socket below it would not fit (unix(7))", e.Value, maxSocketDir)
+		}
+		return file(e, &c.SocketDir)
+	},
 	"privsep_contexts": func(c *Config, e inifile.Entry) (err error) {
 		if c.NoPrivsep = e.Value == "none"; c.NoPrivsep {
 			return nil
@@ -206,10 +217,10 @@ func natural(e inifile.Entry, to *int) error {
 	return nil
 }
 
-// file reads the path of a file that is written.
+// file reads the path of a file or directory that is written.
 func file(e inifile.Entry, to *string) error {
 	if !filepath.IsAbs(e.Value) || filepath.Clean(e.Value) != e.Value || e.Value == "/" {
-		return fmt.Errorf("%q is not the plain absolute path of a file", e.Value)
+		return fmt.Errorf("%q is not the plain absolute path of a file or directory", e.Value)
 	}
 	*to = e.Value
 	return nil

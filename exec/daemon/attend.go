@@ -29,14 +29,17 @@ const (
 // A command whose client is gone goes on to its end, but for two cases, in which
 // it is ended: the policy says so (kill_on_disconnect), or the daemon stops, which
 // waits for nothing that nobody waits for.
-func (s *client) attend(p *exec.Process, stdin []byte, rules *policy.Policy) (wire.Result, error) {
+func (s *client) attend(p *exec.Process, in *input, rules *policy.Policy) (wire.Result, error) {
 	defer p.Close()
-	if len(stdin) == 0 {
+	if len(in.data) == 0 {
 		p.Stdin.Close()
 	} else {
 		go func() {
-			_, _ = p.Stdin.Write(stdin) // a command need not read all
+			_, err := p.Stdin.Write(in.data) // a command need not read all
 			p.Stdin.Close()
+			if err == nil {
+				in.taken()
+			}
 		}()
 	}
 	out := &output{left: rules.MaxOutput}

@@ -35,9 +35,16 @@ type client struct {
 	groups []int
 	let    *policy.Policy // the one that let it in
 
-	requests chan []byte
+	requests chan incoming
+	held     *held           // of the message that was read last
 	gone     context.Context // done when the client has closed the connection
 	fault    error           // why it cannot be read any more, once requests is closed
+}
+
+// incoming is a message, and the memory that was given for it.
+type incoming struct {
+	message []byte
+	held    *held
 }
 
 // serve does all that happens on one connection. To those who may not connect it
@@ -81,6 +88,10 @@ func (d *Daemon) serve(c *net.UnixConn) {
 	d.metrics.connected(1)
 	defer d.metrics.connected(-1)
 	s := &client{d: d, raw: c, conn: conn, who: who, groups: groups, let: p}
+	conn.Admit = func(length int) (err error) {
+		s.held, err = d.memory.reserve(d.stopping, who.UID, length)
+		return err
+	}
 	// Whoever does not listen gets no answer.
 	_ = s.first()
 }
@@ -108,8 +119,10 @@ func (d *Daemon) refused(reason, text string) {
 // Python calls it. All but one are the last, too.
 func (s *client) first() error {
 	message, err := s.conn.Read()
+	h := s.held
+	defer func() { h.shrink(0) }()
 	if err != nil {
-		return s.tooLong(err)
+		return s.notRead(err)
 	}
 	call, err := wire.Parse(message)
 	if err != nil {
@@ -124,6 +137,8 @@ func (s *client) first() error {
 		if err := s.conn.Return(); err != nil || !s.d.clients.asks(s.raw) {
 			return err
 		}
+		call, message = wire.Call{}, nil
+		h.shrink(0)
 		return s.objects()
 	}
 	args, err := call.Strings()
@@ -139,11 +154,12 @@ func (s *client) first() error {
 	return s.conn.ReturnError(fmt.Sprintf("%s is not offered, or not with such arguments", filters.Untrusted(call.Method).Quote()))
 }
 
-// tooLong answers a message that was refused for its length, since the client waits
-// for an answer.
-func (s *client) tooLong(err error) error {
+// notRead answers a message that was refused for its length, or for want of memory,
+// since the client waits for an answer.
+func (s *client) notRead(err error) error {
 	var long *wire.TooLongError
-	if errors.As(err, &long) {
+	var busy *busyError
+	if errors.As(err, &long) || errors.As(err, &busy) {
 		return s.conn.ReturnError(err.Error())
 	}
 	return err
@@ -154,18 +170,20 @@ func (s *client) tooLong(err error) error {
 func (s *client) objects() error {
 	var leave context.CancelFunc
 	s.gone, leave = context.WithCancel(context.Background())
-	s.requests = make(chan []byte)
+	s.requests = make(chan incoming)
 	done := make(chan struct{})
 	defer close(done)
 	defer leave()
 	go s.read(leave, done)
 	for {
 		select {
-		case message, ok := <-s.requests:
+		case r, ok := <-s.requests:
 			if !ok {
-				return s.tooLong(s.fault)
+				return s.notRead(s.fault)
 			}
-			if err := s.answer(message); err != nil {
+			err := s.answer(r.message, r.held)
+			r.held.shrink(0)
+			if err != nil {
 				return err
 			}
 		case <-s.d.stopping:
@@ -178,11 +196,16 @@ func (s *client) objects() error {
 // while its command runs is noticed.
 func (s *client) read(leave context.CancelFunc, done <-chan struct{}) {
 	for {
+		s.held = nil
 		message, err := s.conn.Read()
+		r := incoming{message, s.held}
+		message = nil
 		if err != nil {
-			// Of a deadline of ours the client knows nothing: it waits for the answer
-			// still.
-			if !errors.Is(err, os.ErrDeadlineExceeded) {
+			r.held.shrink(0)
+			// Of a deadline of ours the client knows nothing, nor of a message that was
+			// not read: it waits for the answer still.
+			var busy *busyError
+			if !errors.Is(err, os.ErrDeadlineExceeded) && !errors.As(err, &busy) {
 				leave()
 			}
 			s.fault = err
@@ -190,15 +213,26 @@ func (s *client) read(leave context.CancelFunc, done <-chan struct{}) {
 			return
 		}
 		select {
-		case s.requests <- message:
+		case s.requests <- r:
 		case <-done:
+			r.message = nil
+			r.held.shrink(0)
 			return
 		}
 	}
 }
 
+// size is what words take, in bytes.
+func size(words []filters.Untrusted) int {
+	n := 32 * len(words)
+	for _, w := range words {
+		n += len(w)
+	}
+	return n
+}
+
 // answer answers one call of a method. An error is that of the connection.
-func (s *client) answer(message []byte) error {
+func (s *client) answer(message []byte, h *held) error {
 	call, err := wire.Parse(message)
 	switch {
 	case err != nil:
@@ -213,7 +247,9 @@ func (s *client) answer(message []byte) error {
 	case call.Method == "run_one_command":
 		argv, stdin, bad := call.Command()
 		if err = bad; err == nil {
-			result, err := s.inTurn(argv, stdin)
+			in := &input{data: stdin, held: h, rest: size(argv)}
+			h.shrink(in.rest + len(stdin))
+			result, err := s.inTurn(argv, in)
 			if err != nil {
 				return err
 			}

@@ -40,6 +40,7 @@ type Daemon struct {
 
 	clients  *clients
 	children gate         // commands that run
+	memory   memory       // of messages
 	refusals limiter      // of records of refused connections
 	lastUsed atomic.Int64 // Unix time in ns of the last request
 

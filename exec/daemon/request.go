@@ -36,7 +36,7 @@ const attempts = spares + 2
 var errStopping = errors.New("the daemon was told to stop")
 
 // inTurn runs a command when its turn has come.
-func (s *client) inTurn(argv []filters.Untrusted, stdin []byte) (wire.Result, error) {
+func (s *client) inTurn(argv []filters.Untrusted, in *input) (wire.Result, error) {
 	d := s.d
 	d.lastUsed.Store(time.Now().UnixNano())
 	defer func() { d.lastUsed.Store(time.Now().UnixNano()) }()
@@ -55,11 +55,11 @@ func (s *client) inTurn(argv []filters.Untrusted, stdin []byte) (wire.Result, er
 		d.metrics.request("busy", "", 0)
 		return s.failed(badConfig, fmt.Errorf("not run: %d commands run, as many as max_children allows: try again later", limit)), nil
 	}
-	return s.run(argv, stdin), nil
+	return s.run(argv, in), nil
 }
 
 // run decides about one request and carries it out.
-func (s *client) run(argv []filters.Untrusted, stdin []byte) wire.Result {
+func (s *client) run(argv []filters.Untrusted, in *input) wire.Result {
 	d := s.d
 	p := d.policies.current()
 	caller := d.starter
@@ -124,7 +124,7 @@ func (s *client) run(argv []filters.Untrusted, stdin []byte) wire.Result {
 		d.metrics.launched(time.Since(began))
 		// One that was killed with the order unread has executed nothing: the next,
 		// unless it was killed since nobody waits any more.
-		if result, err = s.attend(process, stdin, p); !errors.Is(err, launch.ErrGone) || s.gone.Err() != nil {
+		if result, err = s.attend(process, in, p); !errors.Is(err, launch.ErrGone) || s.gone.Err() != nil {
 			break
 		}
 	}

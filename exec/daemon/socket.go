@@ -18,8 +18,8 @@ import (
 	"ironwrap/policy/trust"
 )
 
-// runDir is where the sockets are: a directory of root's. A variable so that tests
-// can put another in its place.
+// runDir is where the sockets are without socket_dir: a directory of root's. A variable
+// so that tests can put another in its place.
 var runDir = "/run/ironwrap"
 
 // socket is what clients connect to.
@@ -51,20 +51,16 @@ func newSocket(starter exec.Caller, p *policy.Policy) (s *socket, err error) {
 			err = fmt.Errorf("cannot make a socket: %w", err)
 		}
 	}()
-	if err = os.Mkdir(runDir, 0o755); err == nil {
-		err = os.Chmod(runDir, 0o755) // whatever the starter's umask
+	above := runDir
+	if p.SocketDir != "" {
+		above = p.SocketDir
 	}
-	if err != nil && !errors.Is(err, fs.ErrExist) {
-		return nil, err
+	if err := placeFor(above); err != nil {
+		return nil, fmt.Errorf("%w; or set socket_dir in %s to a place where only root can write, and all who connect can go", err, filters.Untrusted(p.Path))
 	}
-	d, err := trust.Dir(runDir, trust.Fixed)
-	if err != nil {
-		return nil, err
-	}
-	d.Close()
 	random := make([]byte, 16)
 	rand.Read(random)
-	s = &socket{dir: runDir + "/" + hex.EncodeToString(random)}
+	s = &socket{dir: above + "/" + hex.EncodeToString(random)}
 	s.path = s.dir + "/rootwrap.sock"
 	if err := os.Mkdir(s.dir, 0o700); err != nil {
 		return nil, err
@@ -86,6 +82,25 @@ func newSocket(starter exec.Caller, p *policy.Policy) (s *socket, err error) {
 		return nil, err
 	}
 	return s, nil
+}
+
+// placeFor makes the directory that sockets are in, where it is not there. Nobody but
+// root can put another in its place: that is known before anything is made.
+func placeFor(dir string) error {
+	d, err := trust.Dir(dir, trust.Fixed)
+	if errors.Is(err, fs.ErrNotExist) {
+		if err = os.Mkdir(dir, 0o755); err == nil {
+			err = os.Chmod(dir, 0o755) // whatever the starter's umask
+		}
+		if err != nil && !errors.Is(err, fs.ErrExist) { // another daemon may have been faster
+			return err
+		}
+		d, err = trust.Dir(dir, trust.Fixed)
+	}
+	if err == nil {
+		d.Close()
+	}
+	return err
 }
 
 // open lets clients reach the socket. One that systemd made is as its unit says.

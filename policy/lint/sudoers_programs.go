@@ -20,12 +20,12 @@ type nature int
 
 const (
 	plain    nature = iota // any other program
-	anything        // ALL
-	rootwrap        // a wrapper: ironwrap, oslo.rootwrap
-	privsep         // oslo.privsep's helper
-	edit            // sudoedit, which edits files as another user
-	tool            // a program of ironwrap's that is not for callers
-	builtin         // list, which shows and runs nothing
+	anything               // ALL
+	rootwrap               // a wrapper: ironwrap, oslo.rootwrap
+	privsep                // oslo.privsep's helper
+	edit                   // sudoedit, which edits files as another user
+	tool                   // a program of ironwrap's that is not for callers
+	builtin                // list, which shows and runs nothing
 )
 
 func (a *allowed) nature() nature {

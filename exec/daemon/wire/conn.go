@@ -22,6 +22,10 @@ const (
 	// Stall is how long a message that has begun may stand still, either way.
 	// Between messages a client may be silent for ever.
 	Stall = 30 * time.Second
+
+	// slowest is how many bytes of a message must come in a second, on the average
+	// and after the first Stall: who holds memory for it must use it.
+	slowest = 1 << 20
 )
 
 // Conn carries messages: eight bytes of length, big endian, and as many bytes.
@@ -30,6 +34,12 @@ type Conn struct {
 	c     net.Conn
 	max   uint64
 	stall time.Duration // 0 before authentication
+	until time.Time     // when the message that has begun must be here
+
+	// Admit is asked before memory is taken for a message of so many bytes, if it is
+	// not nil. With its error the message is not read, and the connection cannot be
+	// read any more.
+	Admit func(length int) error
 }
 
 // NewConn takes a connection on which nothing was said yet. Until Authenticate has
@@ -61,6 +71,7 @@ func (c *Conn) Read() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	c.until = time.Now().Add(c.stall)
 	if err := c.fill(head[n:]); err != nil {
 		return nil, err
 	}
@@ -68,6 +79,12 @@ func (c *Conn) Read() ([]byte, error) {
 	if length > c.max {
 		return nil, &TooLongError{length, c.max}
 	}
+	if c.Admit != nil {
+		if err := c.Admit(int(length)); err != nil {
+			return nil, err
+		}
+	}
+	c.until = time.Now().Add(c.stall + time.Duration(length/slowest)*time.Second)
 	message := make([]byte, min(length, 4<<10))
 	for have := uint64(0); ; {
 		if err := c.fill(message[have:]); err != nil {
@@ -86,11 +103,16 @@ func (c *Conn) Read() ([]byte, error) {
 	return message, nil
 }
 
-// fill reads to the end of buf. Some of it must come within each time of stall.
+// fill reads to the end of buf. Some of it must come within each time of stall, and
+// all of the message in time.
 func (c *Conn) fill(buf []byte) error {
 	for len(buf) > 0 {
 		if c.stall > 0 {
-			if err := c.c.SetReadDeadline(time.Now().Add(c.stall)); err != nil {
+			deadline := time.Now().Add(c.stall)
+			if c.until.Before(deadline) {
+				deadline = c.until
+			}
+			if err := c.c.SetReadDeadline(deadline); err != nil {
 				return err
 			}
 		}

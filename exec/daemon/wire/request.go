@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"bytes"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -17,7 +18,7 @@ import (
 type Call struct {
 	Ident  string
 	Method string
-	args   []json.RawMessage
+	args   []json.RawMessage // parts of the message, not copies
 }
 
 // maxValues is how many values a request may hold: each takes many times the memory
@@ -27,20 +28,35 @@ const maxValues = 1 << 18
 
 // values tells how many values a JSON text holds, at the most.
 func values(message []byte) int {
-	n, quoted := 1, false
+	n := 1
 	for i := 0; i < len(message); i++ {
 		switch message[i] {
 		case '"':
-			quoted = !quoted
-		case '\\':
-			i++ // it stands within quotes alone
+			i = stringEnd(message, i)
 		case ',', '[', '{':
-			if !quoted {
-				n++
-			}
+			n++
 		}
 	}
 	return n
+}
+
+// stringEnd returns where the string ends that begins at i: the index of its closing
+// quote, or len(raw) without one. It leaps from quote to quote: strings are long.
+func stringEnd(raw []byte, i int) int {
+	for at := i + 1; ; at++ {
+		leap := bytes.IndexByte(raw[at:], '"')
+		if leap < 0 {
+			return len(raw)
+		}
+		at += leap
+		before := at
+		for raw[before-1] == '\\' {
+			before--
+		}
+		if (at-before)%2 == 0 {
+			return at
+		}
+	}
 }
 
 // Parse reads a request. Keyword arguments, which no client sends, are refused.
@@ -52,10 +68,11 @@ func Parse(message []byte) (Call, error) {
 	if values(message) > maxValues {
 		return Call{}, fmt.Errorf("the request has more than %d values", maxValues)
 	}
-	var parts []json.RawMessage
-	if err := json.Unmarshal(message, &parts); err != nil || parts == nil {
+	message = blank(message)
+	if !json.Valid(message) || message[0] != '[' {
 		return Call{}, errors.New("the request is no JSON array")
 	}
+	parts := elements(message)
 	if len(parts) != 4 {
 		return Call{}, fmt.Errorf("the request has %d parts, not 4", len(parts))
 	}
@@ -75,11 +92,8 @@ func Parse(message []byte) (Call, error) {
 	if parts[2][0] != '[' {
 		return Call{}, fmt.Errorf("the arguments are %s, not an array", kind(parts[2]))
 	}
-	if err := json.Unmarshal(parts[2], &c.args); err != nil {
-		return Call{}, errors.New("the arguments are no JSON array")
-	}
-	var keywords map[string]json.RawMessage
-	if parts[3][0] != '{' || json.Unmarshal(parts[3], &keywords) != nil || len(keywords) > 0 {
+	c.args = elements(parts[2])
+	if parts[3][0] != '{' || len(elements(parts[3])) > 0 {
 		return Call{}, errors.New("keyword arguments are not taken")
 	}
 	return c, nil
@@ -97,10 +111,7 @@ func (c Call) Command() (argv []filters.Untrusted, stdin []byte, err error) {
 	if c.args[0][0] != '[' {
 		return nil, nil, fmt.Errorf("the command is %s, not an array", kind(c.args[0]))
 	}
-	var words []json.RawMessage
-	if err := json.Unmarshal(c.args[0], &words); err != nil {
-		return nil, nil, errors.New("the command is no JSON array")
-	}
+	words := elements(c.args[0])
 	if len(words) == 0 {
 		return nil, nil, errors.New("the command is empty")
 	}
@@ -142,32 +153,67 @@ func bytesOf(raw json.RawMessage) ([]byte, error) {
 	if raw[0] != '{' {
 		return text(raw)
 	}
-	var object map[string]json.RawMessage
-	if err := json.Unmarshal(raw, &object); err != nil {
-		return nil, errors.New("is no JSON")
+	// Of a key that is there more than once the last counts, as in Python.
+	var encoded json.RawMessage
+	for _, member := range elements(raw) {
+		end := stringEnd(member, 0)
+		if name, err := text(member[:end+1]); err != nil || string(name) != "__bytes__" {
+			return nil, errors.New("is an object, not a string")
+		}
+		encoded = blank(blank(member[end+1:])[1:]) // behind the colon
 	}
-	encoded, ok := object["__bytes__"]
-	if !ok || len(object) != 1 {
+	if encoded == nil {
 		return nil, errors.New("is an object, not a string")
 	}
 	b, err := text(encoded)
 	if err != nil {
 		return nil, fmt.Errorf("has __bytes__ that %w", err)
 	}
-	decoded, err := base64.StdEncoding.Strict().DecodeString(string(b))
+	decoded := make([]byte, base64.StdEncoding.DecodedLen(len(b)))
+	n, err := base64.StdEncoding.Strict().Decode(decoded, b)
 	if err != nil {
 		return nil, errors.New("has __bytes__ that are no base64")
 	}
-	return decoded, nil
+	return decoded[:n], nil
 }
 
+// elements splits a JSON array or object, which is known to be valid, at its commas.
+// encoding/json would copy each part, and a message may have many megabytes.
+func elements(raw json.RawMessage) (list []json.RawMessage) {
+	inside := blank(raw[1 : len(raw)-1])
+	if len(inside) == 0 {
+		return nil
+	}
+	start, depth := 0, 0
+	for i := 0; i < len(inside); i++ {
+		switch c := inside[i]; {
+		case c == '"':
+			i = stringEnd(inside, i)
+		case c == '[' || c == '{':
+			depth++
+		case c == ']' || c == '}':
+			depth--
+		case c == ',' && depth == 0:
+			list = append(list, blank(inside[start:i]))
+			start = i + 1
+		}
+	}
+	return append(list, blank(inside[start:]))
+}
+
+// blank cuts JSON's white space from both ends.
+func blank(raw []byte) []byte { return bytes.Trim(raw, " \t\r\n") }
+
 // text reads a JSON string, of which encoding/json has seen that it is one, into
-// the bytes that Python's os.fsencode makes of it.
+// the bytes that Python's os.fsencode makes of it. They may be part of raw.
 func text(raw json.RawMessage) ([]byte, error) {
 	if raw[0] != '"' {
 		return nil, fmt.Errorf("is %s, not a string", kind(raw))
 	}
 	in := raw[1 : len(raw)-1]
+	if bytes.IndexByte(in, '\\') < 0 {
+		return in, nil
+	}
 	out := make([]byte, 0, len(in))
 	for i := 0; i < len(in); {
 		if in[i] != '\\' {

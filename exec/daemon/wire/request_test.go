@@ -30,8 +30,10 @@ func TestCommand(t *testing.T) {
 		run + `[["\udcc3\udca9"]], {}]`:                               `["é"] ""`,
 		run + `[["\uDC80\uDCfF"]], {}]`:                               `["\x80\xff"] ""`,
 		run + `[[{"__bytes__": "/w=="}], {"__bytes__": "AP8="}], {}]`: `["\xff"] "\x00\xff"`,
-		` [ null , "m" , [ [ "x" ] , "" ] , { } ] `:                   `["x"] ""`,
-		run + `[["\\udc80"]], {}]`:                                    `["\\udc80"] ""`,
+		run + `[[{"\u005f_bytes__" : "YQ==", "__bytes__"
+			:  "Yg=="}, "a\"],[{" , "\\"] , "x" ] , { } ]`: `["b" "a\"],[{" "\\"] "x"`,
+		` [ null , "m" , [ [ "x" ] , "" ] , { } ] `: `["x"] ""`,
+		run + `[["\\udc80"]], {}]`:                  `["\\udc80"] ""`,
 
 		run + `[["\ud83d"]], {}]`:                           "word 0 of the command holds U+D83D, which stands for nothing",
 		run + `[["x\ud83d\ud83d\ude00"]], {}]`:              "word 0 of the command holds U+D83D, which stands for nothing",
@@ -179,6 +181,32 @@ func FuzzEscape(f *testing.F) {
 		}
 		if !json.Valid([]byte(message)) {
 			t.Errorf("not JSON: %q", message)
+		}
+	})
+}
+
+// FuzzElements: the parts are those that encoding/json finds.
+func FuzzElements(f *testing.F) {
+	for _, text := range []string{`[]`, `[ ]`, `["a,b", [1,[2]], {"a":"]"} , null]`, `["\"", "\\"]`, `["\\\"",","]`, `[[[],{}],"{"]`, "[\t1\r,\n2 ]"} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		raw := blank([]byte(text))
+		if !json.Valid(raw) || raw[0] != '[' {
+			return
+		}
+		var want []json.RawMessage
+		if err := json.Unmarshal(raw, &want); err != nil {
+			t.Fatal(err)
+		}
+		got := elements(raw)
+		if len(got) != len(want) {
+			t.Fatalf("%q: %d parts, not %d", raw, len(got), len(want))
+		}
+		for i := range got {
+			if string(got[i]) != string(want[i]) {
+				t.Errorf("%q: part %d is %q, not %q", raw, i, got[i], want[i])
+			}
 		}
 	})
 }

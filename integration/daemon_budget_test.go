@@ -1,0 +1,132 @@
+package integration
+
+import (
+	"encoding/binary"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// All messages together may take 320 MiB, one user's half of it.
+const messageMemory = 320 << 10 // kB
+
+// Many clients that send as much as they may at once: all are served, one after the
+// other; small requests are not held up; and the daemon's memory is bounded. Without
+// a bound 16 of them held 1.2 GB.
+func TestDaemonMemoryOfMessages(t *testing.T) {
+	s := serve(t, daemonPolicy(t, "wc: CommandFilter, wc, root\n"+allowTrue))
+	before := s.settle()
+	stop := s.served()
+	stdin := strings.Repeat("x", 60<<20)
+	request := []byte(request(stdin, "wc", "-c"))
+	var all sync.WaitGroup
+	for range 16 {
+		c := s.client()
+		c.conn.SetDeadline(time.Now().Add(3 * time.Minute))
+		all.Go(func() {
+			if err := c.write(request); err != nil {
+				t.Error(err)
+				return
+			}
+			if r := c.result(c.reply()); r.status != 0 || r.out != fmt.Sprintln(len(stdin)) {
+				t.Errorf("%.300v", r)
+			}
+		})
+	}
+	all.Wait()
+	stop()
+	peak := s.memory("VmHWM")
+	t.Logf("at most %d MB", peak>>10)
+	if peak > messageMemory+messageMemory/4 {
+		t.Errorf("the messages took %d kB", peak)
+	}
+	s.eventually("the memory to be given back", func() bool { return s.memory("VmRSS") < 100<<10 })
+	s.dropAll()
+	s.same(before)
+}
+
+// Who announces much and sends nothing holds memory for half a minute: others of the
+// same user who have much to send wait, all others are served.
+func TestDaemonMemoryHeld(t *testing.T) {
+	s := serve(t, daemonPolicy(t, allowShell+"\n"+allowTrue))
+	before := s.settle()
+	idle := s.client()
+	head := binary.BigEndian.AppendUint64(nil, 64<<20)
+	if _, err := idle.conn.Write(append(head, `["1", "run_one_command", `...)); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(300 * time.Millisecond)
+	big := s.client()
+	begun := time.Now()
+	wait := make(chan string)
+	go func() {
+		big.conn.SetDeadline(time.Now().Add(3 * time.Minute))
+		go big.write([]byte(request(strings.Repeat("x", 32<<20), "sh", "-c", "wc -c")))
+		wait <- big.reply()
+	}()
+	for range 20 {
+		if r := s.client().run("true"); r.status != 0 || r.elapsed > 5*time.Second {
+			t.Fatalf("a small request: %v", r)
+		}
+	}
+	// One of the same user that does not fit beside it waits until who sends nothing has
+	// to go.
+	reply := <-wait
+	took := time.Since(begun)
+	if !strings.Contains(reply, "33554432") || took < 20*time.Second || took > 2*time.Minute {
+		t.Errorf("after %v: %.300s", took, reply)
+	}
+	// Afterwards all is as before.
+	again := s.client()
+	if r := again.feed(strings.Repeat("x", 32<<20), "sh", "-c", "wc -c"); r.status != 0 || r.out != "33554432\n" {
+		t.Errorf("%.300v", r)
+	}
+	s.dropAll()
+	s.same(before)
+}
+
+// A word that execve(2) cannot take is put before no pattern. 60 MB of it took 107 s
+// of processor time with 40 of them.
+func TestDaemonLongWordIsNotMatched(t *testing.T) {
+	var patterns []string
+	for i := range 40 {
+		patterns = append(patterns, fmt.Sprintf("p%d: RegExpFilter, true, root, true, (a|aa|aaa)+%d", i, i))
+	}
+	s := serve(t, daemonPolicy(t, strings.Join(patterns, "\n")))
+	before, start := s.settle(), s.ticks()
+	r := s.client().run("true", strings.Repeat("a", 60<<20))
+	if r.status != 97 || !oneLine(r.err) || !strings.Contains(r.err, "word 1 has 62914560 bytes, execve(2) takes ") {
+		t.Errorf("%.300v", r)
+	}
+	used := s.ticks() - start
+	t.Logf("60 MB: %d hundredths of a second of processor time", used)
+	if used > 300 {
+		t.Errorf("it took %d hundredths of a second of processor time", used)
+	}
+	// The longest word that it takes is matched.
+	start = s.ticks()
+	if r := s.client().run("true", strings.Repeat("a", 131071)); r.status != 99 {
+		t.Errorf("%.300v", r)
+	}
+	longest := s.ticks() - start
+	t.Logf("131,071 bytes, 40 patterns: %d hundredths of a second", longest)
+
+	// When the client has gone, no further filter is asked.
+	start = s.ticks()
+	gone := s.client()
+	gone.write([]byte(request("", "true", strings.Repeat("a", 131071))))
+	time.Sleep(50 * time.Millisecond)
+	gone.conn.Close()
+	s.eventually("the request to be given up", func() bool {
+		a := s.ticks()
+		time.Sleep(300 * time.Millisecond)
+		return s.ticks()-a < 3
+	})
+	if used := s.ticks() - start; longest > 100 && used > longest/2 {
+		t.Errorf("gone: %d hundredths of a second, %d for one that stays", used, longest)
+	}
+	s.dropAll()
+	s.same(before)
+}
