@@ -124,6 +124,9 @@ func about(what, path string, err error) error {
 }
 
 func (c *chain) elf(file *trust.Program, head []byte) error {
+	if len(head) >= 4 && string(head[:4]) == "\x7fELF" {
+		c.found.ELF = file.Path
+	}
 	d, err := readELF(file, head)
 	if err != nil {
 		return fmt.Errorf("cannot tell where its libraries come from: %v", err)
