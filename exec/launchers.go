@@ -68,6 +68,9 @@ func NewLaunchers(spares int) (*Launchers, error) {
 	}
 	// It runs with all rights, as this program does.
 	id, err := trust.Executable(path, trust.Fixed)
+	if errors.Is(err, trust.ErrUntrusted) {
+		return nil, fmt.Errorf("%w: install it beside ironwrap-daemon (make install)", err)
+	}
 	if err != nil {
 		return nil, err
 	}

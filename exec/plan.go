@@ -78,13 +78,8 @@ func mayHave(p *Plan, d policy.Decision) error {
 	}
 	user := filters.Show(p.User.Name)
 	for _, program := range d.Programs {
-		switch {
-		case program.Others != "":
-			return fmt.Errorf("cannot give capabilities to %s, run as %s: %s, who could change what it does: let all of it be root's, or take \"capabilities\" away",
-				filters.Show(program.Path), user, program.Others)
-		case program.Personal != "":
-			return fmt.Errorf("cannot give capabilities to %s, run as %s: %s can load code from the home of %s: run it as root with these capabilities only, or (python) with the option -I in its first line",
-				filters.Show(program.Path), user, filters.Show(program.Personal), user)
+		if why := program.Theirs(p.User.Name); why != "" {
+			return fmt.Errorf("cannot give capabilities to %s, run as %s: %s", filters.Show(program.Path), user, why)
 		}
 	}
 	return nil

@@ -51,7 +51,7 @@ var deciding = []string{
 
 // banned is what no privileged program links, and what only the daemon does.
 var (
-	banned     = []string{"runtime/cgo", "net/http", "os/user", "os/exec", "encoding/gob", "log/syslog", "text/template", "plugin", "C"}
+	banned     = []string{"runtime/cgo", "net/http", "os/user", "os/exec", "encoding/gob", "log/syslog", "text/template", "debug/elf", "plugin", "C"}
 	daemonOnly = []string{"net", "encoding/json", "os/signal"}
 )
 
@@ -96,6 +96,7 @@ func TestWalls(t *testing.T) {
 		{"ironwrap/policy/...", []string{"ironwrap/exec", "ironwrap/sandbox"}},
 		{"ironwrap/policy", []string{unix, "ironwrap/policy/lint"}},
 		{"ironwrap/policy/lint", []string{unix}},
+		{"ironwrap/policy/program", []string{unix, "syscall", "debug/elf", "ironwrap/policy/account", "ironwrap/policy/machine"}},
 		{"ironwrap/exec/...", []string{"ironwrap/policy/lint"}},
 		{"ironwrap/policy/inifile", []string{unix, "os"}},
 		{"ironwrap/policy/environ", []string{"ironwrap", unix, "os"}},

@@ -2,6 +2,7 @@ package lint
 
 import (
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -58,6 +59,7 @@ type config struct {
 	dirs    []string
 	files   []*file   // the *.filters files, in the order in which they are read
 	others  []string  // what lies beside them and is not read
+	nofiles []string  // what is named so and is no file
 	filters []*filter // in the order in which they are asked
 	skipped []*filter // lines of which no filter could be made
 	machine *machine.Machine
@@ -138,12 +140,23 @@ func (c *config) readDir(dir string) {
 		case strings.HasPrefix(e.Name(), "."):
 		case !strings.HasSuffix(e.Name(), ".filters"):
 			c.others = append(c.others, path)
+		case !regular(path):
+			c.nofiles = append(c.nofiles, path)
 		default:
 			f := readFile(path, inifile.Lenient)
 			c.files = append(c.files, f)
 			c.readFilters(f)
 		}
 	}
+}
+
+// regular tells whether path leads to a file, or to what cannot be looked at.
+func regular(path string) bool {
+	st, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false
+	}
+	return err != nil || st.Mode().IsRegular()
 }
 
 func (c *config) readFilters(f *file) {

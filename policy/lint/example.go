@@ -13,6 +13,7 @@ type example struct {
 	sudoers string // what sudo allows on the machine; DIR stands here too
 	setup   string // a shell script, run in DIR when all is laid out
 
+	gcc     bool    // setup needs a C compiler
 	nobody  bool    // the check has the file access rights of nobody
 	network string  // the answers of Facts
 	profile Profile //

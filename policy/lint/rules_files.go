@@ -25,7 +25,6 @@ var fileRules = []*Rule{
 			{conf: "daemon_timeout=soon", at: "rootwrap.conf:4:1", says: `daemon_timeout: "soon" is not a number`},
 			{conf: "daemon_timeout=1\ndaemon_timeout=2", at: "rootwrap.conf:5:1", says: `key "daemon_timeout" again`},
 			{filters: "id: CommandFilter, id, root\n[Sandbox:id]\nseccmp=none", at: "a.filters:4:1", says: "seccmp: unknown key of a sandbox section"},
-			{setup: "rm -r d", says: "no such directory"},
 			{setup: "rm rootwrap.conf", says: "no such file"},
 		},
 		passes: []example{{filters: "id: CommandFilter, id, root"}, {setup: "chmod 600 d/a.filters", nobody: true}},
@@ -58,17 +57,15 @@ var fileRules = []*Rule{
 	},
 	{
 		ID: "untrusted-path", Severity: Error,
-		Title: "somebody besides root can write a file or directory that is trusted, or it is no plain file",
-		Help:  "Who can write it decides what runs as root. The executor refuses it: give it to root, and take the right to write from all others. Nothing is read from a FIFO or a device.",
+		Title: "somebody besides root can write a file or directory that is trusted",
+		Help:  "Who can write it decides what runs as root. The executor refuses it: give it to root, and take the right to write from all others.",
 		check: untrusted,
 		finds: []example{
 			{setup: "chown 65534 rootwrap.conf", at: "rootwrap.conf", says: "owned by uid 65534, not root"},
 			{setup: "chmod 666 d/a.filters", at: "a.filters", says: "writable by group and others"},
 			{setup: "chmod 775 d", at: "rootwrap.conf:2:14", says: "writable by group"},
-			{conf: "exec_dirs=/usr/bin,DIR/bin", setup: "mkdir bin; chown 65534 bin", at: "rootwrap.conf:3", says: "owned by uid 65534"},
 			{setup: "mv d/a.filters x; ln -s ../x d/a.filters; chown -h 65534 d/a.filters", says: "symbolic link"},
 			{filters: "sh: CommandFilter, sh, root", setup: "chown 65534 d/a.filters", at: "a.filters"},
-			{setup: "mkfifo d/b.filters", at: "b.filters", says: "it is a FIFO, not a regular file"},
 		},
 		passes: []example{
 			{setup: "mv d/a.filters x; ln -s ../x d/a.filters"},
@@ -89,20 +86,26 @@ var fileRules = []*Rule{
 	},
 	{
 		ID: "exec-dir-not-searched", Severity: Warning,
-		Title: "a directory of exec_dirs is passed over, since a service can redirect its path",
-		Help:  "The command searches its PATH long after the directory was checked. Programs in it are not found. Give every directory above it to root.",
+		Title: "a directory of exec_dirs is passed over, since somebody besides root can write to it or redirect its path",
+		Help:  "Programs in it are not found (exit status 96), and it is not in the PATH of commands. Let it, and every directory above it, be root's and writable by nobody else, or keep the programs elsewhere.",
 		check: notSearched,
 		finds: []example{
 			{conf: "exec_dirs=/usr/bin,DIR/theirs/bin", setup: "mkdir -p theirs/bin; chown 65534 theirs", at: "rootwrap.conf:3", says: "DIR/theirs/bin"},
+			{conf: "exec_dirs=/usr/bin,DIR/bin", setup: "mkdir bin; chown 65534 bin", at: "rootwrap.conf:3", says: "DIR/bin is not searched: cannot trust DIR/bin: it is owned by uid 65534"},
+			{conf: "exec_dirs=/usr/bin,DIR/bin", setup: "mkdir -m 775 bin", at: "rootwrap.conf:3", says: "writable by group"},
+			{conf: "exec_dirs=/usr/bin,DIR/bin", setup: "echo >bin", at: "rootwrap.conf:3", says: "not a directory"},
 		},
 		passes: []example{{conf: "exec_dirs=/usr/bin,DIR/bin", setup: "mkdir bin"}, {conf: "exec_dirs=/usr/bin,DIR/none"}},
 	},
 	{
 		ID: "missing-filters-dir", Severity: Warning,
-		Title:  "a directory of filters_path does not exist",
-		Help:   "The filters that should be in it do not exist either. Who can make it could add filters, were it not for the check of its owner. Make it, or take it off the list.",
-		check:  func(c *config) []Finding { return c.missing("filters_path") },
-		finds:  []example{{conf: "filters_path=DIR/d,DIR/none", at: "rootwrap.conf:3", says: "DIR/none does not exist"}},
+		Title: "a directory of filters_path does not exist",
+		Help:  "The filters that should be in it do not exist either. Who can make it could add filters, were it not for the check of its owner. Make it, or take it off the list.",
+		check: func(c *config) []Finding { return c.missing("filters_path") },
+		finds: []example{
+			{conf: "filters_path=DIR/d,DIR/none", at: "rootwrap.conf:3", says: "DIR/none does not exist"},
+			{setup: "rm -r d", at: "rootwrap.conf:2", says: "DIR/d does not exist"},
+		},
 		passes: []example{{}},
 	},
 	{
@@ -125,6 +128,28 @@ var fileRules = []*Rule{
 		},
 		finds:  []example{{setup: "cp d/a.filters d/a.filters.dpkg-old", at: "a.filters.dpkg-old", says: "not read"}, {setup: "mkdir d/more", at: "more"}},
 		passes: []example{{setup: "cp d/a.filters d/.a.filters.swp"}},
+	},
+	{
+		ID: "no-file", Severity: Warning,
+		Title: "what is named like a file of filters is none",
+		Help:  "A directory, a FIFO or a device is not read, nor is a link that leads nowhere; oslo.rootwrap passes over them too. Remove it, or put the file there. A link into a directory of somebody else's is refused: who owns it could bring filters and take them away.",
+		check: func(c *config) (found []Finding) {
+			for _, path := range c.nofiles {
+				message := "not read: it is not a regular file"
+				if _, err := os.Stat(path); err != nil {
+					message = "not read: it leads to a file that does not exist"
+				}
+				found = append(found, fileAt(path, message, ""))
+			}
+			return found
+		},
+		finds: []example{
+			{setup: "mkdir d/b.filters", at: "b.filters", says: "not a regular file"},
+			{setup: "mkfifo d/b.filters", at: "b.filters", says: "not a regular file"},
+			{setup: "ln -s nowhere d/b.filters", at: "b.filters", says: "does not exist"},
+			{setup: "mkdir t; chown 65534 t; ln -s ../t/x d/b.filters", at: "b.filters", says: "does not exist"},
+		},
+		passes: []example{{setup: "mv d/a.filters x; ln -s ../x d/a.filters"}},
 	},
 	{
 		ID: "no-filters-section", Severity: Warning,
@@ -158,6 +183,7 @@ var fileRules = []*Rule{
 type object struct {
 	path string
 	dir  bool
+	skip bool                               // passed over where it is not trusted, in place of a refusal
 	at   func(message, hint string) Finding // where a finding about it stands
 }
 
@@ -182,13 +208,13 @@ func (o object) trustErr(level trust.Level) error {
 // objects are rootwrap.conf, the filters files and all directories that are named.
 func (c *config) objects() []object {
 	whole := func(path string) object {
-		return object{path, false, func(message, hint string) Finding { return fileAt(path, message, hint) }}
+		return object{path, false, false, func(message, hint string) Finding { return fileAt(path, message, hint) }}
 	}
 	list := []object{whole(c.path)}
 	for _, key := range []string{"filters_path", "exec_dirs"} {
 		for _, d := range c.listed(key) {
 			if filepath.IsAbs(d.text) {
-				list = append(list, object{d.text, true, func(message, hint string) Finding { return c.conf.at(d.place, message, hint) }})
+				list = append(list, object{d.text, true, key == "exec_dirs", func(message, hint string) Finding { return c.conf.at(d.place, message, hint) }})
 			}
 		}
 	}
@@ -240,7 +266,7 @@ func notRead(c *config) (found []Finding) {
 
 func untrusted(c *config) (found []Finding) {
 	for _, o := range c.objects() {
-		if err := o.trustErr(trust.Object); err != nil {
+		if err := o.trustErr(trust.Object); err != nil && !o.skip {
 			found = append(found, o.at(err.Error(), ""))
 		}
 	}
@@ -270,9 +296,6 @@ func ancestors(c *config) (found []Finding) {
 func notSearched(c *config) (found []Finding) {
 	for _, d := range c.listed("exec_dirs") {
 		o := object{path: d.text, dir: true}
-		if o.trustErr(trust.Object) != nil {
-			continue
-		}
 		if err := o.trustErr(trust.Fixed); err != nil {
 			found = append(found, c.conf.at(d.place, fmt.Sprintf("%s is not searched: %v", quote(d.text), err), ""))
 		}
@@ -296,7 +319,7 @@ func network(c *config) (found []Finding) {
 			continue
 		}
 		if p, err := c.machine.Find(f.Exec(), f.RunAs()); err == nil {
-			objects = append(objects, object{p.Path, false, func(message, hint string) Finding { return f.at(f.execField(), message, hint) }})
+			objects = append(objects, object{p.Path, false, false, func(message, hint string) Finding { return f.at(f.execField(), message, hint) }})
 		}
 	}
 	for _, o := range objects {

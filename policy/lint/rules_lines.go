@@ -114,7 +114,7 @@ var lineRules = []*Rule{
 	{
 		ID: "untrusted-program", Severity: Error,
 		Title: "the program of a filter is there, and cannot be trusted or executed",
-		Help:  "The command ends with exit status 96. A program, and each directory above it, must be root's and writable by nobody else, or who can write it would be root.",
+		Help:  "The command ends with exit status 96. A program, each directory above it, and what it runs by (the interpreters of a script, what env finds in exec_dirs, the loader, the directories of RUNPATH) must be root's and writable by nobody else, or who can write it would be root.",
 		check: func(c *config) []Finding {
 			// Without root's rights it is not known what lies behind a closed directory.
 			return c.programs(func(err error) bool {
@@ -125,10 +125,14 @@ var lineRules = []*Rule{
 			{filters: "x: CommandFilter, DIR/x, root", setup: "cp /bin/true x; chown 65534 x", at: "a.filters:2:19", says: "owned by uid 65534, not root"},
 			{filters: "x: CommandFilter, DIR/t/x, root", setup: "mkdir t; cp /bin/true t/x; chmod 777 t", at: "a.filters:2:19", says: "writable by group and others"},
 			{filters: "x: CommandFilter, DIR/x, root", setup: "echo >x; chmod 644 x", says: "not executable"},
+			{filters: "x: CommandFilter, DIR/x, root", setup: "echo \"#!$PWD/p\" >x; chmod 755 x; cp /bin/sh p; chown 65534 p", at: "a.filters:2:19", says: "cannot use its interpreter DIR/p: it is owned by uid 65534"},
+			{conf: "exec_dirs=DIR/b,/usr/bin", filters: "x: CommandFilter, x, root", setup: "mkdir b; echo '#!/usr/bin/env p' >b/x; cp /bin/sh b/p; chmod 755 b/x; chown 65534 b/p", says: "cannot use its interpreter DIR/b/p"},
+			{filters: "x: CommandFilter, DIR/x, root", setup: "echo '#!bin/sh' >x; chmod 755 x", says: "its interpreter bin/sh is not named by an absolute path"},
 		},
 		passes: []example{
 			{filters: "x: CommandFilter, DIR/x, root", setup: "cp /bin/true x"},
 			{filters: "x: CommandFilter, DIR/x, nobody", setup: "cp /bin/true x; chown nobody x"},
+			{filters: "x: CommandFilter, DIR/x, root", setup: "echo '#!/usr/bin/env sh' >x; chmod 755 x"},
 		},
 	},
 }

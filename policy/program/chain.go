@@ -35,7 +35,8 @@ func (c *chain) program(path string, words []string, depth int) (real string, er
 	}
 	defer file.Close()
 	c.note(path, file.ID)
-	if name, known := knownAs(path, file.Path); known && c.found.Personal == "" && (depth == 0 || !impersonal(name, words)) {
+	name, known := knownAs(path, file.Path)
+	if known && c.found.Personal == "" && (depth == 0 || !impersonal(name, words)) {
 		c.found.Personal = path[strings.LastIndexByte(path, '/')+1:]
 		if depth == 0 {
 			c.found.direct = name
@@ -53,7 +54,7 @@ func (c *chain) program(path string, words []string, depth int) (real string, er
 	if head = head[:n]; strings.HasPrefix(string(head), "#!") {
 		return file.Path, c.script(path, head, depth)
 	}
-	return file.Path, c.elf(&file, head)
+	return file.Path, c.elf(&file, head, known)
 }
 
 // note remembers whose a file is.
@@ -123,7 +124,12 @@ func about(what, path string, err error) error {
 	return fmt.Errorf("%s %s: %s", what, shown, strings.TrimPrefix(err.Error(), "cannot trust "+shown+": "))
 }
 
-func (c *chain) elf(file *trust.Program, head []byte) error {
+// elf looks at an ELF file; known tells that its name has said whether it is an
+// interpreter.
+func (c *chain) elf(file *trust.Program, head []byte, known bool) error {
+	if len(head) >= 4 && string(head[:4]) == "\x7fELF" {
+		c.found.ELF = file.Path
+	}
 	d, err := readELF(file, head)
 	if err != nil {
 		return fmt.Errorf("cannot tell where its libraries come from: %v", err)
@@ -139,6 +145,9 @@ func (c *chain) elf(file *trust.Program, head []byte) error {
 		return about("cannot use its loader (PT_INTERP)", d.interpreter, err)
 	}
 	c.note(d.interpreter, id)
+	if library := embedded(d.needed); library != "" && !known && c.found.Personal == "" {
+		c.found.Personal = fmt.Sprintf("%s, by %s,", file.Path[strings.LastIndexByte(file.Path, '/')+1:], library)
+	}
 	return c.libraries(file.Path, d)
 }
 

@@ -23,6 +23,19 @@ var personal = map[string]bool{
 	"ssh": true, "scp": true, "sftp": true, "less": true, "man": true, "mutt": true, "screen": true, "tmux": true, "psql": true, "mysql": true, "make": true, "ansible": true,
 }
 
+// embedded returns the first of the libraries that is an interpreter: a program that
+// needs it is one too, whatever it is called.
+func embedded(needed []string) string {
+	for _, library := range needed {
+		for _, name := range []string{"libpython", "libpypy", "libperl.", "libruby", "liblua", "libjvm.", "libnode.", "libphp", "libR.", "libguile", "libtcl", "libjulia", "libmono"} {
+			if strings.HasPrefix(library, name) {
+				return library
+			}
+		}
+	}
+	return ""
+}
+
 // interpreterName is what a program of this path is known as: "python" for
 // /usr/bin/python3.11.
 func interpreterName(path string) string {

@@ -6,6 +6,7 @@ package program
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 
 	"ironwrap/filters"
@@ -28,6 +29,11 @@ type Program struct {
 	// exec_dirs.
 	InPATH bool
 
+	// ELF is the file that is loaded in the end: the program, or the interpreter that
+	// its first line leads to. Absolute, without symbolic links; empty where it is not
+	// known.
+	ELF string
+
 	direct string // the name of an interpreter that is the program itself
 }
 
@@ -45,6 +51,18 @@ func (p Program) Called(args []filters.Untrusted) Program {
 		p.Personal = ""
 	}
 	return p
+}
+
+// Theirs tells how a user whom p runs as can change what it does: empty where that
+// user cannot, as far as is known.
+func (p Program) Theirs(user string) string {
+	switch {
+	case p.Others != "":
+		return p.Others + ", who can change what it does: let all of it be root's"
+	case p.Personal != "":
+		return fmt.Sprintf("%s can load code from the home of %s: run it as root, with only these capabilities, or tell it not to (python3 -I)", filters.Untrusted(p.Personal), filters.Untrusted(user))
+	}
+	return ""
 }
 
 // ErrNotFound tells that no directory has the program.

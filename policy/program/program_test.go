@@ -199,6 +199,17 @@ func TestFind(t *testing.T) {
 		t.Error("their directory decides what runs as them, and is taken; a program in it is not")
 	}
 
+	// A program that has an interpreter in it is one.
+	for needed, want := range map[string]string{"libpython3.11.so.1.0": "by libpython3.11.so.1.0,", "libperl.so.5.36": "by libperl.so.5.36,", "libc.so.6": ""} {
+		if p, err := own.Find(program(loader, map[uint32]string{dtNeeded: needed})); err != nil || !strings.HasSuffix(p.Personal, want) || (p.Personal == "") != (want == "") {
+			t.Errorf("needs %s: %+v, %v", needed, p, err)
+		}
+	}
+	elf("DIR/bin/python3", loader, map[uint32]string{dtNeeded: "libpython3.11.so.1.0"})
+	if p, err := own.Find(script("#!DIR/bin/python3 -I\n")); err != nil || p.Personal != "" {
+		t.Errorf("python3 -I with a library of its own: %+v, %v", p, err)
+	}
+
 	// Which interpreters read what is the user's.
 	for text, want := range map[string]string{
 		"#!/usr/bin/python3\n":                "python3",
