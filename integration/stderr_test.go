@@ -308,7 +308,7 @@ func TestStderrAndTheWatchdog(t *testing.T) {
 	var all sync.WaitGroup
 	for name, f := range map[string]*os.File{"a full pipe": full, "a pipe that is read": w} {
 		// Blocked and ignored signals are inherited.
-		p := in.attack(t, "import signal\nsignal.pthread_sigmask(signal.SIG_BLOCK, range(1, 65))\nsignal.signal(signal.SIGALRM, signal.SIG_IGN)\nexecve(args[0], args, [])\n", in.conf, "true")
+		p := in.attack(t, "import signal\nsignal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())\nsignal.signal(signal.SIGALRM, signal.SIG_IGN)\nexecve(args[0], args, [])\n", in.conf, "true")
 		p.Stderr = f
 		start := time.Now()
 		if err := p.Start(); err != nil {
