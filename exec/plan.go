@@ -96,8 +96,8 @@ func (p *Plan) stack() uint64 {
 }
 
 // Replace confines the process and makes it the command. It returns only with an
-// error, after which the process must exit.
-func Replace(p *Plan) error { return launch.Replace(&p.Command) }
+// error, after which the process must exit. last is what remains to be done before.
+func Replace(p *Plan, last ...func() error) error { return launch.Replace(&p.Command, last...) }
 
 // environment is built from nothing. A name that comes later in this list takes
 // the place of one before. A value that env_keep may not carry is as good as none.

@@ -463,16 +463,17 @@ func TestBadName(t *testing.T) {
 	b := newBad(t)
 	for name, c := range map[string]struct{ argv0, shown string }{
 		"plain":         {"/opt/x/nova-rootwrap", "nova-rootwrap"},
-		"relative":      {"a/b/c", "c"},
-		"format":        {"%n%s%x%d%!", "%n%s%x%d%!"},
-		"line break":    {"a\nb\r\n", `a\nb\r\n`},
-		"escape":        {"\x1b[31mred\x07", `\x1b[31mred\a`},
-		"bidirectional": {"\u202egnp.exe", `\u202egnp.exe`},
-		"not utf-8":     {"\xff\xfe\x80", `\xff\xfe\x80`},
-		"backslash":     {`a\b`, `a\\b`},
-		"long":          {strings.Repeat("x", 64<<10), ""},
-		"very long":     {strings.Repeat("\x01", 128<<10-1), ""},
-		"a tag":         {"sshd[1]: Accepted password for root", "sshd[1]: Accepted password for root"},
+		"relative":      {"a/b/c-rootwrap", "c-rootwrap"},
+		"another's":     {"/usr/bin/sudo", "ironwrap"},
+		"format":        {"%n%s%x%d%!", "ironwrap"},
+		"line break":    {"a\nb\r\n", "ironwrap"},
+		"escape":        {"\x1b[31mred\x07", "ironwrap"},
+		"bidirectional": {"\u202egnp.exe", "ironwrap"},
+		"not utf-8":     {"\xff\xfe\x80", "ironwrap"},
+		"backslash":     {`a\b`, "ironwrap"},
+		"long":          {strings.Repeat("x", 64<<10), "ironwrap"},
+		"very long":     {strings.Repeat("\x01", 128<<10-1), "ironwrap"},
+		"a tag":         {"sshd[1]: Accepted password for root", "ironwrap"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := promptly(t, func() *exec.Cmd {
@@ -481,11 +482,7 @@ func TestBadName(t *testing.T) {
 				cmd.Env = []string{"PATH=/usr/bin:/bin"}
 				return cmd
 			})
-			begin := ""
-			if c.shown != "" {
-				begin = c.shown + ": Unauthorized command: unknown "
-			}
-			b.refused(t, r, 99, begin, ": Unauthorized command: unknown (no filter matched)")
+			b.refused(t, r, 99, c.shown+": Unauthorized command: unknown ", ": Unauthorized command: unknown (no filter matched)")
 
 			// The command is none the worse for it.
 			r = promptly(t, func() *exec.Cmd {

@@ -308,7 +308,7 @@ func TestStderrAndTheWatchdog(t *testing.T) {
 	var all sync.WaitGroup
 	for name, f := range map[string]*os.File{"a full pipe": full, "a pipe that is read": w} {
 		// Blocked and ignored signals are inherited.
-		p := in.attack(t, "import signal\nsignal.pthread_sigmask(signal.SIG_BLOCK, range(1, 65))\nsignal.signal(signal.SIGALRM, signal.SIG_IGN)\nexecve(args[0], args, [])\n", in.conf, "true")
+		p := in.attack(t, "import signal\nsignal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())\nsignal.signal(signal.SIGALRM, signal.SIG_IGN)\nexecve(args[0], args, [])\n", in.conf, "true")
 		p.Stderr = f
 		start := time.Now()
 		if err := p.Start(); err != nil {
@@ -527,5 +527,40 @@ func TestStderrWarnings(t *testing.T) {
 	write(t, in.filters, "[Filters]\nsleep: CommandFilter, sleep, root\n")
 	if r := runCmd(t, in.called(in.conf, "sleep", "5")); r.status != 0 {
 		t.Errorf("a command of five seconds: %v", r)
+	}
+}
+
+// Nor does the Go runtime hold a process of root's up, when it dies of a limit or a signal
+// of the caller's and says so at length.
+func TestStderrOfADyingRuntime(t *testing.T) {
+	in := setuidInstallation(t, "true: CommandFilter, true, root", "allow_users="+caller.name)
+	full := stuckEnds["a full pipe"](t)
+	var list []*exec.Cmd
+	for kb := 68 << 10; kb < 80<<10; kb += 96 {
+		c := in.attack(t, fmt.Sprintf("import resource\nresource.setrlimit(resource.RLIMIT_DATA, (%d, %[1]d))\nexecve(args[0], args + [b'y' * 100000] * 10, [])\n", kb<<10), in.conf, "mkfs")
+		c.Stderr = full
+		if err := c.Start(); err != nil {
+			t.Fatal(err)
+		}
+		list = append(list, c)
+	}
+	time.Sleep(6 * time.Second)
+	for _, c := range list {
+		// Before it is root's it is the caller's, who can kill it, though it has root's rights.
+		if have := uids(c.Process.Pid); strings.HasPrefix(have, "0\t") {
+			t.Errorf("a process of uids %q waits", have)
+		}
+		c.Process.Kill()
+		c.Wait()
+	}
+
+	for _, name := range []string{"ABRT", "SYS", "XCPU", "XFSZ", "QUIT", "TERM", "HUP", "PIPE", "ALRM", "USR1", "CHLD", "PROF"} {
+		for _, word := range []string{"true", "mkfs"} {
+			c := in.attack(t, "import signal\ns = signal.SIG"+name+"\nsignal.pthread_sigmask(signal.SIG_BLOCK, [s])\nos.kill(os.getpid(), s)\nexecve(args[0], args, [])\n", in.conf, word)
+			r := runCmd(t, c)
+			if strings.Contains(r.err, "goroutine") || strings.Contains(r.err, "PC=") || r.err != "" && !oneCleanLine(r.err) {
+				t.Errorf("SIG%s pending, %s: %v", name, word, r)
+			}
+		}
 	}
 }

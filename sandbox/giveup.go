@@ -16,6 +16,8 @@ type Owner struct {
 	Groups   []uint32
 }
 
+var suidDumpable = "/proc/sys/fs/suid_dumpable"
+
 // GiveUp makes the calling thread its owner's, for good. On the leading thread that
 // makes the process theirs: the kernel looks there for who may signal it, and counts it
 // for RLIMIT_NPROC (kill(2), setrlimit(2)). Other threads do not matter: they do no more
@@ -27,7 +29,7 @@ func GiveUp(to Owner) error {
 	}
 	// With fs.suid_dumpable=1 the change of ids makes a process one that its user may
 	// trace (proc_sys_fs(5)), other threads included, which are root's still.
-	if setting, err := readSome("/proc/sys/fs/suid_dumpable"); err == nil && bytes.HasPrefix(setting, []byte("1")) {
+	if setting, err := readSome(suidDumpable); err == nil && bytes.HasPrefix(setting, []byte("1")) {
 		return errors.New("fs.suid_dumpable is 1: the user could trace the process")
 	}
 	s := &Spec{UID: to.UID, GID: to.GID, Groups: to.Groups}

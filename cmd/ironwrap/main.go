@@ -51,6 +51,7 @@ func main() { os.Exit(run(os.Args)) }
 
 func run(argv []string) (status int) {
 	name := stderr.Name(argv, "ironwrap", "-rootwrap")
+	aside := stderr.Hold()
 	caller, err := exec.Take()
 	say := stderr.New(name, caller.Owner())
 	fail := func(status int, format string, args ...any) int {
@@ -69,6 +70,9 @@ func run(argv []string) (status int) {
 	case len(argv) == 2 && argv[1] == "--help":
 		say.Print(usage)
 		return 0
+	}
+	if err == nil {
+		err = aside
 	}
 	if err == nil {
 		err = sandbox.Uncatch()
@@ -146,7 +150,7 @@ func run(argv []string) (status int) {
 	if len(plan.Spec.Seccomp) > 0 {
 		say.Filtered()
 	}
-	err = exec.Replace(plan)
+	err = exec.Replace(plan, stderr.Release)
 
 	var program *launch.ExecError
 	var signal *launch.SignalError

@@ -40,15 +40,12 @@ func write(file, line string) error {
 		return err
 	}
 	defer unix.Close(fd)
-	// Somebody's write may have been cut short, by a full disk for one.
-	if size > 0 {
-		var last [1]byte
-		if n, err := unix.Pread(fd, last[:], size-1); err != nil || n != 1 {
-			return errors.Join(errors.New("cannot read its last byte"), err)
-		}
-		if last[0] != '\n' {
-			line = "\n" + line
-		}
+	whole, err := endsWhole(fd, size)
+	if err != nil {
+		return fmt.Errorf("cannot read its end: %w", err)
+	}
+	if !whole {
+		line = "\n" + line
 	}
 	back, err := roomFor(size + int64(len(line)))
 	if err != nil {
@@ -60,6 +57,31 @@ func write(file, line string) error {
 		err = errors.New("only a part of the record was written: is the disk full?")
 	}
 	return err
+}
+
+// endsWhole tells that a file of size bytes ends in a line break. It does not where
+// somebody's write was cut short, by a full disk for one, and for a moment while one is
+// under way.
+func endsWhole(fd int, size int64) (bool, error) {
+	for range 5 {
+		if size == 0 {
+			return true, nil
+		}
+		var last [1]byte
+		if _, err := unix.Pread(fd, last[:], size-1); err != nil {
+			return false, err
+		}
+		if last[0] == '\n' {
+			return true, nil
+		}
+		time.Sleep(time.Millisecond)
+		var st unix.Stat_t
+		if err := unix.Fstat(fd, &st); err != nil {
+			return false, err
+		}
+		size = st.Size
+	}
+	return false, nil
 }
 
 // roomFor sees to it that RLIMIT_FSIZE, the caller's, lets a file grow to size bytes. back

@@ -107,8 +107,11 @@ func (l *Log) write(severity int, text string) {
 }
 
 func (l *Log) send(severity int, text string) error {
-	return Send(l.p.Facility<<3|severity, l.tag(), filters.Prose(text))
+	return deliver(l.p.Facility<<3|severity, l.tag(), filters.Prose(text))
 }
+
+// deliver is another function in tests.
+var deliver = Send
 
 // tag is what the system log knows a record by. It can be no other program's, with a
 // message of its own.

@@ -20,11 +20,13 @@ import (
 	"ironwrap/exec"
 	"ironwrap/exec/audit"
 	"ironwrap/policy"
+	"ironwrap/sandbox"
 )
 
 const (
 	spares      = 4                // launchers that wait
 	keySize     = 32               // bytes, as the client reads them
+	tellTime    = 10 * time.Second // for the starter to read where the socket is
 	metricsTime = 10 * time.Second // between two writings of the metrics
 )
 
@@ -185,8 +187,14 @@ func (d *Daemon) announce() error {
 	if err := errors.Join(unix.Fstat(1, &out), unix.Stat("/dev/null", &null)); err != nil || out.Rdev == null.Rdev && out.Mode&unix.S_IFMT == unix.S_IFCHR {
 		return errors.New("cannot tell the client where the socket is: standard output is closed or /dev/null")
 	}
-	if _, err := os.Stdout.Write(append([]byte(d.socket.path+"\n"), d.key...)); err != nil {
-		return fmt.Errorf("cannot tell the client where the socket is: %w", err)
+	// A starter who does not read holds up no process of root's.
+	if n, err := unix.Poll([]unix.PollFd{{Fd: 1, Events: unix.POLLOUT}}, int(tellTime.Milliseconds())); n == 0 || err != nil && err != unix.EINTR {
+		return errors.Join(fmt.Errorf("cannot tell the client where the socket is: it did not read for %v", tellTime), err)
+	}
+	var failed error
+	sandbox.Within(tellTime, func() { _, failed = unix.Write(1, append([]byte(d.socket.path+"\n"), d.key...)) })
+	if failed != nil {
+		return fmt.Errorf("cannot tell the client where the socket is: %w", failed)
 	}
 	fd, err := unix.Open("/dev/null", unix.O_RDWR|unix.O_CLOEXEC, 0)
 	if err != nil {

@@ -72,8 +72,8 @@ func held(places []sandbox.Place) (fds []int) {
 }
 
 // Replace confines the process and makes it the command. It returns only with an
-// error, after which the process must exit.
-func Replace(c *Command) error {
+// error, after which the process must exit. last is what remains to be done before.
+func Replace(c *Command, last ...func() error) error {
 	// All that can need memory comes before the first right is given up.
 	argv, err := syscall.SlicePtrFromStrings(raw(c.Argv))
 	if err != nil {
@@ -88,6 +88,11 @@ func Replace(c *Command) error {
 		return fmt.Errorf("cannot pass the environment: %w", err)
 	}
 
+	for _, do := range last {
+		if err := do(); err != nil {
+			return err
+		}
+	}
 	if c.Signal != nil {
 		return signal(c)
 	}

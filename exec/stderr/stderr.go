@@ -5,8 +5,10 @@
 package stderr
 
 import (
+	"fmt"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -15,7 +17,44 @@ import (
 	"ironwrap/sandbox"
 )
 
-const stdout, stderr = 1, 2
+const stdout, standard = 1, 2
+
+// held is the descriptor of what the caller gave as standard error.
+var held atomic.Int32
+
+func init() { held.Store(standard) }
+
+func fd() int { return int(held.Load()) }
+
+// Hold puts standard error aside, and what cannot be written to in its place. It is for
+// a program before it becomes root's: what the Go runtime says when it dies, of a limit of
+// the caller's for one, is nothing to wait for either.
+func Hold() error {
+	aside, err := unix.FcntlInt(standard, unix.F_DUPFD_CLOEXEC, standard+1)
+	if err != nil {
+		return fmt.Errorf("cannot put standard error aside: %w", err)
+	}
+	blind, err := unix.Open("/", unix.O_PATH|unix.O_CLOEXEC, 0)
+	if err == nil {
+		err = unix.Dup3(blind, standard, unix.O_CLOEXEC)
+		unix.Close(blind)
+	}
+	if err != nil {
+		unix.Close(aside)
+		return fmt.Errorf("cannot put something in the place of standard error: %w", err)
+	}
+	held.Store(int32(aside))
+	return nil
+}
+
+// Release puts standard error back, for the command.
+func Release() error {
+	if err := unix.Dup3(fd(), standard, 0); err != nil {
+		return fmt.Errorf("cannot put standard error back: %w", err)
+	}
+	held.Store(standard)
+	return nil
+}
 
 // maxLine is the longest line in bytes: a pipe takes one of PIPE_BUF whole (pipe(7)).
 const maxLine = 4096
@@ -70,7 +109,7 @@ func (w *Writer) Try(text string) { w.try(line(w.name, text)) }
 // reasons. A socket that asks who writes (SCM_CREDENTIALS, unix(7)) is told the caller. A
 // process that waits for the caller to read counts for their RLIMIT_NPROC and can be killed
 // by them. What the descriptor is the kernel decides with their rights (CVE-2012-0056).
-func (w *Writer) Last(text string) { w.last(stderr, line(w.name, text)) }
+func (w *Writer) Last(text string) { w.last(fd(), line(w.name, text)) }
 
 // Print is Last for text on standard output.
 func (w *Writer) Print(text string) { w.last(stdout, []byte(text)) }
@@ -128,7 +167,7 @@ func (w *Writer) theirs() bool {
 // runs the command.
 func (w *Writer) bare(text []byte) {
 	if w.plain && writable() {
-		_, _ = unix.Write(stderr, text)
+		_, _ = unix.Write(fd(), text)
 	}
 }
 
@@ -140,11 +179,11 @@ func (w *Writer) try(text []byte) {
 	}
 	switch kind() {
 	case pipe: // it may have become full since
-		_, _ = unix.Pwritev2(stderr, [][]byte{text}, -1, unix.RWF_NOWAIT)
+		_, _ = unix.Pwritev2(fd(), [][]byte{text}, -1, unix.RWF_NOWAIT)
 	case terminal: // ^S may have stopped it since
-		sandbox.Within(wait, func() { _, _ = unix.Write(stderr, text) })
+		sandbox.Within(wait, func() { _, _ = unix.Write(fd(), text) })
 	case file:
-		_, _ = unix.Write(stderr, text)
+		_, _ = unix.Write(fd(), text)
 	case socket:
 		w.send(text)
 	}
@@ -161,7 +200,7 @@ const (
 
 func kind() int {
 	var st unix.Stat_t
-	if unix.Fstat(stderr, &st) != nil {
+	if unix.Fstat(fd(), &st) != nil {
 		return other
 	}
 	switch st.Mode & unix.S_IFMT {
@@ -170,12 +209,12 @@ func kind() int {
 	case unix.S_IFSOCK:
 		return socket
 	case unix.S_IFCHR:
-		if _, err := unix.IoctlGetTermios(stderr, unix.TCGETS); err == nil {
+		if _, err := unix.IoctlGetTermios(fd(), unix.TCGETS); err == nil {
 			return terminal
 		}
 	case unix.S_IFREG:
 		var fs unix.Statfs_t
-		if unix.Fstatfs(stderr, &fs) != nil {
+		if unix.Fstatfs(fd(), &fs) != nil {
 			return other
 		}
 		switch fs.Type {
@@ -187,7 +226,7 @@ func kind() int {
 }
 
 func writable() bool {
-	p := []unix.PollFd{{Fd: stderr, Events: unix.POLLOUT}}
+	p := []unix.PollFd{{Fd: held.Load(), Events: unix.POLLOUT}}
 	n, err := unix.Poll(p, 0)
 	return n == 1 && err == nil && p[0].Revents&unix.POLLOUT != 0
 }
@@ -196,12 +235,12 @@ func writable() bool {
 // nothing to the kernel (CVE-2014-0181).
 func (w *Writer) send(text []byte) {
 	var who []byte
-	switch domain, _ := unix.GetsockoptInt(stderr, unix.SOL_SOCKET, unix.SO_DOMAIN); domain {
+	switch domain, _ := unix.GetsockoptInt(fd(), unix.SOL_SOCKET, unix.SO_DOMAIN); domain {
 	case unix.AF_UNIX:
 		who = unix.UnixCredentials(&unix.Ucred{Pid: int32(unix.Getpid()), Uid: w.owner.UID, Gid: w.owner.GID})
 	case unix.AF_INET, unix.AF_INET6:
 	default:
 		return
 	}
-	_, _ = unix.SendmsgN(stderr, text, who, nil, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
+	_, _ = unix.SendmsgN(fd(), text, who, nil, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
 }

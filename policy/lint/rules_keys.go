@@ -2,11 +2,13 @@ package lint
 
 import (
 	"fmt"
+	"path"
 	"slices"
 	"strings"
 
 	"ironwrap/policy"
 	"ironwrap/policy/inifile"
+	"ironwrap/policy/trust"
 )
 
 // keyRules are about the keys of rootwrap.conf: those that nobody knows, and those
@@ -54,6 +56,37 @@ var keyRules = []*Rule{
 		"Who owns a directory above the configuration can put another file of root's in its place. Say yes, or leave it out where packages give such a directory to the service.",
 		func(v string) bool { return slices.Contains([]string{"0", "no", "false", "off"}, strings.ToLower(v)) },
 		"no", "strict_paths is off", "yes", "strict_paths is off: %s"),
+	{
+		ID: "audit-log-may-drop", Severity: Warning,
+		Title: "audit_required rests on the system log alone, which may drop the record",
+		Help:  "It means that the socket of the system log has taken the record. journald drops what one unit sends beyond RateLimitBurst=, rsyslog's imjournal likewise: a caller who floods the log first has their command run without a record. Name an audit_file too: a file of root's that is written before the command runs.",
+		check: auditLogAlone,
+		finds: []example{
+			{conf: "audit_required=yes", at: "rootwrap.conf:4:1", says: "journald may drop"},
+			{conf: "use_syslog=True\nsyslog_log_level=INFO\naudit_required=on", at: "rootwrap.conf:6:1"},
+		},
+		passes: []example{
+			{conf: "audit_required=yes\naudit_file=/var/lib/ironwrap/audit.log", setup: "true"},
+			{conf: "use_syslog=True"},
+			{conf: "audit_required=no"},
+		},
+	},
+	{
+		ID: "audit-file-unusable", Severity: Error,
+		Title: "audit_file cannot be trusted or written",
+		Help:  "Nobody but root may be able to write to the file, to any directory above it, or to put something in its place. Where audit_required is set no command runs otherwise. Make a directory of root's for it: install -d -m 700 /var/lib/ironwrap.",
+		check: auditFileUnusable,
+		finds: []example{
+			{conf: "audit_file=/nonexistent/audit.log", at: "rootwrap.conf:4:1", says: "/nonexistent"},
+			{conf: "audit_file=DIR/logs/audit.log", setup: "mkdir logs; chmod 777 logs", at: "rootwrap.conf:4:1", says: "writable by group and others"},
+			{conf: "audit_file=DIR/audit.log", setup: "echo >audit.log; chmod 666 audit.log", at: "rootwrap.conf:4:1", says: "audit.log"},
+			{conf: "audit_file=DIR/audit.log", setup: "ln -s /etc/passwd audit.log", at: "rootwrap.conf:4:1", says: "audit.log"},
+		},
+		passes: []example{
+			{conf: "audit_file=DIR/audit.log"},
+			{conf: "audit_file=DIR/audit.log", setup: "echo >audit.log; chmod 640 audit.log"},
+		},
+	},
 	key("open-files-unlimited", "rlimit_nofile", Note, "commands may open as many files as the hard limit allows",
 		"Programs that close every possible descriptor take long then, and one command can use up the machine's. Set a number, such as 1024.",
 		func(v string) bool { return strings.HasPrefix(v, "-") || strings.Trim(v, "0") == "" },
@@ -83,6 +116,31 @@ func key(id, name string, severity Severity, title, help string, loosens func(st
 		r.passes = append(r.passes, example{conf: name + "=" + good})
 	}
 	return r
+}
+
+func auditLogAlone(c *config) []Finding {
+	e, ok := c.key("audit_required")
+	if !ok || c.policy == nil || !c.policy.AuditRequired || c.policy.AuditFile != "" {
+		return nil
+	}
+	return []Finding{c.conf.at(c.conf.whole(e.Line), "a record that audit_required demands is one that journald may drop, when the caller sends many before it", "add audit_file=/var/lib/ironwrap/audit.log")}
+}
+
+func auditFileUnusable(c *config) []Finding {
+	e, ok := c.key("audit_file")
+	if !ok || c.policy == nil || c.policy.AuditFile == "" {
+		return nil
+	}
+	file := c.policy.AuditFile
+	dir, err := trust.Dir(path.Dir(file), trust.Ancestors)
+	if err == nil {
+		defer dir.Close()
+		err = dir.MayAppend(path.Base(file))
+	}
+	if err == nil {
+		return nil
+	}
+	return []Finding{c.conf.at(c.conf.whole(e.Line), "audit_file cannot be used: "+err.Error(), "")}
 }
 
 func unknownKeys(c *config) (found []Finding) {
