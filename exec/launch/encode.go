@@ -17,7 +17,7 @@ import (
 
 // format is the number of this form: another one is of another build, which
 // happens only where the two programs were not installed together.
-const format = 1
+const format = 2
 
 var errMalformed = errors.New("the daemon and ironwrap-launch do not understand each other: install both from one build")
 
@@ -59,7 +59,7 @@ func (c *Command) Confinement() string {
 // (Order.Stay).
 func (c *Command) Plain() bool {
 	s := &c.Spec
-	plain := Command{Spec: sandbox.Spec{Groups: s.Groups, Umask: s.Umask, NoFile: s.NoFile, Capabilities: sandbox.Capabilities{All: true}}}
+	plain := Command{Spec: sandbox.Spec{Groups: s.Groups, Umask: s.Umask, NoFile: s.NoFile, Capabilities: sandbox.Capabilities{All: true}, Keyring: s.Keyring}}
 	return c.Signal == nil && len(c.Pins) == 0 && c.Confinement() == plain.Confinement()
 }
 
@@ -104,9 +104,10 @@ func decode(data []byte, fds []int) (*Command, error) {
 	s.Nice, s.OOMScore = d.signed(), d.signed()
 	s.Capabilities.All = d.flag()
 	s.Capabilities.Set = d.number()
-	for _, set := range []*bool{&s.NoNewPrivs, &s.DenyWriteExec, &s.PrivateKeyring, &s.PrivateNetwork, &s.PrivateMounts, &s.PrivateTmp} {
+	for _, set := range []*bool{&s.NoNewPrivs, &s.DenyWriteExec, &s.NiceAsked, &s.OOMScoreAsked, &s.PrivateNetwork, &s.PrivateMounts, &s.PrivateTmp} {
 		*set = d.flag()
 	}
+	s.Keyring = sandbox.Keyring(d.small())
 	for range d.count() {
 		s.ReadOnly = append(s.ReadOnly, d.text())
 	}
@@ -164,9 +165,10 @@ func (e *encoder) spec(s *sandbox.Spec) {
 	e.signed(s.OOMScore)
 	e.flag(s.Capabilities.All)
 	e.number(s.Capabilities.Set)
-	for _, set := range []bool{s.NoNewPrivs, s.DenyWriteExec, s.PrivateKeyring, s.PrivateNetwork, s.PrivateMounts, s.PrivateTmp} {
+	for _, set := range []bool{s.NoNewPrivs, s.DenyWriteExec, s.NiceAsked, s.OOMScoreAsked, s.PrivateNetwork, s.PrivateMounts, s.PrivateTmp} {
 		e.flag(set)
 	}
+	e.count(int(s.Keyring))
 	e.count(len(s.ReadOnly))
 	for _, path := range s.ReadOnly {
 		e.text(path)
