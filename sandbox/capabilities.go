@@ -127,7 +127,7 @@ func setCapabilities(s *Spec) error {
 	}
 	if err := capset(c); err != nil {
 		if missing := c.effective &^ before; s.UID != 0 && missing != 0 {
-			return fmt.Errorf("%w: %s missing here: give them to the container or the unit, take them out of capabilities, or, for CAP_SYS_ADMIN that only seccomp and Landlock take, set no_new_privs = yes", err, listed(missing))
+			return fmt.Errorf("%w: %s missing here: give the container or the unit what the section asks for, or change the section (with no_new_privs = yes, seccomp and Landlock do without CAP_SYS_ADMIN)", err, listed(missing))
 		}
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strconv"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -235,18 +236,35 @@ func timerSlack() error {
 	if err := call(unix.SYS_PRCTL, unix.PR_SET_TIMERSLACK, defaultSlack); err != nil {
 		return err
 	}
+	// Twice, since one that is not set yet may start another.
+	for range 2 {
+		if err := timerSlackOfAll(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// timerSlackOfAll sets it for each thread of the process, and wakes those up that have
+// begun a sleep of microseconds and would end it in days: the runtime waits for them
+// when the ids of all threads are to change.
+func timerSlackOfAll() error {
 	threads, err := os.ReadDir("/proc/self/task")
 	if err != nil {
 		return err
 	}
 	for _, t := range threads {
-		// A thread may have ended; this one is set.
+		// A thread may have ended meanwhile.
 		fd, err := unix.Open("/proc/"+t.Name()+"/timerslack_ns", unix.O_WRONLY|unix.O_CLOEXEC, 0)
 		if err != nil {
 			continue
 		}
 		_, _ = unix.Write(fd, fmt.Append(nil, defaultSlack))
 		unix.Close(fd)
+		// The runtime handles this signal, and lets no caller block it.
+		if id, err := strconv.Atoi(t.Name()); err == nil && id != unix.Getpid() {
+			_ = unix.Tgkill(unix.Getpid(), id, unix.SIGCHLD)
+		}
 	}
 	return nil
 }

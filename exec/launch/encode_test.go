@@ -57,6 +57,9 @@ func TestEveryFieldTravels(t *testing.T) {
 	}
 	// Each field by itself: all others zero.
 	for i := range reflect.TypeFor[sandbox.Spec]().NumField() {
+		if !reflect.TypeFor[sandbox.Spec]().Field(i).IsExported() {
+			continue // of Enter's own
+		}
 		one := &Command{Argv: []filters.Untrusted{"/x"}}
 		reflect.ValueOf(&one.Spec).Elem().Field(i).Set(reflect.ValueOf(c.Spec).Field(i))
 		got, err := decode(encode(one), descriptors(one))
