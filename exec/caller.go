@@ -121,3 +121,9 @@ func (c Caller) Account() int {
 	}
 	return c.UID
 }
+
+// root tells that nobody else has had a hand in this process: who called, who called
+// sudo, and who asks the daemon.
+func (c Caller) root() bool {
+	return c.UID == 0 && c.SudoUID <= 0 && (c.Client == nil || c.Client.UID == 0)
+}

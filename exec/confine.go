@@ -79,7 +79,13 @@ func (g *given) add(spec *sandbox.Spec, b *policy.Sandbox, level trust.Level) er
 	}
 	spec.NoNewPrivs = spec.NoNewPrivs || b.NoNewPrivs
 	spec.DenyWriteExec = spec.DenyWriteExec || b.DenyWriteExec
-	spec.PrivateKeyring = spec.PrivateKeyring || b.PrivateKeyring
+	switch {
+	case b.PrivateKeyring == nil:
+	case *b.PrivateKeyring:
+		spec.Keyring = sandbox.KeyringPrivate
+	case spec.Keyring == sandbox.KeyringFresh:
+		spec.Keyring = sandbox.KeyringKept
+	}
 	spec.PrivateNetwork = spec.PrivateNetwork || b.PrivateNetwork
 	spec.PrivateMounts = spec.PrivateMounts || b.PrivateMounts
 	if private(b) {
@@ -101,13 +107,13 @@ func (g *given) add(spec *sandbox.Spec, b *policy.Sandbox, level trust.Level) er
 	}
 	if b.Nice != nil {
 		if !g.nice {
-			spec.Nice, g.nice = *b.Nice, true
+			spec.Nice, spec.NiceAsked, g.nice = *b.Nice, true, true
 		}
 		spec.Nice = max(spec.Nice, *b.Nice)
 	}
 	if b.OOMScore != nil {
 		if !g.oomScore {
-			spec.OOMScore, g.oomScore = *b.OOMScore, true
+			spec.OOMScore, spec.OOMScoreAsked, g.oomScore = *b.OOMScore, true, true
 		}
 		spec.OOMScore = max(spec.OOMScore, *b.OOMScore)
 	}

@@ -46,6 +46,9 @@ func NewPlan(d policy.Decision, c Caller) (*Plan, error) {
 		},
 		Signal: d.Signal,
 	}}
+	if !c.root() {
+		p.Spec.Keyring = sandbox.KeyringFresh
+	}
 	// What a profile holds is as good as what the configuration says.
 	level := trust.Parent
 	if d.Policy.StrictPaths || c.Setuid() {

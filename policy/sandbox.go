@@ -18,8 +18,8 @@ type Sandbox struct {
 	Capabilities []string // lower case, with "cap_"; nil for all, empty for none
 
 	NoNewPrivs      bool
-	DenyWriteExec   bool // memory_deny_write_execute
-	PrivateKeyring  bool
+	DenyWriteExec   bool  // memory_deny_write_execute
+	PrivateKeyring  *bool // nil: where the caller is not root
 	PrivateTmp      bool
 	PrivateNetwork  bool
 	PrivateMounts   bool
@@ -59,17 +59,20 @@ var sandboxKeys = map[string]func(s *Sandbox, e inifile.Entry) error{
 	},
 	"no_new_privs":              func(s *Sandbox, e inifile.Entry) error { return boolean(e, &s.NoNewPrivs) },
 	"memory_deny_write_execute": func(s *Sandbox, e inifile.Entry) error { return boolean(e, &s.DenyWriteExec) },
-	"private_keyring":           func(s *Sandbox, e inifile.Entry) error { return boolean(e, &s.PrivateKeyring) },
-	"private_tmp":               func(s *Sandbox, e inifile.Entry) error { return boolean(e, &s.PrivateTmp) },
-	"private_network":           func(s *Sandbox, e inifile.Entry) error { return boolean(e, &s.PrivateNetwork) },
-	"private_mounts":            func(s *Sandbox, e inifile.Entry) error { return boolean(e, &s.PrivateMounts) },
-	"pin_paths":                 func(s *Sandbox, e inifile.Entry) error { return boolean(e, &s.PinPaths) },
-	"read_only":                 func(s *Sandbox, e inifile.Entry) error { return paths(e, &s.ReadOnly) },
-	"landlock_ro":               func(s *Sandbox, e inifile.Entry) error { return paths(e, &s.LandlockRO) },
-	"landlock_rw":               func(s *Sandbox, e inifile.Entry) error { return paths(e, &s.LandlockRW) },
-	"landlock_tcp_bind":         func(s *Sandbox, e inifile.Entry) error { return ports(e, &s.LandlockBind) },
-	"landlock_tcp_connect":      func(s *Sandbox, e inifile.Entry) error { return ports(e, &s.LandlockConnect) },
-	"landlock_scope":            func(s *Sandbox, e inifile.Entry) error { return scope(e, &s.LandlockScope) },
+	"private_keyring": func(s *Sandbox, e inifile.Entry) error {
+		s.PrivateKeyring = new(bool)
+		return boolean(e, s.PrivateKeyring)
+	},
+	"private_tmp":          func(s *Sandbox, e inifile.Entry) error { return boolean(e, &s.PrivateTmp) },
+	"private_network":      func(s *Sandbox, e inifile.Entry) error { return boolean(e, &s.PrivateNetwork) },
+	"private_mounts":       func(s *Sandbox, e inifile.Entry) error { return boolean(e, &s.PrivateMounts) },
+	"pin_paths":            func(s *Sandbox, e inifile.Entry) error { return boolean(e, &s.PinPaths) },
+	"read_only":            func(s *Sandbox, e inifile.Entry) error { return paths(e, &s.ReadOnly) },
+	"landlock_ro":          func(s *Sandbox, e inifile.Entry) error { return paths(e, &s.LandlockRO) },
+	"landlock_rw":          func(s *Sandbox, e inifile.Entry) error { return paths(e, &s.LandlockRW) },
+	"landlock_tcp_bind":    func(s *Sandbox, e inifile.Entry) error { return ports(e, &s.LandlockBind) },
+	"landlock_tcp_connect": func(s *Sandbox, e inifile.Entry) error { return ports(e, &s.LandlockConnect) },
+	"landlock_scope":       func(s *Sandbox, e inifile.Entry) error { return scope(e, &s.LandlockScope) },
 	"landlock": func(s *Sandbox, e inifile.Entry) error {
 		if e.Value != "best-effort" && e.Value != "required" {
 			return fmt.Errorf("%q is neither best-effort nor required", e.Value)

@@ -51,6 +51,7 @@ func intp(n int) *int          { return &n }
 // What each key makes of each value: in a section of a filter's own, in the
 // defaults, and in a profile, all three alike.
 func TestSandboxKeys(t *testing.T) {
+	yes := true
 	for _, c := range []struct {
 		key, value string
 		want       Sandbox
@@ -67,7 +68,8 @@ func TestSandboxKeys(t *testing.T) {
 		{"no_new_privs", "ON", Sandbox{NoNewPrivs: true}},
 		{"no_new_privs", "0", Sandbox{}},
 		{"memory_deny_write_execute", "true", Sandbox{DenyWriteExec: true}},
-		{"private_keyring", "1", Sandbox{PrivateKeyring: true}},
+		{"private_keyring", "1", Sandbox{PrivateKeyring: &yes}},
+		{"private_keyring", "no", Sandbox{PrivateKeyring: new(bool)}},
 		{"private_tmp", "Yes", Sandbox{PrivateTmp: true}},
 		{"private_network", "yes", Sandbox{PrivateNetwork: true}},
 		{"private_network", "no", Sandbox{}},

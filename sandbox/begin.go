@@ -19,6 +19,10 @@ func Begin() error {
 	if euid := unix.Geteuid(); euid != 0 {
 		return fmt.Errorf("not run as root but as uid %d: %s", euid, whyNotRoot())
 	}
+	// What makes us slow comes first.
+	if err := shedEarly(); err != nil {
+		return err
+	}
 	// The terminal's signals come from the kernel, whoever we are: ^Z must not
 	// hold a check open. Enter puts this back, after the ids have changed.
 	for _, s := range []unix.Signal{unix.SIGTSTP, unix.SIGTTIN, unix.SIGTTOU} {

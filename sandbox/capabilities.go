@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"unsafe"
@@ -114,6 +115,7 @@ func setCapabilities(s *Spec) error {
 	if err != nil {
 		return err
 	}
+	before := c.permitted
 	c.inheritable = s.ambient()
 	if s.UID == 0 {
 		c.permitted, c.effective = c.permitted&s.working(), c.effective&s.working()
@@ -124,6 +126,9 @@ func setCapabilities(s *Spec) error {
 		return err
 	}
 	if err := capset(c); err != nil {
+		if missing := c.effective &^ before; s.UID != 0 && missing != 0 {
+			return fmt.Errorf("%w: %s missing here: give the container or the unit what the section asks for, or change the section (with no_new_privs = yes, seccomp and Landlock do without CAP_SYS_ADMIN)", err, listed(missing))
+		}
 		return err
 	}
 	for n := uintptr(0); n < capabilityBits; n++ {
@@ -212,4 +217,59 @@ func capset(c capabilitySets) error {
 	}
 	h := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 	return call(unix.SYS_CAPSET, uintptr(unsafe.Pointer(&h)), uintptr(unsafe.Pointer(&data)))
+}
+
+// able tells whether the process has a capability now.
+func able(n uintptr) bool {
+	have, err := capget()
+	return err == nil && have.effective>>n&1 != 0
+}
+
+// takes are the capabilities without which a step fails. What a step does without one,
+// it says itself.
+var takes = map[string]uintptr{
+	"reset the resource limits":                unix.CAP_SYS_RESOURCE,
+	"set the nice value":                       unix.CAP_SYS_NICE,
+	"set the OOM score":                        unix.CAP_SYS_RESOURCE,
+	"leave the machine's namespaces (unshare)": unix.CAP_SYS_ADMIN,
+	"mount what is the command's own":          unix.CAP_SYS_ADMIN,
+	"bring up the loopback interface":          unix.CAP_NET_ADMIN,
+	"drop capabilities from the bounding set":  unix.CAP_SETPCAP,
+	"set the supplementary groups":             unix.CAP_SETGID,
+	"set the group id":                         unix.CAP_SETGID,
+	"set the user id":                          unix.CAP_SETUID,
+	"enter the Landlock ruleset":               unix.CAP_SYS_ADMIN,
+	"install the seccomp profile":              unix.CAP_SYS_ADMIN,
+}
+
+// explained adds to the error of a step the capability that is missing, and what to do.
+func (s *Spec) explained(step string, err error) error {
+	n, known := takes[step]
+	if !known || !errors.Is(err, unix.EPERM) && !errors.Is(err, unix.EACCES) {
+		return err
+	}
+	advice := "give it to the container or the unit, or do without what the section asks for"
+	switch {
+	case able(n):
+		return err
+	case n == unix.CAP_SYS_ADMIN && s.needsAdmin() && !s.ownMounts() && !s.PrivateNetwork:
+		advice = "set no_new_privs = yes for the filter, which does without it"
+	case n == unix.CAP_SYS_RESOURCE:
+		advice = "give it to the container or the unit, or raise the hard limit of who calls"
+	}
+	return fmt.Errorf("%w: CAP_%s is missing here: %s", err, strings.ToUpper(names[n]), advice)
+}
+
+// listed names capabilities.
+func listed(set uint64) string {
+	var list []string
+	for n, name := range names {
+		if set>>n&1 != 0 {
+			list = append(list, "CAP_"+strings.ToUpper(name))
+		}
+	}
+	if len(list) == 1 {
+		return list[0] + " is"
+	}
+	return strings.Join(list, ", ") + " are"
 }

@@ -30,6 +30,10 @@ var steps = [...]struct {
 	{"set the nice value", nice},
 	{"set the OOM score", oomScore},
 	{"reset the signal mask", mask},
+	{"reset what else is inherited", shed},
+
+	// While root, whose quota of keys is large.
+	{"join a new session keyring", keyring},
 
 	// Namespaces, while root may make them.
 	{"keep open files within the private view", descriptors},
@@ -51,7 +55,7 @@ var steps = [...]struct {
 	{"set the group id", setresgid},
 	{"set the user id", setresuid},
 	{"set the capabilities", setCapabilities},
-	{"join a new session keyring", keyring},
+	{"link the user's keys into the session keyring", userKeys},
 
 	// Confinement that a process can always take upon itself, once it has
 	// promised not to gain rights; before, it takes CAP_SYS_ADMIN.
@@ -86,7 +90,7 @@ var steps = [...]struct {
 func Enter(s *Spec) error {
 	for _, step := range steps {
 		if err := step.do(s); err != nil {
-			return fmt.Errorf("cannot %s: %w", step.what, err)
+			return fmt.Errorf("cannot %s: %w", step.what, s.explained(step.what, err))
 		}
 	}
 	return nil
@@ -129,58 +133,19 @@ func standardOpen(*Spec) error {
 
 func umask(s *Spec) error { return call(unix.SYS_UMASK, uintptr(s.Umask)) }
 
-const infinity = ^uint64(0)
-
-// Stack is the stack limit of a command for which a Spec sets none, in bytes.
-const Stack = 8 << 20
-
-// limits resets what would make a command fail half-way: a file cut off at
-// RLIMIT_FSIZE, a death by RLIMIT_CPU. Where a finite hard limit cannot be
-// raised for want of CAP_SYS_RESOURCE, that is an error.
-func limits(s *Spec) error {
-	for _, l := range [...]struct {
-		resource  int
-		name      string
-		soft, min uint64 // min is what the hard limit must be at least
-	}{
-		{unix.RLIMIT_FSIZE, "RLIMIT_FSIZE", infinity, infinity},
-		{unix.RLIMIT_CPU, "RLIMIT_CPU", infinity, infinity},
-		{unix.RLIMIT_DATA, "RLIMIT_DATA", infinity, infinity},
-		{unix.RLIMIT_AS, "RLIMIT_AS", infinity, infinity},
-		{unix.RLIMIT_STACK, "RLIMIT_STACK", Stack, Stack},
-		{unix.RLIMIT_CORE, "RLIMIT_CORE", 0, 0}, // a core file of root's may hold secrets
-		{unix.RLIMIT_NOFILE, "RLIMIT_NOFILE", s.NoFile, 0},
-	} {
-		var now unix.Rlimit
-		if err := prlimit(l.resource, nil, &now); err != nil {
-			return fmt.Errorf("%s: %w", l.name, err)
-		}
-		set := unix.Rlimit{Cur: l.soft, Max: max(now.Max, l.min)}
-		if l.resource == unix.RLIMIT_NOFILE && (l.soft == 0 || l.soft > now.Max) {
-			set.Cur = now.Max
-		}
-		if err := prlimit(l.resource, &set, nil); err != nil {
-			return fmt.Errorf("%s, which has the hard limit %d: %w", l.name, now.Max, err)
-		}
+// nice leaves alone a value that it may not lower, unless the section asks for one.
+func nice(s *Spec) error {
+	err := call(unix.SYS_SETPRIORITY, unix.PRIO_PROCESS, 0, uintptr(s.Nice))
+	if err == unix.EACCES && !s.NiceAsked && !able(unix.CAP_SYS_NICE) {
+		return nil
 	}
-	for _, l := range s.Limits {
-		if err := prlimit(l.Resource, &unix.Rlimit{Cur: l.Value, Max: l.Value}, nil); err != nil {
-			return fmt.Errorf("limit %d to %d: %w", l.Resource, l.Value, err)
-		}
-	}
-	return nil
+	return err
 }
-
-func prlimit(resource int, set, get *unix.Rlimit) error {
-	return call(unix.SYS_PRLIMIT64, 0, uintptr(resource), uintptr(unsafe.Pointer(set)), uintptr(unsafe.Pointer(get)))
-}
-
-func nice(s *Spec) error { return call(unix.SYS_SETPRIORITY, unix.PRIO_PROCESS, 0, uintptr(s.Nice)) }
 
 // oomScore leaves alone a score that it may not lower to 0: the kernel refuses
 // that only below a value that somebody with CAP_SYS_RESOURCE has set, which no
-// unprivileged caller can be (proc_pid_oom_score_adj(5)). Less than 0 is what a
-// section asks for, and an error where it cannot be had.
+// unprivileged caller can be (proc_pid_oom_score_adj(5)). What a section asks for is
+// an error where it cannot be had.
 func oomScore(s *Spec) error {
 	fd, err := unix.Open("/proc/self/oom_score_adj", unix.O_WRONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -188,7 +153,7 @@ func oomScore(s *Spec) error {
 	}
 	defer unix.Close(fd)
 	_, err = unix.Write(fd, fmt.Appendf(nil, "%d", s.OOMScore))
-	if err == unix.EACCES && s.OOMScore >= 0 {
+	if err == unix.EACCES && !s.OOMScoreAsked {
 		return nil
 	}
 	return err
@@ -245,15 +210,6 @@ func setresgid(s *Spec) error {
 func setresuid(s *Spec) error {
 	u := uintptr(s.UID)
 	return call(unix.SYS_SETRESUID, u, u, u)
-}
-
-// keyring leaves the caller's session keyring, whose keys the command could use
-// unknowingly (session-keyring(7)).
-func keyring(s *Spec) error {
-	if !s.PrivateKeyring {
-		return nil
-	}
-	return call(unix.SYS_KEYCTL, unix.KEYCTL_JOIN_SESSION_KEYRING, 0)
 }
 
 func noNewPrivs(s *Spec) error {

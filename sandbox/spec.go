@@ -18,10 +18,12 @@ type Spec struct {
 	Nice     int // -20 to 19
 	OOMScore int // -1000 to 1000
 
-	Capabilities   Capabilities
-	NoNewPrivs     bool
-	DenyWriteExec  bool // PR_SET_MDWE, inherited by what the command executes
-	PrivateKeyring bool
+	NiceAsked, OOMScoreAsked bool // by a section: what cannot be had is an error
+
+	Capabilities  Capabilities
+	NoNewPrivs    bool
+	DenyWriteExec bool // PR_SET_MDWE, inherited by what the command executes
+	Keyring       Keyring
 
 	PrivateNetwork bool // a network of its own, with nothing but lo
 	PrivateMounts  bool // mounts that the command makes stay its own
@@ -34,7 +36,18 @@ type Spec struct {
 	Landlock []int              // rulesets (NewRuleset), each of which the process enters
 	Seccomp  []*seccomp.Program // all of which must allow a call
 	Keep     []int              // descriptors above 2 that the command gets
+
+	typing typingWay // how noTyping has done it
 }
+
+// Keyring is the session keyring (session-keyring(7)) that the command gets.
+type Keyring int
+
+const (
+	KeyringKept    Keyring = iota // the caller's
+	KeyringFresh                  // a new one that leads to the run-as user's keys; the caller's where there are no keyrings
+	KeyringPrivate                // a new and empty one, or an error
+)
 
 // Limit is a resource limit, soft and hard.
 type Limit struct {

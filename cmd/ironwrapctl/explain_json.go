@@ -70,6 +70,7 @@ type sandboxJSON struct {
 	NoNewPrivs     bool            `json:"no_new_privs"`
 	DenyWriteExec  bool            `json:"memory_deny_write_execute"`
 	PrivateKeyring bool            `json:"private_keyring"`
+	FreshKeyring   bool            `json:"new_session_keyring,omitempty"` // with the run-as user's keys
 	PrivateNetwork bool            `json:"private_network"`
 	PrivateMounts  bool            `json:"private_mounts"`
 	PrivateTmp     bool            `json:"private_tmp"`
@@ -150,7 +151,7 @@ func (e explanation) printJSON(w io.Writer, indent string) error {
 func confinement(s sandbox.Spec, d policy.Decision) *sandboxJSON {
 	j := &sandboxJSON{
 		Umask: fmt.Sprintf("%04o", s.Umask), NoFile: s.NoFile, Nice: s.Nice, OOMScoreAdj: s.OOMScore, NoTyping: s.UID != 0,
-		Capabilities: []string{}, NoNewPrivs: s.NoNewPrivs, DenyWriteExec: s.DenyWriteExec, PrivateKeyring: s.PrivateKeyring,
+		Capabilities: []string{}, NoNewPrivs: s.NoNewPrivs, DenyWriteExec: s.DenyWriteExec, PrivateKeyring: s.Keyring == sandbox.KeyringPrivate, FreshKeyring: s.Keyring == sandbox.KeyringFresh,
 		PrivateNetwork: s.PrivateNetwork, PrivateMounts: s.PrivateMounts, PrivateTmp: len(s.PrivateTmp) > 0,
 	}
 	for _, p := range s.ReadOnly {

@@ -18,7 +18,7 @@ import (
 
 // format is the number of this form: another one is of another build, which
 // happens only where the two programs were not installed together.
-const format = 2
+const format = 3
 
 var errMalformed = errors.New("the daemon and ironwrap-launch do not understand each other: install both from one build")
 
@@ -62,7 +62,7 @@ func (c *Command) Confinement() string {
 // (Order.Stay).
 func (c *Command) Plain() bool {
 	s := &c.Spec
-	plain := Command{Spec: sandbox.Spec{Groups: s.Groups, Umask: s.Umask, NoFile: s.NoFile, Capabilities: sandbox.Capabilities{All: true}}}
+	plain := Command{Spec: sandbox.Spec{Groups: s.Groups, Umask: s.Umask, NoFile: s.NoFile, Capabilities: sandbox.Capabilities{All: true}, Keyring: s.Keyring}}
 	return c.Signal == nil && len(c.Pins) == 0 && c.Confinement() == plain.Confinement()
 }
 
@@ -107,9 +107,10 @@ func decode(data []byte, fds []int) (*Command, error) {
 	s.Nice, s.OOMScore = d.signed(), d.signed()
 	s.Capabilities.All = d.flag()
 	s.Capabilities.Set = d.number()
-	for _, set := range []*bool{&s.NoNewPrivs, &s.DenyWriteExec, &s.PrivateKeyring, &s.PrivateNetwork, &s.PrivateMounts} {
+	for _, set := range []*bool{&s.NoNewPrivs, &s.DenyWriteExec, &s.NiceAsked, &s.OOMScoreAsked, &s.PrivateNetwork, &s.PrivateMounts} {
 		*set = d.flag()
 	}
+	s.Keyring = sandbox.Keyring(d.small())
 	s.PrivateTmp, s.ReadOnly = d.places(), d.places()
 	for range d.count() {
 		program, err := seccomp.Parse([]byte(d.text()))
@@ -167,9 +168,10 @@ func (e *encoder) spec(s *sandbox.Spec) {
 	e.signed(s.OOMScore)
 	e.flag(s.Capabilities.All)
 	e.number(s.Capabilities.Set)
-	for _, set := range []bool{s.NoNewPrivs, s.DenyWriteExec, s.PrivateKeyring, s.PrivateNetwork, s.PrivateMounts} {
+	for _, set := range []bool{s.NoNewPrivs, s.DenyWriteExec, s.NiceAsked, s.OOMScoreAsked, s.PrivateNetwork, s.PrivateMounts} {
 		e.flag(set)
 	}
+	e.count(int(s.Keyring))
 	e.places(s.PrivateTmp)
 	e.places(s.ReadOnly)
 	e.count(len(s.Seccomp))

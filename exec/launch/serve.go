@@ -81,9 +81,20 @@ func stay(daemon *channel, o *Order) error {
 	if err != nil {
 		return fmt.Errorf("cannot keep RLIMIT_NOFILE: %w", err)
 	}
+	// A limit of CPU time would in the end kill this process, and a command with it.
+	var time unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_CPU, &time); err != nil {
+		return fmt.Errorf("cannot read RLIMIT_CPU: %w", err)
+	}
 	for {
 		if err := start(daemon, o); err != nil {
 			return err
+		}
+		if time.Max != unix.RLIM_INFINITY {
+			return nil
+		}
+		if err := sandbox.RenewKeyring(&o.Spec); err != nil {
+			return fmt.Errorf("cannot join a new session keyring: %w", err)
 		}
 		if o, err = daemon.order(); err != nil {
 			return nil // or the daemon is gone

@@ -22,9 +22,9 @@ func TestPlain(t *testing.T) {
 		t.Error("a command of root's without confinement is not plain")
 	}
 	c := order("/bin/true")
-	c.Spec.Groups, c.Spec.Umask, c.Spec.NoFile = []uint32{0, 7}, 0o77, 5
+	c.Spec.Groups, c.Spec.Umask, c.Spec.NoFile, c.Spec.Keyring = []uint32{0, 7}, 0o77, 5, sandbox.KeyringFresh
 	if !c.Plain() {
-		t.Error("groups, umask and descriptors confine nothing")
+		t.Error("groups, umask, descriptors and a new keyring confine nothing")
 	}
 	for name, change := range map[string]func(*Command){
 		"uid":             func(c *Command) { c.Spec.UID = 1 },
@@ -35,7 +35,8 @@ func TestPlain(t *testing.T) {
 		"capabilities":    func(c *Command) { c.Spec.Capabilities = sandbox.Capabilities{Set: 1<<63 - 1} },
 		"no_new_privs":    func(c *Command) { c.Spec.NoNewPrivs = true },
 		"mdwe":            func(c *Command) { c.Spec.DenyWriteExec = true },
-		"keyring":         func(c *Command) { c.Spec.PrivateKeyring = true },
+		"nice, asked":     func(c *Command) { c.Spec.NiceAsked = true },
+		"score, asked":    func(c *Command) { c.Spec.OOMScoreAsked = true },
 		"private network": func(c *Command) { c.Spec.PrivateNetwork = true },
 		"private mounts":  func(c *Command) { c.Spec.PrivateMounts = true },
 		"private tmp":     func(c *Command) { c.Spec.PrivateTmp = []sandbox.Place{{Path: "/tmp", FD: 7}} },

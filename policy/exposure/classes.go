@@ -144,7 +144,7 @@ func sections(s *policy.Sandbox) (words []string) {
 	add(s.PrivateNetwork, "private_network")
 	add(s.PrivateMounts, "private_mounts")
 	add(s.PrivateTmp, "private_tmp")
-	add(s.PrivateKeyring, "private_keyring")
+	add(s.PrivateKeyring != nil && *s.PrivateKeyring, "private_keyring")
 	add(s.DenyWriteExec, "memory_deny_write_execute")
 	add(len(s.ReadOnly) > 0, "read_only = %s", list(s.ReadOnly))
 	add(s.PinPaths, "pin_paths")
