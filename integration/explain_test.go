@@ -331,7 +331,6 @@ func (e explained) agree(status int, out []byte) string {
 var onlyExecuting = map[string]string{
 	"B10/audit_required, and a system log":      "there is none where this test runs",
 	"B10/audit_required, and no system log":     "the log is opened when a command is executed",
-	"B12/interpreter that is not there":         "execve(2) reads the first line of a script",
 	"B12/program that is none":                  "execve(2) knows the formats of programs",
 	"B12/program that the user may not execute": "execve(2) asks for the rights of the run-as user",
 }

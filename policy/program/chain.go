@@ -38,12 +38,13 @@ func (c *chain) program(path string, words []string, depth int) (real string, er
 	name, known := knownAs(path, file.Path)
 	if known && c.found.Personal == "" && (depth == 0 || !impersonal(name, words)) {
 		c.found.Personal = path[strings.LastIndexByte(path, '/')+1:]
-		if depth == 0 {
-			c.found.direct = name
-		}
 	}
 	head := make([]byte, headSize)
 	n, err := file.ReadAt(head, 0)
+	script := strings.HasPrefix(string(head[:n]), "#!")
+	if known && depth == 0 && !script { // what a script does with its arguments is its own affair
+		c.found.direct = name
+	}
 	switch {
 	case hidden(err):
 		return file.Path, nil
@@ -51,10 +52,10 @@ func (c *chain) program(path string, words []string, depth int) (real string, er
 		// execve(2) would run it, but nobody can say by which interpreter.
 		return "", fmt.Errorf("cannot tell what it runs by: %v", err)
 	}
-	if head = head[:n]; strings.HasPrefix(string(head), "#!") {
-		return file.Path, c.script(path, head, depth)
+	if script {
+		return file.Path, c.script(path, head[:n], depth)
 	}
-	return file.Path, c.elf(&file, head, known)
+	return file.Path, c.elf(&file, head[:n], known)
 }
 
 // note remembers whose a file is.
@@ -89,20 +90,27 @@ func (c *chain) script(path string, head []byte, depth int) error {
 		_, err := c.interpreter(words[0], append(words[1:], path), depth)
 		return err
 	}
-	// As execvp(3) does. Without PATH that looks where confstr(3) says.
+	// As execvp(3) does, which goes on where the run-as user may not look: so all that
+	// have the name count. Without PATH it looks where the C library says.
 	dirs := c.Dirs
 	if clean {
-		dirs = []string{"/bin", "/usr/bin"}
+		dirs = []string{"/usr/local/bin", "/bin", "/usr/bin"}
 	}
 	c.found.InPATH = !clean
+	any := false
 	for _, dir := range dirs {
 		found := dir + "/" + words[0]
 		_, err := trust.Executable(found, c.Level, c.Owners...)
 		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
 			continue
 		}
-		_, err = c.interpreter(found, append(words[1:], path), depth)
-		return err
+		any = true
+		if _, err = c.interpreter(found, append(slices.Clone(words[1:]), path), depth); err != nil {
+			return err
+		}
+	}
+	if any {
+		return nil
 	}
 	return fmt.Errorf("its interpreter %s is %v", filters.Show(words[0]), ErrNotFound)
 }

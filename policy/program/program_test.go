@@ -199,6 +199,26 @@ func TestFind(t *testing.T) {
 		t.Error("their directory decides what runs as them, and is taken; a program in it is not")
 	}
 
+	// env(1) goes on where the user may not look: a second one of the name counts too.
+	put(t, in("DIR/a/twice"), "#!/bin/sh\n", 0)
+	put(t, in("DIR/bin/twice"), "#!/bin/sh\n", theirs)
+	twice := Finder{Dirs: []string{in("DIR/a"), in("DIR/bin")}, Level: trust.Fixed, Owners: []uint32{0}}
+	if _, err := twice.Find(script("#!/usr/bin/env twice\n")); err == nil || !strings.Contains(err.Error(), in("DIR/bin/twice: it is owned by uid 64711")) {
+		t.Errorf("a second interpreter of theirs: %v", err)
+	}
+	if _, err := twice.Find("twice"); err != nil { // that one is executed by its path
+		t.Errorf("the first program: %v", err)
+	}
+
+	// A script is not what its name says.
+	put(t, in("DIR/bin/sh"), "#!/usr/bin/python3\n", 0)
+	for _, args := range []string{"-c x", "-I", ""} {
+		if p, err := own.Find(in("DIR/bin/sh")); err != nil || p.Called(filters.Words(strings.Fields(args))).Personal == "" {
+			t.Errorf("python called sh, %s: %+v, %v", args, p, err)
+		}
+	}
+	os.Remove(in("DIR/bin/sh"))
+
 	// A program that has an interpreter in it is one.
 	for needed, want := range map[string]string{"libpython3.11.so.1.0": "by libpython3.11.so.1.0,", "libperl.so.5.36": "by libperl.so.5.36,", "libc.so.6": ""} {
 		if p, err := own.Find(program(loader, map[uint32]string{dtNeeded: needed})); err != nil || !strings.HasSuffix(p.Personal, want) || (p.Personal == "") != (want == "") {
