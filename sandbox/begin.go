@@ -55,8 +55,8 @@ func Begin() error {
 // What passes RLIMIT_FSIZE is an error of write(2) instead.
 func Uncatch() error {
 	for _, s := range []unix.Signal{unix.SIGABRT, unix.SIGSYS, unix.SIGXCPU} {
-		if err := setAction(uintptr(s), sigaction{}); err != nil {
-			return fmt.Errorf("cannot set the action of %v: %w", s, err)
+		if err := resetAction(s); err != nil {
+			return err
 		}
 	}
 	if err := setAction(uintptr(unix.SIGXFSZ), sigaction{handler: sigIgn}); err != nil {

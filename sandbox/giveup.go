@@ -72,8 +72,8 @@ func Within(d time.Duration, do func()) {
 }
 
 func deadline(d time.Duration) (before unix.Itimerval, err error) {
-	if err := setAction(uintptr(unix.SIGALRM), sigaction{}); err != nil {
-		return before, fmt.Errorf("cannot set the action of SIGALRM: %w", err)
+	if err := resetAction(unix.SIGALRM); err != nil {
+		return before, err
 	}
 	alarm := uint64(1) << (unix.SIGALRM - 1)
 	if err := call(unix.SYS_RT_SIGPROCMASK, unix.SIG_UNBLOCK, uintptr(unsafe.Pointer(&alarm)), 0, 8); err != nil {
@@ -83,6 +83,17 @@ func deadline(d time.Duration) (before unix.Itimerval, err error) {
 		return before, fmt.Errorf("cannot set a timer (setitimer): %w", err)
 	}
 	return before, nil
+}
+
+// resetAction gives a signal its default action. One that the caller has left pending,
+// blocked, is dropped: that is what ignoring does (sigaction(2)).
+func resetAction(s unix.Signal) error {
+	for _, a := range []sigaction{{handler: sigIgn}, {}} {
+		if err := setAction(uintptr(s), a); err != nil {
+			return fmt.Errorf("cannot set the action of %v: %w", s, err)
+		}
+	}
+	return nil
 }
 
 func timer(t unix.Itimerval) (before unix.Itimerval, err error) {
