@@ -276,11 +276,18 @@ func TestSandboxFaultsPinned(t *testing.T) {
 func TestSandboxFaultsThatLookLikeSuccess(t *testing.T) {
 	root := sandboxScene(t, "root", "root", "capabilities = CAP_DAC_OVERRIDE")
 	nobody := sandboxScene(t, "nobody", "nobody", "capabilities = CAP_NET_ADMIN\nno_new_privs = yes\nmemory_deny_write_execute = yes")
+	view := sandboxScene(t, "view", "root", "read_only = DIR/in\nprivate_tmp = yes\ncapabilities = CAP_DAC_OVERRIDE")
+	open := "cannot keep open files within the private view: standard input (descriptor 0): the kernel says that its mount is writable still"
+	mounts := "cannot mount what is the command's own: "
 	for _, c := range []struct {
 		scene      *scene
 		call, line string // the first such call that holds line
 		want       string
 	}{
+		{view, "mount_setattr", "", open},
+		{view, "dup3", "", open},
+		{view, "move_mount", "", mounts + `"` + view.dir() + `/in": the kernel says that its mount is writable still`},
+		{view, "mount", "tmpfs", mounts + `"/tmp": the kernel says that nothing is mounted there`},
 		{root, "prctl", "PR_CAPBSET_DROP, CAP_CHOWN", "cannot confirm the capabilities: the kernel says that capability 0 is in the bounding set still"},
 		{root, "prctl", "PR_CAPBSET_DROP, CAP_CHECKPOINT_RESTORE", "cannot confirm the capabilities: the kernel says that capability 40 is in the bounding set still"},
 		{root, "capset", "", "cannot confirm the capabilities: the kernel says inheritable 0000000000002000, not 0000000000000000"},

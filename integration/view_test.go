@@ -254,6 +254,16 @@ func TestViewRefusals(t *testing.T) {
 			}
 		}
 	}
+	// What the view covers cannot be changed through what is open, and the command is
+	// told so.
+	s.confine(tightView)
+	for _, script := range []string{
+		"$W chmod 666 /dev/stdin </dev/null", "$W chmod 666 /dev/fd/2 2>/dev/null; $W chmod 666 /dev/stdout >/dev/null", "$W chmod 644 /dev/stdin <@ro/f", "$W sh -c 'echo x >> /dev/stdin' <@ro/f",
+	} {
+		if r := s.shell("sudo", script); !strings.Contains(r.err, "Read-only file system") {
+			t.Errorf("%s: %v", script, r)
+		}
+	}
 	// Namespaces and directories are nothing to a command without a view.
 	s.confine("private_mounts = yes\ncapabilities = none")
 	if r := s.shell("sudo", "$W echo ran </; $W echo ran </proc/self/ns/mnt"); r.out != "ran\nran\n" {

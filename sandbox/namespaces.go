@@ -110,7 +110,7 @@ func (s *Spec) confirmView() error {
 
 var (
 	errNoDirectory = errors.New("the working directory has no path: call from another one")
-	errReplaced    = errors.New("another file is there now: try again")
+	errReplaced    = errors.New("another file is there now")
 )
 
 // again opens a place in the namespaces of this thread, and without a symbolic link
