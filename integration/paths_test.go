@@ -117,6 +117,9 @@ func TestPathBaseRedirected(t *testing.T) {
 			for _, pinned := range []string{"", "\n[Sandbox:cat]\npin_paths = yes\n[Sandbox:chown]\npin_paths = yes"} {
 				g.allow(fmt.Sprintf("cat: PathFilter, cat, %[1]s, %[2]s\nchown: PathFilter, chown, %[1]s, {uid}, %[2]s\nmkdir: PathFilter, mkdir, %[1]s, %[2]s\nnice: ChainingRegExpFilter, nice, %[1]s, nice, -n, 1%[3]s", user, c.base, pinned))
 				says := g.expand("symbolic link " + c.link + " ")
+				if r := run(t, control(t), "check", g.conf); !strings.Contains(r.out, says) || !strings.Contains(r.out, "[redirected-path]") {
+					t.Errorf("check: %v", r)
+				}
 				for i, word := range c.words {
 					word = g.expand(word)
 					commands := [][]string{{"cat", word}, {"chown", fmt.Sprint(caller.uid), word}, {"mkdir", word}, {"nice", "-n", "1", "cat", word}}
@@ -196,6 +199,9 @@ func TestPathBaseOfRoots(t *testing.T) {
 		{"/proc/sys", "/proc/sys/kernel/ostype", "/proc/sys/kernel/ostype"},
 	} {
 		g.allow("echo: PathFilter, echo, root, " + c.base)
+		if r := run(t, control(t), "check", g.conf); r.out == "" || strings.Contains(r.out, "[redirected-path]") {
+			t.Errorf("check, %s: %v", c.base, r)
+		}
 		for door, ask := range g.doors() {
 			r := ask("echo", g.expand(c.word))
 			if c.want == "" && (r.status != 99 || r.out != "" || strings.Contains(r.err, "symbolic link")) || c.want != "" && (r.status != 0 || r.out != g.expand(c.want)+"\n") {
@@ -282,6 +288,31 @@ func TestPathBaseRace(t *testing.T) {
 					}
 				}
 			})
+		}
+	}
+}
+
+// A file that is held open is not below what read_only is mounted on: where that is
+// root's word alone tells.
+func TestPinBesideReadOnlyRedirected(t *testing.T) {
+	t.Parallel()
+	g := newGround(t)
+	g.sh("mkdir u/keep u/other; cp u/real/f u/keep/f; ln -s u/keep roots; ln -s keep u/theirs; chown -Rh {uid} u")
+	for dir, c := range map[string]struct {
+		status int
+		says   string
+	}{
+		"{u}/keep":   {97, "it lies in"},
+		"{d}/roots":  {97, "it lies in"},
+		"{u}/theirs": {97, "symbolic link {u}/theirs is owned by uid {uid}"},
+		"{u}/other":  {0, ""},
+	} {
+		g.allow("cat: PathFilter, cat, root, {u}/keep\n[Sandbox:cat]\npin_paths = yes\nread_only = " + dir)
+		for door, ask := range g.doors() {
+			r := ask("cat", g.dir+"/u/keep/f")
+			if r.status != c.status || !strings.Contains(r.err, g.expand(c.says)) || c.status != 0 && (r.out != "" || !oneCleanLine(r.err)) {
+				t.Errorf("%s, %s: %v", door, dir, r)
+			}
 		}
 	}
 }

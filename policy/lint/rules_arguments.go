@@ -91,7 +91,7 @@ var argumentRules = []*Rule{
 	{
 		ID: "path-race", Severity: Note,
 		Title: "somebody besides root owns the directory of a PathFilter",
-		Help:  "Who owns it can put a link on the path between the check and the command's use of it. pin_paths = yes in a sandbox section hands over the checked file itself, where the program takes /proc/self/fd/N. It does not change who decides which directory the filter is for: redirected-path and replaceable-base tell that.",
+		Help:  "Who owns it can put a link on the path between the check and the command's use of it. pin_paths = yes in a sandbox section hands over the checked file itself, where the program takes /proc/self/fd/N. It does not change who decides which directory the filter is for: redirected-path and replaceable-directory tell that.",
 		check: races,
 		finds: []example{
 			{filters: "x: PathFilter, cat, root, DIR/theirs", setup: "mkdir theirs; chown 65534 theirs", at: "a.filters:2:27", says: "owned by uid 65534"},

@@ -42,10 +42,13 @@ var pathRules = []*Rule{
 	},
 	{
 		ID: "replaceable-rule", Severity: Warning,
-		Title: "somebody besides root can put another directory in the place of one that a sandbox section names",
-		Help:  "Who owns a directory above moves the one that is meant away, and makes another of the name: what was read-only is written then, what may be written is another directory of theirs. (A link in its place is not followed: nothing runs.) Name the directory above, or one that lies in directories of root's alone.",
+		Title: "somebody besides root can put something else in the place of what read_only or seccomp names",
+		Help:  "Who owns a directory above moves what is meant away, and makes another of the name: what was read-only is written then. (A link in its place is not followed: nothing runs.) Name the directory above, or keep it in directories of root's alone.",
 		check: func(c *config) (found []Finding) {
 			c.rulePaths(func(f *file, e inifile.Entry, x field) {
+				if strings.HasPrefix(e.Key, "landlock") {
+					return
+				}
 				if who := replaceable(x.text); who != "" {
 					found = append(found, f.at(x.place, quote(x.text)+" can be replaced: "+who, ""))
 				}
@@ -54,26 +57,34 @@ var pathRules = []*Rule{
 		},
 		finds: []example{
 			{filters: "x: CommandFilter, cat, root\n[Sandbox:x]\nread_only=DIR/u/keep", setup: "mkdir -p u/keep; chown 65534 u", at: "a.filters:4:11", says: "DIR/u/keep can be replaced: directory DIR/u is owned by uid 65534, not root"},
-			{conf: "[Sandbox]\nlandlock_rw=/srv, DIR/u/a/b", filters: "x: CommandFilter, cat, root", setup: "mkdir -p u/a/b; chmod 775 u", at: "rootwrap.conf:5:19", says: "directory DIR/u is writable by group"},
-			{filters: "x: CommandFilter, cat, root\n[Sandbox:x]\nlandlock_ro=DIR/l/x", setup: "mkdir -p u/a/x; ln -s u/a l; chown 65534 u", says: "directory DIR/u is owned by uid 65534"},
-			{filters: "x: CommandFilter, cat, root\n[Sandbox:x]\nlandlock_rw=/tmp/x", says: "directory /tmp is writable by group and others"},
+			{conf: "[Sandbox]\nread_only=/srv, DIR/u/a/b", filters: "x: CommandFilter, cat, root", setup: "mkdir -p u/a/b; chmod 775 u", at: "rootwrap.conf:5:17", says: "directory DIR/u is writable by group"},
+			{filters: "x: CommandFilter, cat, root\n[Sandbox:x]\nread_only=DIR/l/x", setup: "mkdir -p u/a/x; ln -s u/a l; chown 65534 u", says: "directory DIR/u is owned by uid 65534"},
+			{filters: "x: CommandFilter, cat, root\n[Sandbox:x]\nread_only=/tmp/images", says: "directory /tmp is writable by group and others"},
 			{filters: "x: CommandFilter, cat, root\n[Sandbox:x]\nseccomp=DIR/u/p.json", setup: "mkdir u; echo >u/p.json; chown 65534 u", at: "a.filters:4:9", says: "directory DIR/u is owned"},
 		},
 		passes: []example{
-			{filters: "x: CommandFilter, cat, root\n[Sandbox:x]\nread_only=/etc, /, DIR/u\nlandlock_rw=/tmp, DIR/u\nlandlock_ro=none", setup: "mkdir u; chown 65534 u"},
+			{filters: "x: CommandFilter, cat, root\n[Sandbox:x]\nread_only=/etc, /, DIR/u, DIR/t/roots\nlandlock_rw=/tmp, DIR/u/x\nlandlock_ro=none", setup: "mkdir u u/x t t/roots; chown 65534 u; chmod 1777 t"},
 			{filters: "x: CommandFilter, cat, root\n[Sandbox:x]\nread_only=DIR/l", setup: "mkdir a; ln -s a l"},
-			{filters: "x: CommandFilter, cat, root\n[Sandbox:x]\nlandlock_ro=DIR/none"},
+			{filters: "x: CommandFilter, cat, root\n[Sandbox:x]\nread_only=DIR/none"},
 			{filters: "x: CommandFilter, cat, root\n[Sandbox:x]\nread_only=DIR/l", setup: "ln -s / l; chown -h 65534 l"}, // redirected-path says so
 		},
 	},
 	{
-		ID: "replaceable-base", Severity: Note,
-		Title: "somebody besides root can put something else in the place of a PathFilter's directory",
-		Help:  "Who owns a directory above makes another directory of the name, which the filter is for then, or a link, and the filter matches nothing. Between the check and the command's use of the path, a link leads the command elsewhere, but for pin_paths = yes in a sandbox section. A directory in directories of root's alone can be given to a service as well.",
+		ID: "replaceable-directory", Severity: Note,
+		Title: "somebody besides root can put something else in the place of a directory that a PathFilter or a Landlock rule names",
+		Help:  "Who owns a directory above makes another directory of the name, which the filter or the rule is for then, or a link, and nothing is allowed. Between the check of a PathFilter and the command's use of the path, a link leads the command elsewhere, but for pin_paths = yes in a sandbox section. A directory in directories of root's alone can be given to a service as well.",
 		check: func(c *config) (found []Finding) {
 			c.bases(func(f *filter, i int, x field) {
 				if who := replaceable(x.text); who != "" {
 					found = append(found, f.at(i, quote(x.text)+" can be replaced: "+who, ""))
+				}
+			})
+			c.rulePaths(func(f *file, e inifile.Entry, x field) {
+				if !strings.HasPrefix(e.Key, "landlock") {
+					return
+				}
+				if who := replaceable(x.text); who != "" {
+					found = append(found, f.at(x.place, quote(x.text)+" can be replaced: "+who, ""))
 				}
 			})
 			return found
@@ -82,7 +93,8 @@ var pathRules = []*Rule{
 			{filters: "x: PathFilter, cat, root, DIR/u/images", setup: "mkdir -p u/images; chown 65534 u", at: "a.filters:2:27", says: "DIR/u/images can be replaced: directory DIR/u is owned by uid 65534, not root"},
 			{filters: "x: PathFilter, cat, root, DIR/u/a/images\n[Sandbox:x]\npin_paths=yes", setup: "mkdir -p u/a/images; chown 65534 u", says: "directory DIR/u is owned"},
 			{filters: "x: PathFilter, mkdir, root, DIR/u/none", setup: "mkdir u; chown 65534 u", says: "directory DIR/u is owned"},
-			{filters: "x: PathFilter, cat, root, /tmp/x", says: "directory /tmp is writable by group and others"},
+			{filters: "x: CommandFilter, cat, root\n[Sandbox:x]\nlandlock_rw=/srv, DIR/u/work", setup: "mkdir -p u/work; chown 65534 u", at: "a.filters:4:19", says: "directory DIR/u is owned"},
+			{filters: "x: PathFilter, cat, root, /tmp/images", says: "directory /tmp is writable by group and others"},
 		},
 		passes: []example{
 			{filters: "x: PathFilter, cat, root, DIR/images", setup: "mkdir images; chown 65534 images"},
@@ -168,6 +180,10 @@ func redirection(path string) string {
 // though nobody leads it elsewhere by a link now; "" for nobody.
 func replaceable(path string) string {
 	if path == "/" || redirection(path) != "" {
+		return ""
+	}
+	if d, err := trust.Dir(path, trust.Fixed); err == nil { // such as root's in /tmp
+		d.Close()
 		return ""
 	}
 	err := trust.Stable(path)
