@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"fmt"
 	"image/color"
 	"math"
 	"os"
@@ -120,7 +119,9 @@ type mark struct {
 // rowChart has a dot and a line from quartile to quartile for each row, the first row on
 // top, on a logarithmic axis: the slowest takes a hundred times as long as the fastest.
 func rowChart(title, unit string, marks []mark) (*plot.Plot, vg.Length, error) {
-	p := newChart(title, unit, "")
+	// The unit is no label of the axis: on a logarithmic axis gonum takes room for it in the
+	// wrong place.
+	p := newChart(title+"\n"+unit, "", "")
 	var values []float64
 	names := make([]string, len(marks))
 	for i, m := range marks {
@@ -137,7 +138,7 @@ func rowChart(title, unit string, marks []mark) (*plot.Plot, vg.Length, error) {
 			return nil, 0, err
 		}
 		line.Color, line.Width = rowColour(m.name), vg.Points(2)
-		label, err := plotter.NewLabels(plotter.XYLabels{XYs: plotter.XYs{{X: m.value, Y: y}}, Labels: []string{fmt.Sprintf("%.3g", m.value)}})
+		label, err := plotter.NewLabels(plotter.XYLabels{XYs: plotter.XYs{{X: m.value, Y: y}}, Labels: []string{milliseconds(m.value)}})
 		if err != nil {
 			return nil, 0, err
 		}
@@ -236,14 +237,27 @@ func barChart(title, y string, groups []string, names []string, values map[strin
 		p.Add(numbers)
 	}
 	p.NominalX(groups...)
+	p.X.Min, p.X.Max = -0.5, float64(len(groups))-0.5
 	p.Y.Min, p.Y.Max = 0, top*1.35
+	p.Y.Tick.Marker = plot.TickerFunc(func(low, high float64) (ticks []plot.Tick) {
+		step := math.Pow(10, math.Floor(math.Log10(high/2)))
+		for high/step > 6 {
+			step *= 2
+		}
+		for v := 0.0; v <= high; v += step {
+			ticks = append(ticks, plot.Tick{Value: v, Label: grouped(v)})
+		}
+		return ticks
+	})
 	return p, nil
 }
 
 // save writes a chart. A viewer that lacks the font takes another one without serifs.
 func save(p *plot.Plot, height vg.Length, path string) error {
 	canvas := vgsvg.New(vg.Points(640), height)
-	p.Draw(draw.Crop(draw.New(canvas), vg.Points(6), vg.Points(-14), vg.Points(6), vg.Points(-8)))
+	canvas.SetColor(ground)
+	canvas.Fill(vg.Rectangle{Max: vg.Point{X: vg.Points(640), Y: height}}.Path())
+	p.Draw(draw.Crop(draw.New(canvas), vg.Points(10), vg.Points(-16), vg.Points(8), vg.Points(-10)))
 	var text bytes.Buffer
 	if _, err := canvas.WriteTo(&text); err != nil {
 		return err

@@ -223,13 +223,10 @@ func furnish(todo order) error {
 	if err := syscall.Mount("", "/", "", syscall.MS_REC|syscall.MS_PRIVATE, ""); err != nil {
 		return fmt.Errorf("cannot make the mounts private: %w", err)
 	}
-	for _, m := range []struct{ target, kind string }{{"/proc", "proc"}, {"/run", "tmpfs"}, {"/etc/sudoers.d", "tmpfs"}} {
-		if err := syscall.Mount("none", m.target, m.kind, 0, ""); err != nil {
+	for _, m := range []struct{ target, kind, data string }{{"/proc", "proc", ""}, {"/run", "tmpfs", "mode=755"}, {"/etc/sudoers.d", "tmpfs", "mode=755"}} {
+		if err := syscall.Mount("none", m.target, m.kind, 0, m.data); err != nil {
 			return fmt.Errorf("cannot mount on %s: %w", m.target, err)
 		}
-	}
-	if err := os.Chmod("/run", 0o755); err != nil {
-		return err
 	}
 	line := callerName + " ALL = (root) NOPASSWD: ALL\nDefaults:" + callerName + " !requiretty, !lecture\n"
 	if err := os.WriteFile("/etc/sudoers.d/bench", []byte(line), 0o440); err != nil {

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"ironwrap/integration/sized"
 )
 
 // contender is one way to have one command run.
@@ -42,7 +44,7 @@ func rss(u usage) float64    { return u.rss }
 // machine, and more than anybody has.
 var policySizes = []int{3, 229, 10_003}
 
-const usualSize = 229
+const usualSize = sized.Usual
 
 // contenders are all one-shot calls. For each of ours there is a twin with the other
 // build, where there is one.
@@ -87,12 +89,12 @@ func (s *scene) contenders() ([]*contender, error) {
 		if err != nil {
 			return nil, err
 		}
-		ours(contender{name: fmt.Sprintf("ironwrap, %d filters", n)}, conf, "true")
+		ours(contender{name: fmt.Sprintf("ironwrap, %s filters", grouped(float64(n)))}, conf, "true")
 		every := 10
 		if n > 1000 {
 			every = 50
 		}
-		all = append(all, &contender{name: fmt.Sprintf("oslo-rootwrap, %d filters", n), argv: []string{peerProgram, conf, "true"}, every: every})
+		all = append(all, &contender{name: fmt.Sprintf("oslo-rootwrap, %s filters", grouped(float64(n))), argv: []string{peerProgram, conf, "true"}, every: every})
 	}
 	for _, k := range []struct {
 		name, filter, extra string
@@ -105,7 +107,7 @@ func (s *scene) contenders() ([]*contender, error) {
 		{name: "look-ahead", filter: `RegExpFilter, true, root, true, /dev/(?!.*/\.\.).*`, argv: []string{"true", "/dev/disk/by-path/ip-192.0.2.1:3260-iscsi-iqn.2010-10.org.openstack:volume-1-lun-1"}},
 		{name: "chain", filter: "ChainingRegExpFilter, nice, root, nice, -n, -?\\d+\ninner: CommandFilter, true, root", argv: []string{"nice", "-n", "5", "true"}, c: contender{bare: "command alone, in a chain"}},
 		{name: "PathFilter", filter: "PathFilter, true, root, pass, " + filepath.Dir(image), argv: []string{"true", "x", image}},
-		{name: "full sandbox", filter: "CommandFilter, true, root", extra: sandbox(s.dir), argv: []string{"true"}},
+		{name: "full sandbox", filter: "CommandFilter, true, root", extra: sized.FullSandbox(s.dir + "/default.json"), argv: []string{"true"}},
 	} {
 		conf, err := s.policy(strings.ReplaceAll(k.name, " ", "-"), usualSize, []string{"last: " + k.filter}, k.extra)
 		if err != nil {
@@ -207,7 +209,7 @@ var wants = []struct {
 	{"ironwrap, 229 filters", "doas", 0.5, ""},
 	{"ironwrap, 229 filters", "sudo", 1.0 / 3, ""},
 	{"ironwrap, 229 filters", "oslo-rootwrap, 229 filters", 1.0 / 40, ""},
-	{"ironwrap, 10003 filters", "ironwrap, 229 filters", 1.1, ""},
+	{"ironwrap, 10,003 filters", "ironwrap, 229 filters", 1.1, ""},
 	{"ironwrap, full sandbox", "doas", 0.7, ""},
 	{"ironwrap, cold call", "ironwrap, 229 filters", 0, ""},
 }

@@ -85,17 +85,18 @@ func (r *results) write(dir string) error {
 	if err != nil {
 		return err
 	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	// First what took so long to measure.
+	if err := os.WriteFile(filepath.Join(dir, "performance.json"), append(text, '\n'), 0o644); err != nil {
+		return err
+	}
 	page, err := r.page()
 	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return err
-	}
 	if err := r.charts(dir); err != nil {
-		return err
-	}
-	if err := os.WriteFile(filepath.Join(dir, "performance.json"), append(text, '\n'), 0o644); err != nil {
 		return err
 	}
 	return os.WriteFile(filepath.Join(dir, "performance.md"), []byte(page), 0o644)
@@ -203,7 +204,7 @@ func (r *results) charts(dir string) error {
 				marks = append(marks, m)
 			}
 		}
-		p, height, err := rowChart("One call: time added to the command alone", "milliseconds, logarithmic; the line goes from quartile to quartile", marks)
+		p, height, err := rowChart("One call: time added to the command alone", "ms, logarithmic; lines go from quartile to quartile", marks)
 		if err != nil {
 			return err
 		}
@@ -213,7 +214,7 @@ func (r *results) charts(dir string) error {
 	}
 	if r.Bench != nil {
 		for _, g := range r.Bench.Growth {
-			p, err := lineChart("Time added to the command alone, by "+g.Title, g.Unit+", logarithmic", "milliseconds, logarithmic", g.Curves,
+			p, err := lineChart("Time added to the command alone, by "+g.Title, g.Unit+" (log)", "ms (log)", g.Curves,
 				func(at point) float64 { return at.AddedWall })
 			if err != nil {
 				return err
@@ -224,7 +225,7 @@ func (r *results) charts(dir string) error {
 			if g.Unit != "filters" {
 				continue
 			}
-			p, err = lineChart("Largest memory of one call, by "+g.Title, "filters, logarithmic", "MiB, logarithmic", g.Curves,
+			p, err = lineChart("Largest memory of one call, by "+g.Title, "filters (log)", "MiB (log)", g.Curves,
 				func(at point) float64 { return at.RSS })
 			if err != nil {
 				return err
@@ -246,7 +247,7 @@ func (r *results) charts(dir string) error {
 	for _, w := range r.Neutron.Ways {
 		marks = append(marks, mark{w.Name, w.Network.Median, w.Network.Q1, w.Network.Q3})
 	}
-	p, height, err := rowChart("One network and its router: made and taken away", "milliseconds, logarithmic; the line goes from quartile to quartile", marks)
+	p, height, err := rowChart("One network and its router: made and taken away", "ms, logarithmic; lines go from quartile to quartile", marks)
 	if err != nil {
 		return err
 	}

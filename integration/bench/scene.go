@@ -7,9 +7,10 @@ import (
 	"os/signal"
 	"path/filepath"
 	"slices"
-	"strings"
 	"sync"
 	"syscall"
+
+	"ironwrap/integration/sized"
 )
 
 const (
@@ -127,62 +128,10 @@ func install(pkg, file string) error {
 	return fmt.Errorf("cannot install %s: %v\n%s", pkg, err, out)
 }
 
-// policy writes a policy of so many filters, of which the last ones, in a file of their
-// own, are those given. It returns the path of rootwrap.conf, whose end is extra.
+// policy writes a policy of so many filters, of which the last ones are those given, and
+// returns the path of its rootwrap.conf, whose end is extra.
 func (s *scene) policy(name string, count int, last []string, extra string) (conf string, err error) {
-	dir := s.dir + "/" + name
-	if err := os.MkdirAll(dir+"/filters.d", 0o755); err != nil {
-		return "", err
-	}
-	perFile := 10 // a file of Debian's has 1 to 60
-	if count > 1000 {
-		perFile = 100
-	}
-	fill := fillers(count - len(last))
-	for i := 0; len(fill) > 0; i++ {
-		n := min(perFile, len(fill))
-		if err := writeFilters(fmt.Sprintf("%s/filters.d/%04d.filters", dir, i), fill[:n]); err != nil {
-			return "", err
-		}
-		fill = fill[n:]
-	}
-	if err := writeFilters(dir+"/filters.d/last.filters", last); err != nil {
-		return "", err
-	}
-	conf = dir + "/rootwrap.conf"
-	text := "[DEFAULT]\nfilters_path=" + dir + "/filters.d\nexec_dirs=/usr/sbin,/usr/bin,/sbin,/bin\n" + extra
-	return conf, os.WriteFile(conf, []byte(text), 0o644)
-}
-
-func writeFilters(path string, lines []string) error {
-	return os.WriteFile(path, []byte("[Filters]\n"+strings.Join(lines, "\n")+"\n"), 0o644)
-}
-
-// fillers are filters that do not match, in the proportions in which the classes are
-// deployed.
-func fillers(n int) (lines []string) {
-	for i := range n {
-		line := fmt.Sprintf("CommandFilter, program%d, root", i)
-		switch i % 10 {
-		case 0:
-			line = fmt.Sprintf(`RegExpFilter, program%d, root, program%d, --size=\d+, /dev/(?!.*/\.\.).*`, i, i)
-		case 1:
-			line = fmt.Sprintf("EnvFilter, env, root, LC_ALL=C, program%d", i)
-		case 2:
-			line = fmt.Sprintf("KillFilter, root, /usr/sbin/program%d, -9, -HUP", i)
-		case 3:
-			line = fmt.Sprintf("PathFilter, /bin/program%d, root, pass, /var/lib/images", i)
-		}
-		lines = append(lines, fmt.Sprintf("filter%d: %s", i, line))
-	}
-	return lines
-}
-
-// sandbox is all at once: capabilities, no_new_privs, Landlock, and the profile that
-// compileProfile puts into dir.
-func sandbox(dir string) string {
-	return "[Sandbox]\ncapabilities = CAP_NET_ADMIN\nno_new_privs = yes\nseccomp = " + dir + "/default.json\n" +
-		"landlock_ro = /usr, /lib, /lib64, /etc\n"
+	return sized.Policy(s.dir+"/"+name, count, last, extra)
 }
 
 func compileProfile(dir string) error {
