@@ -41,7 +41,7 @@ func buildHelpers(dir string) error {
 	for _, argv := range [][]string{
 		{"gcc", "-O2", "-static", "-s", "-o", dir + "/starter", dir + "/starter.c"},
 		{"gcc", "-O2", "-static", "-s", "-o", dir + "/floor-c.built", dir + "/floor.c"},
-		{"go", "build", "-trimpath", "-ldflags", "-s -w", "-o", dir + "/floor-go.built", dir + "/floor.go"},
+		{"go", "build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w", "-o", dir + "/floor-go.built", dir + "/floor.go"},
 	} {
 		c := exec.Command(argv[0], argv[1:]...)
 		c.Env = append(os.Environ(), "CGO_ENABLED=0")

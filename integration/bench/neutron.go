@@ -137,7 +137,7 @@ func (s *scene) neutronFiles(todo order) error {
 		return err
 	}
 	built := s.dir + "/setuid.built"
-	c := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w -X ironwrap/exec.ConfigDir="+filepath.Dir(todo.Conf), "-o", built, "./cmd/ironwrap")
+	c := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w -X ironwrap/exec.ConfigDir="+filepath.Dir(todo.Conf), "-o", built, "./cmd/ironwrap")
 	c.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := c.CombinedOutput(); err != nil {
 		return fmt.Errorf("cannot build the setuid program: %v\n%s", err, out)
