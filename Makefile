@@ -5,7 +5,10 @@
 #              it makes; then vagrant destroy
 # make vagrant-payload  what vagrant up needs of a build; vagrant-box: the box alone
 # make soak    the soak test of the daemon at full length, 10 to 20 minutes
-# make bench   what a call costs, beside sudo, doas and the peer
+# make bench   what a call costs, beside sudo, doas and the peer: docs/performance.md.
+#              ROUNDS=300 LIMIT=30m, QUICK=1 to try it, BASE=DIR to compare with the
+#              build in that directory, PARTS="calls growth daemons"
+# make bench-neutron  networks and routers, as oslo.rootwrap's own numbers; NETWORKS=12
 # make fuzz    every fuzz target for FUZZTIME each
 # make install DESTDIR= PREFIX=/usr CONFDIR=/etc/ironwrap SETUID=
 #              SETUID=1: for callers without sudo, see docs/configuration.md
@@ -23,9 +26,11 @@ EPOCH    ?= $(or $(SOURCE_DATE_EPOCH),$(shell git log -1 --format=%ct 2>/dev/nul
 LIBDIR  = $(PREFIX)/lib/ironwrap
 LDFLAGS = -s -w -X main.version=$(VERSION) -X ironwrap/sandbox/seccomp.Dir=$(LIBDIR)/profiles \
           -X ironwrap/exec.LauncherPath=$(LIBDIR)/ironwrap-launch -X ironwrap/exec.ConfigDir=$(CONFDIR)
+BENCHFLAGS = $(if $(QUICK),-quick) $(if $(ROUNDS),-rounds $(ROUNDS)) $(if $(LIMIT),-limit $(LIMIT)) \
+             $(if $(BASE),-base $(BASE)) $(if $(NETWORKS),-networks $(NETWORKS)) $(if $(OUT),-out $(OUT))
 ASROOT  = $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: build deps testdeps run test vm-test vm-update vagrant-payload vagrant-box vagrant-test vagrantdeps soak bench fuzz lint install clean
+.PHONY: build deps testdeps run test vm-test vm-update vagrant-payload vagrant-box vagrant-test vagrantdeps soak bench bench-neutron fuzz lint install clean
 
 # The privileged programs are static and pure Go: no dynamic loader, no name service
 # plug-ins, no C. ironwrapctl compiles seccomp profiles with libseccomp.
@@ -88,8 +93,13 @@ soak: build
 	IRONWRAP_SOAK=100000 $(GO) test -count=1 -timeout 3h -v -run '^TestDaemonSoak$$' ./integration
 
 bench: build
-	$(GO) test -run '^$$' -bench . -benchmem ./policy/... ./filters/...
-	$(ASROOT) $(GO) run ./integration/bench
+	$(if $(QUICK),,$(GO) test -run '^$$' -bench . -benchmem ./policy/... ./filters/...)
+	$(GO) build -o bin/bench-program ./integration/bench
+	$(ASROOT) env PATH="$$PATH" bin/bench-program $(BENCHFLAGS) $(PARTS)
+
+bench-neutron: build
+	$(GO) build -o bin/bench-program ./integration/bench
+	$(ASROOT) env PATH="$$PATH" bin/bench-program $(BENCHFLAGS) neutron
 
 # A worker that is busy when the time is over makes go test say "context deadline
 # exceeded", which is no finding.

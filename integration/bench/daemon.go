@@ -1,20 +1,11 @@
 package main
 
 import (
-	"bytes"
 	_ "embed"
-	"encoding/hex"
-	"encoding/json"
-	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"slices"
-	"strconv"
-	"strings"
-	"sync"
-	"syscall"
 	"time"
 
 	"ironwrap/integration/rootwrapclient"
@@ -22,11 +13,6 @@ import (
 
 //go:embed client.py
 var clientPy string
-
-const (
-	slice       = time.Second // for each contender, in each round
-	sliceRounds = 7
-)
 
 // sample is what one contender did in one slice.
 type sample struct {
@@ -38,202 +24,137 @@ type sample struct {
 // runner has so many clients run the command over and over for one slice.
 type runner func(d *rootwrapclient.Daemon, clients int) (sample, error)
 
-// daemons has both daemons run a command for the same clients, and the clients run
-// it themselves.
-func daemons(dir string) error {
-	program, err := filepath.Abs("bin/ironwrap-daemon")
-	if err != nil {
-		return err
-	}
-	script := dir + "/client.py"
-	if err := os.WriteFile(script, []byte(clientPy), 0o644); err != nil {
-		return err
-	}
-	conf := dir + "/rootwrap.conf"
-	ours, err := rootwrapclient.Start(program, conf)
-	if err != nil {
-		return err
-	}
-	defer ours.Stop()
-	peer, err := rootwrapclient.Start("/usr/bin/oslo-rootwrap-daemon", conf)
-	if err != nil {
-		return err
-	}
-	defer peer.Stop()
+// crowd is what so many clients of one kind had done for them.
+type crowd struct {
+	Client  string
+	Clients int
+	Rounds  int
+	Rows    []daemonRow
+	// Ours over the peer's: what is added to the command alone, requests a second, and
+	// CPU time of one.
+	Added, Rate, CPU estimate
+	// This build over the other one.
+	Base *baseDaemon
+}
 
-	python := func(d *rootwrapclient.Daemon, clients int) (sample, error) { return runPython(script, d, clients) }
-	for _, side := range []struct {
+// daemonRow has times of one request in ms, and requests a second.
+type daemonRow struct {
+	Name            string
+	Median, P95     float64
+	Added           float64
+	Rate, CPU       stat
+	medians, p95s   []float64 // of each round
+	rates, cpuTimes []float64
+}
+
+type baseDaemon struct{ Median, Rate, CPU estimate }
+
+// serving is what the daemons came to. RSS is the largest of the daemon alone, in MiB.
+type serving struct {
+	Crowds []crowd
+	RSS    map[string]float64
+}
+
+const (
+	bareName     = "command alone"
+	oursName     = "ironwrap-daemon"
+	peerName     = "oslo-rootwrap-daemon"
+	baseDaemonOf = oursName + baseSuffix
+)
+
+// daemons has the daemons run a command for the same clients, and the clients run it
+// themselves. Each round has another order.
+func (s *scene) daemons(rounds int, slice time.Duration, deadline time.Time) (*serving, error) {
+	script := s.dir + "/client.py"
+	if err := os.WriteFile(script, []byte(clientPy), 0o644); err != nil {
+		return nil, err
+	}
+	conf, err := s.policy("daemon", usualSize, []string{"true: CommandFilter, true, root"}, "")
+	if err != nil {
+		return nil, err
+	}
+	names := []string{bareName, oursName, peerName}
+	programs := map[string]string{oursName: s.ours.daemon(), peerName: peerDaemon}
+	if s.base != nil {
+		names, programs[baseDaemonOf] = append(names, baseDaemonOf), s.base.daemon()
+	}
+	running := map[string]*rootwrapclient.Daemon{bareName: nil}
+	for name, program := range programs {
+		d, err := rootwrapclient.Start(program, conf)
+		if err != nil {
+			return nil, err
+		}
+		s.undo = append(s.undo, func() { d.Stop() })
+		running[name] = d
+	}
+
+	python := func(d *rootwrapclient.Daemon, clients int) (sample, error) {
+		return runPython(script, slice, d, clients)
+	}
+	inGo := func(d *rootwrapclient.Daemon, clients int) (sample, error) { return runGo(slice, d, clients) }
+	sides := []struct {
 		name string
 		run  runner
-	}{{"Python client, processes", python}, {"Go client, goroutines", runGo}} {
+	}{{"Python, processes", python}, {"Go, goroutines", inGo}}
+	var crowds []*crowd
+	for _, side := range sides {
 		for _, clients := range []int{1, 8, 32} {
-			// In the order of the contenders below.
-			var sums [3]sample
-			for range sliceRounds {
-				for i, d := range []*rootwrapclient.Daemon{nil, ours, peer} {
-					s, err := side.run(d, clients)
-					if err != nil {
-						return fmt.Errorf("%s, %d: %w", side.name, clients, err)
-					}
-					sums[i].took = append(sums[i].took, s.took...)
-					sums[i].elapsed += s.elapsed
-					sums[i].cpu += s.cpu
-				}
+			c := &crowd{Client: side.name, Clients: clients}
+			for _, name := range names {
+				c.Rows = append(c.Rows, daemonRow{Name: name})
 			}
-			reportDaemons(fmt.Sprintf("%s: %d", side.name, clients), sums)
+			crowds = append(crowds, c)
 		}
 	}
-	return nil
-}
-
-func reportDaemons(title string, sums [3]sample) {
-	fmt.Printf("\n%-32s %10s %10s %10s %10s %14s\n", title, "median", "p95", "added", "per s", "CPU of each")
-	var medians, rates [3]float64
-	for i, name := range []string{"bare subprocess", "ironwrap-daemon", "oslo-rootwrap-daemon"} {
-		s := sums[i]
-		slices.Sort(s.took)
-		n := len(s.took)
-		median := s.took[n/2]
-		medians[i], rates[i] = float64(median), float64(n)/s.elapsed.Seconds()
-		fmt.Printf("%-32s %10s %10s %10s %10.0f %14s\n", name, ms(median), ms(s.took[n*95/100]),
-			ms(median-sums[0].took[len(sums[0].took)/2]), rates[i], ms(s.cpu/time.Duration(n)))
-	}
-	fmt.Printf("ours / peer's: added %.2f, throughput %.2f\n", (medians[1]-medians[0])/(medians[2]-medians[0]), rates[1]/rates[2])
-}
-
-// runPython has the client of oslo do it, or subprocess.run.
-func runPython(script string, d *rootwrapclient.Daemon, clients int) (sample, error) {
-	argv := []string{script, "", "", strconv.Itoa(clients), fmt.Sprint(slice.Seconds())}
-	before := time.Duration(0)
-	if d != nil {
-		argv[1], argv[2] = d.Path, hex.EncodeToString(d.Key)
-		before = cpu(d.PID)
-	}
-	out, err := exec.Command("/usr/bin/python3", argv...).Output()
-	if err != nil {
-		var exit *exec.ExitError
-		if errors.As(err, &exit) {
-			return sample{}, fmt.Errorf("client.py: %w: %s", err, exit.Stderr)
-		}
-		return sample{}, err
-	}
-	var answer struct {
-		Elapsed, Children float64
-		Took              []float64
-	}
-	if err := json.Unmarshal(out, &answer); err != nil {
-		return sample{}, fmt.Errorf("client.py said %.100q: %w", out, err)
-	}
-	s := sample{elapsed: seconds(answer.Elapsed), cpu: seconds(answer.Children)}
-	for _, t := range answer.Took {
-		s.took = append(s.took, seconds(t))
-	}
-	if d != nil {
-		s.cpu = cpu(d.PID) - before
-	}
-	return s, nil
-}
-
-func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
-
-// runGo has our client do it, or os/exec.
-func runGo(d *rootwrapclient.Daemon, clients int) (sample, error) {
-	var mu sync.Mutex
-	var total sample
-	var failed error
-	var done sync.WaitGroup
-	connections := make([]*rootwrapclient.Client, clients)
-	if d != nil {
-		for i := range connections {
-			var err error
-			// The peer's queue of connections is short.
-			for range 1000 {
-				if connections[i], err = rootwrapclient.Dial(d.Path, d.Key); !errors.Is(err, syscall.EAGAIN) {
-					break
-				}
-				time.Sleep(time.Millisecond)
-			}
-			if err != nil {
-				return sample{}, err
-			}
-			defer connections[i].Close()
-		}
-		total.cpu = -cpu(d.PID)
-	}
-	start := time.Now()
-	for _, c := range connections {
-		done.Go(func() {
-			var took []time.Duration
-			var used time.Duration
-			for time.Since(start) < slice {
-				began := time.Now()
-				cpu, err := runOnce(c)
+	random := rand.New(rand.NewPCG(9, 10))
+	for round := 0; round < rounds && (round < 2 || time.Now().Before(deadline)); round++ {
+		for i, c := range crowds {
+			for _, j := range random.Perm(len(names)) {
+				one, err := sides[i/3].run(running[names[j]], c.Clients)
 				if err != nil {
-					mu.Lock()
-					failed = err
-					mu.Unlock()
-					return
+					return nil, fmt.Errorf("%s, %s, %d: %w", names[j], c.Client, c.Clients, err)
 				}
-				took = append(took, time.Since(began))
-				used += cpu
+				c.Rows[j].take(one)
 			}
-			mu.Lock()
-			defer mu.Unlock()
-			total.took = append(total.took, took...)
-			total.cpu += used
-		})
-	}
-	done.Wait()
-	total.elapsed = time.Since(start)
-	if d != nil {
-		total.cpu += cpu(d.PID)
-	}
-	return total, failed
-}
-
-func runOnce(c *rootwrapclient.Client) (used time.Duration, err error) {
-	if c != nil {
-		r, err := c.Run([]string{"true"}, nil)
-		if err == nil && r.Status != 0 {
-			err = fmt.Errorf("status %d: %s", r.Status, r.Stderr)
-		}
-		return 0, err
-	}
-	cmd := exec.Command("/usr/bin/true")
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = new(bytes.Buffer), new(bytes.Buffer), new(bytes.Buffer)
-	if err := cmd.Run(); err != nil {
-		return 0, err
-	}
-	return cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime(), nil
-}
-
-// cpu is the processor time of a process, of its children, and of theirs that ended
-// (proc_pid_stat(5)): a launcher that stays is a child that lives.
-func cpu(pid int) (sum time.Duration) {
-	sum = own(pid)
-	tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
-	for _, task := range tasks {
-		text, _ := os.ReadFile(task)
-		for word := range strings.FieldsSeq(string(text)) {
-			if child, err := strconv.Atoi(word); err == nil {
-				sum += own(child)
-			}
+			c.Rounds++
 		}
 	}
-	return sum
+	result := &serving{RSS: make(map[string]float64)}
+	for _, c := range crowds {
+		c.finish()
+		result.Crowds = append(result.Crowds, *c)
+	}
+	for name, d := range running {
+		if d != nil {
+			result.RSS[name] = peakRSS(d.PID)
+		}
+	}
+	return result, nil
 }
 
-// own is the processor time of a process and of its children that ended.
-func own(pid int) (sum time.Duration) {
-	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	_, rest, _ := strings.Cut(string(text), ") ")
-	fields := strings.Fields(rest)
-	if len(fields) < 15 {
-		return 0
+// take adds one slice.
+func (r *daemonRow) take(s sample) {
+	slices.Sort(s.took)
+	n := len(s.took)
+	r.medians = append(r.medians, float64(s.took[n/2])/1e6)
+	r.p95s = append(r.p95s, float64(s.took[n*95/100])/1e6)
+	r.rates = append(r.rates, float64(n)/s.elapsed.Seconds())
+	r.cpuTimes = append(r.cpuTimes, float64(s.cpu)/1e6/float64(n))
+}
+
+func (c *crowd) finish() {
+	byName := make(map[string]*daemonRow)
+	for i := range c.Rows {
+		r := &c.Rows[i]
+		byName[r.Name] = r
+		r.Median, r.P95 = summary(r.medians).Median, summary(r.p95s).Median
+		r.Added = r.Median - c.Rows[0].Median
+		r.Rate, r.CPU = summary(r.rates), summary(r.cpuTimes)
 	}
-	for _, f := range fields[11:15] { // utime, stime, cutime, cstime
-		n, _ := strconv.Atoi(f)
-		sum += time.Duration(n) * time.Second / 100 // USER_HZ
+	bare, ours, peer, base := byName[bareName], byName[oursName], byName[peerName], byName[baseDaemonOf]
+	c.Added = ratioAdded(ours.medians, bare.medians, peer.medians, bare.medians)
+	c.Rate, c.CPU = ratio(ours.rates, peer.rates), ratio(ours.cpuTimes, peer.cpuTimes)
+	if base != nil {
+		c.Base = &baseDaemon{ratio(ours.medians, base.medians), ratio(ours.rates, base.rates), ratio(ours.cpuTimes, base.cpuTimes)}
 	}
-	return sum
 }

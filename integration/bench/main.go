@@ -1,105 +1,169 @@
-// Command bench prints what running one command costs through ironwrap and through
-// its daemon, beside the other programs that do such work. All run in turn, over
-// and over, so that a noisy machine is equally noisy to each; what counts is the
-// ratios.
+// Command bench measures what running one command costs through ironwrap and through its
+// daemon, beside the other programs that do such work. All run in turn, over and over,
+// each round in another order, so that a noisy machine is equally noisy to each; what
+// counts is the ratios.
 //
-// usage: bench [one-shot|daemon]
+// usage: bench [FLAGS] [PART...]
 //
-// It runs as root, installs what it compares with, and removes what it made.
+// PART is calls, growth, daemons (these three are the default) or neutron. It runs as
+// root in the top directory of the repository, installs what it compares with, and
+// removes what it made, when it is interrupted too. It prints what came of it and writes
+// that to DIR/performance.md, with charts and DIR/performance.json.
 package main
 
 import (
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
+	"strings"
 	"time"
 )
 
+// options are the flags.
+type options struct {
+	rounds, networks int
+	limit            time.Duration
+	quick            bool
+	base, out        string
+	parts            []string
+}
+
 func main() {
-	what := ""
-	if len(os.Args) > 1 {
-		what = os.Args[1]
+	if len(os.Args) > 1 && os.Args[1] == insideArg {
+		os.Exit(inside(os.Args[2:]))
 	}
-	if err := bench(what); err != nil {
+	var o options
+	flag.IntVar(&o.rounds, "rounds", 0, "rounds of one-shot calls (default 300, with -quick 10)")
+	flag.IntVar(&o.networks, "networks", 0, "networks that each way makes (default 12, with -quick 2)")
+	flag.DurationVar(&o.limit, "limit", 0, "do not start another round after this time (default 30m, with -quick 2m)")
+	flag.BoolVar(&o.quick, "quick", false, "only see that all of it works: the numbers mean little")
+	flag.StringVar(&o.base, "base", "", "compare with the ironwrap, ironwrap-daemon and ironwrap-launch in this `directory`")
+	flag.StringVar(&o.out, "out", "", "write performance.md and its charts to this `directory` (default docs; bin/bench with -quick or -base)")
+	render := flag.Bool("render", false, "measure nothing, write the page from performance.json")
+	flag.Parse()
+	o.parts = flag.Args()
+	o.defaults()
+	if err := run(o, *render); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
 }
 
-func bench(what string) error {
+func (o *options) defaults() {
+	choose := func(p *int, full, quick int) {
+		if *p == 0 && o.quick {
+			*p = quick
+		} else if *p == 0 {
+			*p = full
+		}
+	}
+	choose(&o.rounds, 300, 10)
+	choose(&o.networks, 12, 2)
+	if o.limit == 0 && o.quick {
+		o.limit = 2 * time.Minute
+	} else if o.limit == 0 {
+		o.limit = 30 * time.Minute
+	}
+	if o.out == "" && (o.quick || o.base != "") {
+		o.out = "bin/bench"
+	} else if o.out == "" {
+		o.out = "docs"
+	}
+	if len(o.parts) == 0 {
+		o.parts = []string{"calls", "growth", "daemons"}
+	}
+}
+
+func run(o options, render bool) error {
+	known := []string{"calls", "growth", "daemons", "neutron"}
+	for _, p := range o.parts {
+		if !slices.Contains(known, p) {
+			return fmt.Errorf("unknown part %q: there are %s", p, strings.Join(known, ", "))
+		}
+	}
+	r, err := load(o.out)
+	if err != nil {
+		return err
+	}
+	if render {
+		return r.write(o.out)
+	}
 	if os.Geteuid() != 0 {
 		return fmt.Errorf("needs root, for sudo, doas and ironwrap alike")
 	}
-	for file, pkg := range map[string]string{
-		"/usr/bin/oslo-rootwrap": "python3-oslo.rootwrap", "/usr/bin/sudo": "sudo", "/usr/bin/doas": "opendoas",
-	} {
-		if _, err := os.Stat(file); err != nil {
-			c := exec.Command("apt-get", "install", "-y", "--no-install-recommends", pkg)
-			c.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive")
-			if out, err := c.CombinedOutput(); err != nil {
-				return fmt.Errorf("cannot install %s: %v\n%s", pkg, err, out)
-			}
-		}
-	}
-	dir, err := os.MkdirTemp("/var/lib", "ironwrap-bench-")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(dir)
-	if err := os.Mkdir(dir+"/filters.d", 0o755); err != nil {
-		return err
-	}
-	for path, text := range map[string]string{
-		dir + "/rootwrap.conf":          "[DEFAULT]\nfilters_path=" + dir + "/filters.d\nexec_dirs=/usr/sbin,/usr/bin,/sbin,/bin\n",
-		dir + "/filters.d/test.filters": "[Filters]\n" + filters() + "true: CommandFilter, true, root\n",
-		dir + "/sandboxed.conf":         "[DEFAULT]\nfilters_path=" + dir + "/filters.d\nexec_dirs=/usr/sbin,/usr/bin,/sbin,/bin\n" + sandbox(dir),
-		dir + "/noop.go":                noop,
-	} {
-		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+	if slices.Contains(o.parts, "neutron") {
+		if r.Neutron, err = o.neutron(); err != nil {
 			return err
 		}
 	}
-	if err := compileProfile(dir); err != nil {
-		return err
-	}
-	if what != "daemon" {
-		if err := oneShot(dir); err != nil {
+	if !slices.Equal(o.parts, []string{"neutron"}) {
+		if r.Bench, err = o.bench(); err != nil {
 			return err
 		}
 	}
-	if what != "one-shot" {
-		return daemons(dir)
+	if err := r.write(o.out); err != nil {
+		return err
 	}
-	return nil
+	page, err := r.page()
+	fmt.Print(page)
+	return err
 }
 
-func ms(d time.Duration) string { return fmt.Sprintf("%.2f ms", float64(d)/1e6) }
-
-// filters is a policy of the usual size: 40 lines before the one that matches.
-func filters() (text string) {
-	for i := range 40 {
-		text += fmt.Sprintf("f%d: RegExpFilter, tool%d, root, tool%d, (add|del), /dev/[a-z]+\n", i, i, i)
-	}
-	return text
-}
-
-// sandbox is all at once: capabilities, no_new_privs, Landlock, and the profile that
-// compileProfile puts into dir.
-func sandbox(dir string) string {
-	return "[Sandbox]\ncapabilities = CAP_NET_ADMIN\nno_new_privs = yes\nseccomp = " + dir + "/default.json\n" +
-		"landlock_ro = /usr, /lib, /lib64, /etc\n"
-}
-
-func compileProfile(dir string) error {
-	text, err := os.ReadFile("profiles/default.json")
+// bench plays the parts in turn. The time limit is shared: what a part does not need, the
+// next ones have.
+func (o options) bench() (*benchRun, error) {
+	start := time.Now()
+	s, err := newScene(o.base)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if err := os.WriteFile(dir+"/default.json", text, 0o644); err != nil {
-		return err
+	defer s.close()
+	if err := s.allowDoas(); err != nil {
+		return nil, err
 	}
-	if out, err := exec.Command("bin/ironwrapctl", "seccomp", "compile", dir+"/default.json").CombinedOutput(); err != nil {
-		return fmt.Errorf("cannot compile the profile: %v\n%s", err, out)
+
+	run := &benchRun{Skipped: s.skipped, Base: o.base}
+	end := start.Add(o.limit)
+	share := func(part float64) time.Time {
+		return time.Now().Add(time.Duration(part * float64(time.Until(end))))
 	}
-	return nil
+	if slices.Contains(o.parts, "calls") {
+		fmt.Fprintln(os.Stderr, "bench: one-shot calls")
+		all, err := s.contenders()
+		if err != nil {
+			return nil, err
+		}
+		if err := s.play(all, o.rounds, share(0.5)); err != nil {
+			return nil, err
+		}
+		run.Calls = summarize(all)
+	}
+	if slices.Contains(o.parts, "growth") {
+		if run.Growth, err = s.grown(max(o.rounds/10, 3), share(0.5)); err != nil {
+			return nil, err
+		}
+	}
+	if slices.Contains(o.parts, "daemons") {
+		fmt.Fprintln(os.Stderr, "bench: daemons")
+		rounds, slice := 9, time.Second
+		if o.quick {
+			rounds, slice = 2, time.Second/5
+		}
+		if run.Daemons, err = s.daemons(rounds, slice, end); err != nil {
+			return nil, err
+		}
+	}
+	run.provenance = origin(start, o.quick, commit())
+	return run, nil
+}
+
+// commit names what is measured, as far as git knows.
+func commit() string {
+	out, err := exec.Command("git", "-c", "safe.directory=*", "describe", "--tags", "--always", "--dirty").Output()
+	if err != nil {
+		return "unknown"
+	}
+	return strings.TrimSpace(string(out))
 }
