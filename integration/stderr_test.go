@@ -564,3 +564,31 @@ func TestStderrOfADyingRuntime(t *testing.T) {
 		}
 	}
 }
+
+// Through sudo as well; the peer waits as long as its caller likes.
+func TestStderrThroughSudo(t *testing.T) {
+	p := newPolicy(t, "true: CommandFilter, true, root")
+	for program, waits := range map[string]bool{ours: false, peer: true} {
+		c := exec.Command("/usr/bin/sudo", "-n", program, p.conf, "mkfs")
+		c.Dir, c.Env = "/", []string{"PATH=/usr/bin:/bin"}
+		c.Stderr = stuckEnds["a full pipe"](t)
+		c.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Credential: &syscall.Credential{Uid: caller.uid, Gid: caller.gid}}
+		if err := c.Start(); err != nil {
+			t.Fatal(err)
+		}
+		ended := make(chan error, 1)
+		go func() { ended <- c.Wait() }()
+		select {
+		case <-ended:
+			if waits {
+				t.Errorf("%s does not wait", program)
+			}
+		case <-time.After(15 * time.Second):
+			if !waits {
+				t.Errorf("%s waits", program)
+			}
+			syscall.Kill(-c.Process.Pid, syscall.SIGKILL)
+			<-ended
+		}
+	}
+}
