@@ -4,6 +4,7 @@
 # make vagrant-test  the same by vagrant up, with libvirt, on two machines of a box that
 #              it makes; then vagrant destroy
 # make vagrant-payload  what vagrant up needs of a build; vagrant-box: the box alone
+# make test-container  what works with Docker's default capabilities (part of make test)
 # make soak    the soak test of the daemon at full length, 10 to 20 minutes
 # make bench   what a call costs, beside sudo, doas and the peer
 # make fuzz    every fuzz target for FUZZTIME each
@@ -25,7 +26,7 @@ LDFLAGS = -s -w -X main.version=$(VERSION) -X ironwrap/sandbox/seccomp.Dir=$(LIB
           -X ironwrap/exec.LauncherPath=$(LIBDIR)/ironwrap-launch -X ironwrap/exec.ConfigDir=$(CONFDIR)
 ASROOT  = $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: build deps testdeps run test vm-test vm-update vagrant-payload vagrant-box vagrant-test vagrantdeps soak bench fuzz lint install clean
+.PHONY: build deps testdeps run test test-container vm-test vm-update vagrant-payload vagrant-box vagrant-test vagrantdeps soak bench fuzz lint install clean
 
 # The privileged programs are static and pure Go: no dynamic loader, no name service
 # plug-ins, no C. ironwrapctl compiles seccomp profiles with libseccomp.
@@ -58,6 +59,9 @@ test: build testdeps
 	$(GO) vet ./...
 	$(GO) test -count=1 -timeout 25m $$($(GO) list ./... | grep -v /integration/vm)
 	$(MAKE) vm-test
+
+test-container:
+	$(GO) test -count=1 -timeout 25m -run '^TestContainer' ./integration
 
 vm-test:
 	$(GO) test -count=1 -timeout 25m ./integration/vm
