@@ -110,7 +110,7 @@ func TestStay(t *testing.T) {
 	var first string
 	for range 3 {
 		// What a command leaves behind in its own process is nothing to the next.
-		c := order("/bin/sh", "-c", "umask; ulimit -n; ulimit -c; grep -E '^(Sig|Cap|Uid|Gid|Groups|NoNew|Seccomp)' /proc/self/status; ls /proc/self/fd | wc -l; umask 0; ulimit -n 9; exit 3")
+		c := order("/bin/sh", "-c", "umask; ulimit -n; ulimit -c; grep -E '^(Sig[PBIC]|Cap|Uid|Gid|Groups|NoNew|Seccomp)' /proc/self/status; ls /proc/self/fd | wc -l; umask 0; ulimit -n 9; exit 3")
 		text, pid, status, err := s.run(c)
 		if err != nil || pid < 1 || !status.Exited() || status.ExitStatus() != 3 || !strings.HasPrefix(text, "0022\n256\n0\n") {
 			t.Fatalf("%q, %d, %v, %v", text, pid, status, err)
