@@ -4,6 +4,7 @@
 # make vagrant-test  the same by vagrant up, with libvirt, on two machines of a box that
 #              it makes; then vagrant destroy
 # make vagrant-payload  what vagrant up needs of a build; vagrant-box: the box alone
+# make test-container  what works with Docker's default capabilities (part of make test)
 # make soak    the soak test of the daemon at full length, 10 to 20 minutes
 # make bench   what a call costs, beside sudo, doas and the peer: docs/performance.md.
 #              ROUNDS=300 LIMIT=30m, QUICK=1 to try it, BASE=DIR to compare with the
@@ -30,7 +31,7 @@ BENCHFLAGS = $(if $(QUICK),-quick) $(if $(ROUNDS),-rounds $(ROUNDS)) $(if $(LIMI
              $(if $(BASE),-base $(BASE)) $(if $(NETWORKS),-networks $(NETWORKS)) $(if $(OUT),-out $(OUT))
 ASROOT  = $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: build deps testdeps run test vm-test vm-update vagrant-payload vagrant-box vagrant-test vagrantdeps soak bench bench-neutron fuzz lint install clean
+.PHONY: build deps testdeps run test test-container vm-test vm-update vagrant-payload vagrant-box vagrant-test vagrantdeps soak bench bench-neutron fuzz lint install clean
 
 # The privileged programs are static and pure Go: no dynamic loader, no name service
 # plug-ins, no C. ironwrapctl compiles seccomp profiles with libseccomp.
@@ -63,6 +64,9 @@ test: build testdeps
 	$(GO) vet ./...
 	$(GO) test -count=1 -timeout 25m $$($(GO) list ./... | grep -v /integration/vm)
 	$(MAKE) vm-test
+
+test-container:
+	$(GO) test -count=1 -timeout 25m -run '^TestContainer' ./integration
 
 vm-test:
 	$(GO) test -count=1 -timeout 25m ./integration/vm

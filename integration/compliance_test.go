@@ -2,6 +2,7 @@ package integration
 
 import (
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 )
@@ -85,7 +86,12 @@ func compare(t *testing.T, name string, a attempt) {
 			t.Errorf("%s: %s; not: %s\n%v", who, got, want, s.last)
 		}
 	}
-	check("the peer", peer, want.peer)
+	// What makes namespaces for the attempt cannot be had in the container.
+	if contained := os.Getenv(inContainer) != ""; !contained {
+		check("the peer", peer, want.peer)
+	} else if a.netns != "" || a.syslog != "" {
+		t.Skip("CAP_SYS_ADMIN is missing here, which the attempt takes to make namespaces: it was not made")
+	}
 	check("ironwrap", ours, want.ours)
 	if t.Failed() && listed {
 		t.Logf("this is listed as an intended difference: %s", want.why)

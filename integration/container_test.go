@@ -200,3 +200,34 @@ func ptyPair(t *testing.T) (master, slave *os.File) {
 	t.Cleanup(func() { slave.Close() })
 	return master, slave
 }
+
+// The tests of the command's context and of the known holes, with these capabilities.
+// What needs more is listed.
+func TestContainerSuite(t *testing.T) {
+	if os.Getenv(inContainer) != "" {
+		t.Fatal("a container in a container")
+	}
+	argv := contained(must(os.Executable()), "-test.v", "-test.run", "^(TestContext|TestContextClosedDescriptors|TestContextHardLimits|TestCompliance)$", "-test.skip", needsMore)
+	c := exec.Command(argv[0], argv[1:]...)
+	c.Env = append(os.Environ(), inContainer+"=1")
+	out, err := c.CombinedOutput()
+	if passed := strings.Count(string(out), "--- PASS: "); err != nil || passed < 150 {
+		var lines []string
+		for line := range strings.Lines(string(out)) {
+			if !strings.HasPrefix(strings.TrimSpace(line), "===") && !strings.Contains(line, "--- PASS") {
+				lines = append(lines, line)
+			}
+		}
+		t.Errorf("%d passed: %v\n%s", passed, err, strings.Join(lines, ""))
+	}
+}
+
+// needsMore are tests of this suite that themselves need what the container has not:
+// namespaces for the attempt (CAP_SYS_ADMIN), a terminal, for which there are tests
+// above, or the nice value that is left there (CAP_SYS_NICE), likewise.
+const needsMore = "^TestCompliance$/^(A32|A33|B5|B6)$" +
+	"|^TestCompliance$/^A31$/^id_that" +
+	"|^TestCompliance$/^A36$/^(every_process|the_caller's_process_group)$" +
+	"|^TestCompliance$/^B4$/^nice_value$"
+
+const inContainer = "IRONWRAP_TEST_CONTAINED"

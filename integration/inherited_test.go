@@ -136,16 +136,14 @@ func (i inheritance) shows(t *testing.T, r result) {
 const callIt = "\nexecve(args[0], args, [b'PATH=/usr/bin:/bin', b'GOTRACEBACK=none'])\n"
 
 func TestInherited(t *testing.T) {
-	in := setuidInstallation(t, "", "allow_users="+caller.name)
-	sudoed := newPolicy(t, "")
 	peers := newPolicy(t, "python3: CommandFilter, /usr/bin/python3, nobody")
 	_, held := bounding(t)
 	for _, user := range []string{"root", "nobody"} {
-		for _, p := range []policy{in.policy, sudoed} {
-			write(t, p.filters, "[Filters]\npython3: CommandFilter, /usr/bin/python3, "+user+"\n")
-		}
+		allow := "python3: CommandFilter, /usr/bin/python3, " + user
+		in, sudoed := setuidInstallation(t, allow, "allow_users="+caller.name), newPolicy(t, allow)
 		for _, i := range inheritances {
 			t.Run(user+"/"+i.name, func(t *testing.T) {
+				t.Parallel()
 				script := numbers + i.set + callIt
 				ask := []string{"python3", "-I", "-S", "-c", selfPortrait}
 				// A service that root starts.

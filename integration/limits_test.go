@@ -13,8 +13,8 @@ import (
 
 // Limits of a caller's: a guard of a careful service is kept, a knife is not.
 
-// byService calls qemu-img as cinder, nova and glance do (cinder's image_utils,
-// nova's images.py): processutils.execute of the real oslo.concurrency with
+// byService calls qemu-img as services do: cinder (image/image_utils.py: 60 seconds, 1
+// GiB), nova (privsep/qemu.py: 30, 1), ironic-lib (disk_utils.py). processutils.execute of the real oslo.concurrency with
 // ProcessLimits, in a subprocess, through sudo and the root helper.
 const byService = `
 import sys
@@ -57,6 +57,7 @@ func limitsOf(out string) map[string]string {
 }
 
 func TestLimitsOfCarefulService(t *testing.T) {
+	t.Parallel()
 	p, image := qemuImages(t, "")
 	service := func(program string, cpu, space int, command string) result {
 		return runAs(t, caller, "/usr/bin/python3", "-c", byService, "sudo -n "+program+" "+p.conf, strconv.Itoa(cpu), strconv.Itoa(space), command)
@@ -165,6 +166,7 @@ func TestLimitsOfCallers(t *testing.T) {
 
 // The time that was used before counts: a limit that looks like a guard is none then.
 func TestLimitsOfTimeUsed(t *testing.T) {
+	t.Parallel()
 	in := setuidInstallation(t, "sh: CommandFilter, sh, root", "allow_users="+caller.name)
 	burn := "import resource, time\nwhile time.process_time() < 3.5: pass\nresource.setrlimit(resource.RLIMIT_CPU, (%d, %d))\nexecve(args[0], args, [])\n"
 	r := runCmd(t, in.attack(t, fmt.Sprintf(burn, 12, 12), in.conf, "sh", "-c", "ulimit -Ht"))
