@@ -32,21 +32,37 @@ var errExecuted = errors.New("it has ended, or runs another program than when th
 // here, where the rights to do so are there for certain, and in send, where nothing
 // but the signal comes after.
 func signal(c *Command) error {
-	p := c.Signal.Process
-	failed := func(err error) error { return &SignalError{p.PID, c.Signal.Number, err} }
-	image, err := image(p)
-	if err != nil {
-		return failed(err)
+	image, err := image(c.Signal.Process)
+	if err == nil {
+		if err := sandbox.Enter(&c.Spec); err != nil {
+			return err
+		}
+		err = send(c.Signal, image, seesAll(&c.Spec))
 	}
-	if err := sandbox.Enter(&c.Spec); err != nil {
-		return err
+	var errno unix.Errno
+	var unseen *unseenError
+	switch {
+	case err == nil:
+		os.Exit(0)
+	case errors.As(err, &unseen) && !(errors.As(err, &errno) && errno == unix.ESRCH):
+		return fmt.Errorf("cannot look at process %d once more: %w", c.Signal.Process.PID, unseen.err)
+	case errors.As(err, &unseen):
+		err = unix.ESRCH
 	}
-	if err := send(c.Signal, image); err != nil {
-		return failed(err)
-	}
-	os.Exit(0)
-	return nil
+	return &SignalError{c.Signal.Process.PID, c.Signal.Number, err}
 }
+
+// seesAll tells that a process confined so may look at every other one: it is root's,
+// and has given up nothing.
+func seesAll(s *sandbox.Spec) bool {
+	return s.UID == 0 && s.Capabilities.All && len(s.Landlock) == 0 && len(s.Seccomp) == 0
+}
+
+// unseenError tells that a process could not be looked at.
+type unseenError struct{ err error }
+
+func (e *unseenError) Error() string { return e.err.Error() }
+func (e *unseenError) Unwrap() error { return e.err }
 
 // image opens /proc/PID/maps of a process that runs the program expected. The
 // descriptor stands for the address space, which execve(2) puts an end to: it reads
@@ -54,7 +70,7 @@ func signal(c *Command) error {
 func image(p filters.Process) (int, error) {
 	fd, err := unix.Openat(p.Dir, "maps", unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return -1, notLooked(err)
+		return -1, &unseenError{err}
 	}
 	// After maps was opened: a program executed before is seen here, one executed
 	// later in send.
@@ -69,7 +85,7 @@ func image(p filters.Process) (int, error) {
 func runs(p filters.Process) error {
 	var exe unix.Stat_t
 	if err := unix.Fstatat(p.Dir, "exe", &exe, 0); err != nil {
-		return notLooked(err)
+		return &unseenError{err}
 	}
 	if exe.Dev != p.Exe.Dev || exe.Ino != p.Exe.Ino {
 		return errExecuted
@@ -77,26 +93,21 @@ func runs(p filters.Process) error {
 	return nil
 }
 
-func notLooked(err error) error {
-	if err == unix.ENOENT { // of a zombie
-		return unix.ESRCH
-	}
-	if err != unix.ESRCH {
-		err = fmt.Errorf("cannot look at it once more: %w", err)
-	}
-	return err
-}
-
-// send sends a signal to a process that runs the program still.
-func send(s *filters.Signal, image int) error {
+// send sends a signal to a process that runs the program still. seen tells that the
+// process must be seen for that.
+func send(s *filters.Signal, image int, seen bool) error {
 	// An address space outlives its program where two processes share it, for the
 	// moment between vfork(2) and execve(2). A confined process, or one of another
 	// user, may not look itself.
-	if err := runs(s.Process); errors.Is(err, errExecuted) {
+	if err := runs(s.Process); err != nil && (seen || errors.Is(err, errExecuted)) {
 		return err
 	}
 	var first [1]byte
-	if n, err := unix.Pread(image, first[:], 0); err != nil || n == 0 {
+	n, err := unix.Pread(image, first[:], 0)
+	if err != nil {
+		return &unseenError{err}
+	}
+	if n == 0 {
 		return errExecuted
 	}
 	return unix.PidfdSendSignal(s.Process.FD, unix.Signal(s.Number), nil, 0)

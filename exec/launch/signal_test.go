@@ -83,7 +83,7 @@ func TestSignalNotAfterExecve(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer unix.Close(held)
-			if err := send(&filters.Signal{Process: p}, held); err != nil {
+			if err := send(&filters.Signal{Process: p}, held, false); err != nil {
 				t.Errorf("before: %v", err)
 			}
 			old := cmdline(t, p.PID)
@@ -94,14 +94,14 @@ func TestSignalNotAfterExecve(t *testing.T) {
 			})
 			// Whoever reads about a process, ps(1) for one, keeps its address space a moment.
 			until(t, "the address space to go", func() bool {
-				return send(&filters.Signal{Process: filters.Process{FD: p.FD, Dir: -1}}, held) == errExecuted
+				return send(&filters.Signal{Process: filters.Process{FD: p.FD, Dir: -1}}, held, false) == errExecuted
 			})
-			if err := send(&filters.Signal{Process: p}, held); err != errExecuted {
+			if err := send(&filters.Signal{Process: p}, held, false); err != errExecuted {
 				t.Errorf("afterwards: %v", err)
 			}
 			hidden := p
 			hidden.Dir = -1 // as if the kernel did not let us look
-			if err := send(&filters.Signal{Process: hidden}, held); err != errExecuted {
+			if err := send(&filters.Signal{Process: hidden}, held, false); err != errExecuted {
 				t.Errorf("afterwards, by the address space alone: %v", err)
 			}
 			if name == "another program" {
@@ -126,7 +126,7 @@ func TestSignalNotAfterExecveOfVfork(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer unix.Close(held)
-	if err := send(&filters.Signal{Process: p}, held); err != errExecuted {
+	if err := send(&filters.Signal{Process: p}, held, false); err != errExecuted {
 		t.Error(err)
 	}
 }
@@ -134,22 +134,36 @@ func TestSignalNotAfterExecveOfVfork(t *testing.T) {
 // A process that cannot be looked at gets no signal.
 func TestSignalNotUnseen(t *testing.T) {
 	p, _ := shell(t, "read x")
+	held, err := image(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	unseen := p
+	unseen.Dir = -1
+	var why *unseenError
+	if err := send(&filters.Signal{Process: unseen}, held, true); !errors.As(err, &why) {
+		t.Errorf("by a process that may look: %v", err)
+	}
+	if err := send(&filters.Signal{Process: p}, -1, true); !errors.As(err, &why) {
+		t.Errorf("without the address space: %v", err)
+	}
+	unix.Close(held)
 	p.Dir = -1
 	if fd, err := image(p); err == nil || errors.Is(err, errExecuted) {
 		t.Errorf("%d, %v", fd, err)
 	}
 	gone, proceed := shell(t, "read x")
-	held, err := image(gone)
+	held, err = image(gone)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer unix.Close(held)
 	proceed()
 	until(t, "its end", func() bool { return cmdline(t, gone.PID) == "" })
-	if err := send(&filters.Signal{Process: gone}, held); err == nil {
+	if err := send(&filters.Signal{Process: gone}, held, false); err == nil {
 		t.Error("a signal to a process that has ended")
 	}
-	if _, err := image(gone); err != unix.ESRCH {
+	if _, err := image(gone); err == nil {
 		t.Errorf("looked at when it had ended: %v", err)
 	}
 }
