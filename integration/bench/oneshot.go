@@ -168,6 +168,18 @@ func (s *scene) play(all []*contender, rounds int, deadline time.Time) error {
 	return nil
 }
 
+// calls plays all one-shot calls.
+func (s *scene) calls(rounds int, deadline time.Time) (*calls, error) {
+	all, err := s.contenders()
+	if err == nil {
+		err = s.play(all, rounds, deadline)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return summarize(all), nil
+}
+
 // calls is what the one-shot calls came to.
 type calls struct {
 	Rounds int
