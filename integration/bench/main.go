@@ -131,23 +131,21 @@ func (o options) bench() (*benchRun, error) {
 
 	run := &benchRun{Skipped: s.skipped, Base: o.base}
 	end := start.Add(o.limit)
-	share := func(part float64) time.Time {
-		return time.Now().Add(time.Duration(part * float64(time.Until(end))))
-	}
-	for _, part := range o.parts {
+	for i, part := range o.parts {
+		deadline := time.Now().Add(time.Duration(share(o.parts[i:]) * float64(time.Until(end))))
 		switch part {
 		case "calls":
 			fmt.Fprintln(os.Stderr, "bench: one-shot calls")
-			run.Calls, err = s.calls(o.rounds, share(0.5))
+			run.Calls, err = s.calls(o.rounds, deadline)
 		case "growth":
-			run.Growth, err = s.grown(max(o.rounds/10, 3), share(0.5))
+			run.Growth, err = s.grown(max(o.rounds/10, 3), deadline)
 		case "daemons":
 			fmt.Fprintln(os.Stderr, "bench: daemons")
 			rounds, slice := 9, time.Second
 			if o.quick {
 				rounds, slice = 2, time.Second/5
 			}
-			run.Daemons, err = s.daemons(rounds, slice, end)
+			run.Daemons, err = s.daemons(rounds, slice, deadline)
 		}
 		if err != nil {
 			break
@@ -155,6 +153,19 @@ func (o options) bench() (*benchRun, error) {
 	}
 	run.provenance = origin(start, o.quick, commit())
 	return run, err
+}
+
+// share is the part of the time that is left which the first of the parts may use.
+func share(parts []string) float64 {
+	weights := map[string]float64{"calls": 4, "growth": 3, "daemons": 3}
+	sum := 0.0
+	for _, p := range parts {
+		sum += weights[p]
+	}
+	if sum == 0 {
+		return 0
+	}
+	return weights[parts[0]] / sum
 }
 
 // commit names what is measured, as far as git knows.
