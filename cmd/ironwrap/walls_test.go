@@ -84,6 +84,15 @@ func TestLinked(t *testing.T) {
 	}
 }
 
+// What only draws charts for the documentation is in no program that is installed.
+func TestNoCharts(t *testing.T) {
+	for _, p := range list(t, "-e", "-deps", "ironwrap/cmd/...") {
+		if strings.HasPrefix(p, "gonum.org/") || strings.HasPrefix(p, "ironwrap/integration/") {
+			t.Errorf("a program links %s", p)
+		}
+	}
+}
+
 // walls: who may import what, of ours and of the kernel.
 func TestWalls(t *testing.T) {
 	const unix = "golang.org/x/sys/unix"

@@ -10,9 +10,11 @@ import multiprocessing
 import resource
 import subprocess
 import sys
+import threading
 import time
 
 COMMAND = ["true"]
+START = 300  # seconds in which all clients have to be connected
 
 
 def bare():
@@ -34,7 +36,7 @@ def work(socket, key, seconds, ready, results):
         run = through(socket, key) if socket else bare
         for _ in range(3):
             run()
-        ready.wait(60)
+        ready.wait(START)
         took = []
         end = time.monotonic() + seconds
         while time.monotonic() < end:
@@ -61,7 +63,10 @@ def main():
     ]
     for w in workers:
         w.start()
-    ready.wait(60)
+    try:
+        ready.wait(START)
+    except threading.BrokenBarrierError:
+        sys.exit("a client could not start: %s" % results.get()[0])
     start = time.monotonic()
     answers = [results.get() for _ in workers]
     elapsed = time.monotonic() - start

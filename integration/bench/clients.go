@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -23,7 +24,9 @@ func runPython(script string, slice time.Duration, d *rootwrapclient.Daemon, cli
 		argv[1], argv[2] = d.Path, hex.EncodeToString(d.Key)
 		before = cpuOf(d.PID)
 	}
-	out, err := exec.Command("/usr/bin/python3", argv...).Output()
+	c := exec.Command("/usr/bin/python3", argv...)
+	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	out, err := crowded(c)
 	if err != nil {
 		var exit *exec.ExitError
 		if errors.As(err, &exit) {
@@ -46,6 +49,33 @@ func runPython(script string, slice time.Duration, d *rootwrapclient.Daemon, cli
 		s.cpu = cpuOf(d.PID) - before
 	}
 	return s, nil
+}
+
+// playing is the process group of the clients that run, or 0.
+var playing atomic.Int64
+
+// crowded runs clients in a process group of their own, so that interrupt can end them.
+func crowded(c *exec.Cmd) ([]byte, error) {
+	var out, errOut bytes.Buffer
+	c.Stdout, c.Stderr = &out, &errOut
+	if err := c.Start(); err != nil {
+		return nil, err
+	}
+	playing.Store(int64(c.Process.Pid))
+	err := c.Wait()
+	playing.Store(0)
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		exit.Stderr = errOut.Bytes()
+	}
+	return out.Bytes(), err
+}
+
+// interrupt ends the clients that run.
+func interrupt() {
+	if group := playing.Load(); group != 0 {
+		syscall.Kill(-int(group), syscall.SIGKILL)
+	}
 }
 
 func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"slices"
+	"syscall"
 	"time"
 
 	"ironwrap/integration/rootwrapclient"
@@ -84,7 +85,13 @@ func (s *scene) daemons(rounds int, slice time.Duration, deadline time.Time) (*s
 		if err != nil {
 			return nil, err
 		}
-		s.undo = append(s.undo, func() { d.Stop() })
+		s.undo = append(s.undo, func() {
+			interrupt()
+			// A daemon finishes first what runs, and the peer's waits for its clients.
+			timer := time.AfterFunc(5*time.Second, func() { syscall.Kill(d.PID, syscall.SIGKILL) })
+			d.Stop()
+			timer.Stop()
+		})
 		running[name] = d
 	}
 
@@ -107,7 +114,7 @@ func (s *scene) daemons(rounds int, slice time.Duration, deadline time.Time) (*s
 		}
 	}
 	random := rand.New(rand.NewPCG(9, 10))
-	for round := 0; round < rounds && (round < 2 || time.Now().Before(deadline)); round++ {
+	for round := 0; round < rounds && (round < 1 || time.Now().Before(deadline)); round++ {
 		for i, c := range crowds {
 			for _, j := range random.Perm(len(names)) {
 				one, err := sides[i/3].run(running[names[j]], c.Clients)

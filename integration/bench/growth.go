@@ -80,7 +80,7 @@ func (s *scene) grow(a axis, rounds int, deadline time.Time) (growth, error) {
 			return g, err
 		}
 		command := func(before ...string) []string { return append(before, argv...) }
-		bare[n] = &contender{name: "command alone", argv: command("/usr/bin/true"), env: env}
+		bare[n] = &contender{name: bareName, argv: command("/usr/bin/true"), env: env}
 		all = append(all, bare[n])
 		add("ironwrap", &contender{argv: command(s.ours.ironwrap(), conf, "true"), env: env, conf: conf, build: s.ours})
 		if s.base != nil {

@@ -98,9 +98,11 @@ func run(o options, render bool) error {
 			return err
 		}
 	}
+	// What was measured before something failed is not lost.
+	var failed error
 	if !slices.Equal(o.parts, []string{"neutron"}) {
-		if r.Bench, err = o.bench(); err != nil {
-			return err
+		if r.Bench, failed = o.bench(); r.Bench == nil {
+			return failed
 		}
 	}
 	if err := r.write(o.out); err != nil {
@@ -108,11 +110,14 @@ func run(o options, render bool) error {
 	}
 	page, err := r.page()
 	fmt.Print(page)
+	if failed != nil {
+		return fmt.Errorf("not all was measured: %w", failed)
+	}
 	return err
 }
 
-// bench plays the parts in turn. The time limit is shared: what a part does not need, the
-// next ones have.
+// bench plays the parts in turn, and returns what came of them with the error that ended
+// it. The time limit is shared: what a part does not need, the next ones have.
 func (o options) bench() (*benchRun, error) {
 	start := time.Now()
 	s, err := newScene(o.base)
@@ -126,37 +131,41 @@ func (o options) bench() (*benchRun, error) {
 
 	run := &benchRun{Skipped: s.skipped, Base: o.base}
 	end := start.Add(o.limit)
-	share := func(part float64) time.Time {
-		return time.Now().Add(time.Duration(part * float64(time.Until(end))))
-	}
-	if slices.Contains(o.parts, "calls") {
-		fmt.Fprintln(os.Stderr, "bench: one-shot calls")
-		all, err := s.contenders()
+	for i, part := range o.parts {
+		deadline := time.Now().Add(time.Duration(share(o.parts[i:]) * float64(time.Until(end))))
+		switch part {
+		case "calls":
+			fmt.Fprintln(os.Stderr, "bench: one-shot calls")
+			run.Calls, err = s.calls(o.rounds, deadline)
+		case "growth":
+			run.Growth, err = s.grown(max(o.rounds/10, 3), deadline)
+		case "daemons":
+			fmt.Fprintln(os.Stderr, "bench: daemons")
+			rounds, slice := 9, time.Second
+			if o.quick {
+				rounds, slice = 2, time.Second/5
+			}
+			run.Daemons, err = s.daemons(rounds, slice, deadline)
+		}
 		if err != nil {
-			return nil, err
-		}
-		if err := s.play(all, o.rounds, share(0.5)); err != nil {
-			return nil, err
-		}
-		run.Calls = summarize(all)
-	}
-	if slices.Contains(o.parts, "growth") {
-		if run.Growth, err = s.grown(max(o.rounds/10, 3), share(0.5)); err != nil {
-			return nil, err
-		}
-	}
-	if slices.Contains(o.parts, "daemons") {
-		fmt.Fprintln(os.Stderr, "bench: daemons")
-		rounds, slice := 9, time.Second
-		if o.quick {
-			rounds, slice = 2, time.Second/5
-		}
-		if run.Daemons, err = s.daemons(rounds, slice, end); err != nil {
-			return nil, err
+			break
 		}
 	}
 	run.provenance = origin(start, o.quick, commit())
-	return run, nil
+	return run, err
+}
+
+// share is the part of the time that is left which the first of the parts may use.
+func share(parts []string) float64 {
+	weights := map[string]float64{"calls": 4, "growth": 3, "daemons": 3}
+	sum := 0.0
+	for _, p := range parts {
+		sum += weights[p]
+	}
+	if sum == 0 {
+		return 0
+	}
+	return weights[parts[0]] / sum
 }
 
 // commit names what is measured, as far as git knows.

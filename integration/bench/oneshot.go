@@ -58,8 +58,8 @@ func (s *scene) contenders() ([]*contender, error) {
 	}
 	command := []string{"/usr/bin/true"}
 	all := []*contender{
-		{name: "command alone", argv: command},
-		{name: "command alone, in a chain", argv: []string{"/usr/bin/nice", "-n", "5", "/usr/bin/true"}},
+		{name: bareName, argv: command},
+		{name: bareName + ", in a chain", argv: []string{"/usr/bin/nice", "-n", "5", "/usr/bin/true"}},
 		{name: "floor, C", argv: []string{s.dir + "/floor-c"}},
 		{name: "floor, Go", argv: []string{s.dir + "/floor-go"}},
 		{name: "setpriv", argv: append([]string{s.dir + "/setpriv", "--reuid=0", "--regid=0", "--clear-groups"}, command...)},
@@ -105,7 +105,7 @@ func (s *scene) contenders() ([]*contender, error) {
 		{name: "refused", filter: "CommandFilter, true, root", argv: []string{"false"}, c: contender{status: 99}},
 		{name: "RegExpFilter", filter: `RegExpFilter, true, root, true, (add|del), /dev/[a-z]+\d*, --size=\d+`, argv: []string{"true", "add", "/dev/sda1", "--size=4096"}},
 		{name: "look-ahead", filter: `RegExpFilter, true, root, true, /dev/(?!.*/\.\.).*`, argv: []string{"true", "/dev/disk/by-path/ip-192.0.2.1:3260-iscsi-iqn.2010-10.org.openstack:volume-1-lun-1"}},
-		{name: "chain", filter: "ChainingRegExpFilter, nice, root, nice, -n, -?\\d+\ninner: CommandFilter, true, root", argv: []string{"nice", "-n", "5", "true"}, c: contender{bare: "command alone, in a chain"}},
+		{name: "chain", filter: "ChainingRegExpFilter, nice, root, nice, -n, -?\\d+\ninner: CommandFilter, true, root", argv: []string{"nice", "-n", "5", "true"}, c: contender{bare: bareName + ", in a chain"}},
 		{name: "PathFilter", filter: "PathFilter, true, root, pass, " + filepath.Dir(image), argv: []string{"true", "x", image}},
 		{name: "full sandbox", filter: "CommandFilter, true, root", extra: sized.FullSandbox(s.dir + "/default.json"), argv: []string{"true"}},
 	} {
@@ -117,8 +117,8 @@ func (s *scene) contenders() ([]*contender, error) {
 		ours(k.c, conf, k.argv...)
 	}
 	for _, c := range all {
-		if c.bare == "" && c.name != "command alone" {
-			c.bare = "command alone"
+		if c.bare == "" && !strings.HasPrefix(c.name, bareName) {
+			c.bare = bareName
 		}
 	}
 	return all, nil
@@ -166,6 +166,18 @@ func (s *scene) play(all []*contender, rounds int, deadline time.Time) error {
 		}
 	}
 	return nil
+}
+
+// calls plays all one-shot calls.
+func (s *scene) calls(rounds int, deadline time.Time) (*calls, error) {
+	all, err := s.contenders()
+	if err == nil {
+		err = s.play(all, rounds, deadline)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return summarize(all), nil
 }
 
 // calls is what the one-shot calls came to.

@@ -124,6 +124,7 @@ func (r *results) page() (string, error) {
 		},
 		"minutes":  func(ms float64) string { return figure(ms / 60_000) },
 		"negative": func(v float64) bool { return v <= 0 },
+		"slower":   slower,
 		"chart":    chartOf,
 		"at":       func(c curve, i int) point { return c.Points[i] },
 	}).Option("missingkey=error").Parse(pageText)
@@ -185,6 +186,17 @@ func verdict(r ratioRow) string {
 func chartOf(title string) string {
 	name, _, _ := strings.Cut(title, " ")
 	return "performance-" + name + ".svg"
+}
+
+// slower says whether a ratio of new to old shows a call that became more than 5 % slower.
+func slower(e estimate) string {
+	switch {
+	case e.Low > 1.05:
+		return "yes"
+	case e.High <= 1.05:
+		return "no"
+	}
+	return "this run cannot tell"
 }
 
 // charts draws what there is.

@@ -59,7 +59,7 @@ func TestPage(t *testing.T) {
 	}
 	for _, want := range []string{
 		"adds 1.81 ms to `true` itself", "adds 4.44 ms",
-		"Measured on 2026-01-02, commit abcdef, in 7 minutes: a virtual machine with 2 cores", "(Some CPU), Linux 6.1.0, Debian 12.1.",
+		"Measured on 2026-01-02, commit abcdef: a virtual machine with 2 cores", "(Some CPU), Linux 6.1.0, Debian 12.1. The run took 7 min.",
 		"- Not measured: sudo-rs: no such package.",
 		"| ironwrap, 3 filters | 2.40 (2.30 to 2.60) | 2.40 (2.30 to 2.60) | 1.81 | 0.91 | 2.44 (1.93 to 3.18) | 554 | 4.2 |",
 		"| command alone | 0.60 (0.50 to 0.80) | 0.60 (0.50 to 0.80) |  |  |  | 554 | 4.2 |",
@@ -113,7 +113,7 @@ func TestPageParts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"This build over the one in `/old`", "| ironwrap, 3 filters | 1.01 (0.99 to 1.03) | 1.02 (1.00 to 1.04) |", "quick mode", "| 0.90 (0.80 to 1.00) | 1.10 (1.00 to 1.20) | 0.50 (0.40 to 0.60) |"} {
+	for _, want := range []string{"This build over the one in `/old`", "| ironwrap, 3 filters | 1.01 (0.99 to 1.03) | 1.02 (1.00 to 1.04) | no |", "quick mode", "| 0.90 (0.80 to 1.00) | 1.10 (1.00 to 1.20) | 0.50 (0.40 to 0.60) |"} {
 		if !strings.Contains(page, want) {
 			t.Errorf("%q is not in the page:\n%s", want, page)
 		}
@@ -198,6 +198,33 @@ func TestVerdict(t *testing.T) {
 	} {
 		if got := verdict(c.row); got != c.want {
 			t.Errorf("%+v: %q, want %q", c.row, got, c.want)
+		}
+	}
+}
+
+func TestSlower(t *testing.T) {
+	for e, want := range map[estimate]string{
+		{1, 0.97, 1.04}: "no", {0.5, 0.4, 0.6}: "no", {1.2, 1.1, 1.3}: "yes", {1, 0.9, 1.1}: "this run cannot tell", {1.07, 1.01, 1.2}: "this run cannot tell",
+	} {
+		if got := slower(e); got != want {
+			t.Errorf("%v: %q, want %q", e, got, want)
+		}
+	}
+}
+
+// All of the time is given away, and no part gets more than what is left.
+func TestShare(t *testing.T) {
+	for _, parts := range [][]string{{"calls", "growth", "daemons"}, {"calls"}, {"daemons", "calls"}, {"growth", "neutron"}} {
+		left := 1.0
+		for i := range parts {
+			part := share(parts[i:])
+			if part < 0 || part > 1 {
+				t.Errorf("%v: %v", parts[i:], part)
+			}
+			left -= left * part
+		}
+		if left > 1e-9 {
+			t.Errorf("%v: %v of the time is nobody's", parts, left)
 		}
 	}
 }
