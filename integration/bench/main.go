@@ -93,6 +93,12 @@ func run(o options, render bool) error {
 	if os.Geteuid() != 0 {
 		return fmt.Errorf("needs root, for sudo, doas and ironwrap alike")
 	}
+	if err := install("python3-oslo.rootwrap", peerProgram); err != nil {
+		return err
+	}
+	if err := hideEventlet(); err != nil {
+		return err
+	}
 	if slices.Contains(o.parts, "neutron") {
 		if r.Neutron, err = o.neutron(); err != nil {
 			return err
