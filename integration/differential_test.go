@@ -12,7 +12,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 
 	"ironwrap/filters"
@@ -143,31 +142,13 @@ type workshop struct {
 
 // present is the real machine, but that a program given by its absolute path
 // counts as present, as it does for the peer.
-type present struct {
-	*machine.Machine
-	held []int // pidfds
-}
+type present struct{ *machine.Machine }
 
 func (m *present) Find(name, runAs string) (program.Program, error) {
 	if filepath.IsAbs(name) {
 		return program.Program{Path: name}, nil
 	}
 	return m.Machine.Find(name, runAs)
-}
-
-func (m *present) Process(pid int) (filters.Process, error) {
-	p, err := m.Machine.Process(pid)
-	if err == nil {
-		m.held = append(m.held, p.FD)
-	}
-	return p, err
-}
-
-func (m *present) release() {
-	for _, fd := range m.held {
-		syscall.Close(fd)
-	}
-	m.held = m.held[:0]
 }
 
 // newWorkshop lays out the files of some packages, or everyClass without any.
@@ -339,7 +320,7 @@ func (w *workshop) compareAll() summary {
 // returns the verdict, where both have the same, and the differences.
 func (w *workshop) compare(argv []string, peer peerAnswer) (verdict string, ids []string) {
 	d := w.decide(argv)
-	defer w.machine.release()
+	defer w.machine.Close()
 	ours := verdictName(d.Verdict)
 	if peer.Verdict == "crash" {
 		peer.Verdict = "deny" // it runs nothing
@@ -488,7 +469,7 @@ func (w *workshop) runSample() {
 	for _, i := range rand.New(rand.NewPCG(2, 2)).Perm(len(w.commands)) {
 		argv, answer := w.commands[i], w.answers[i]
 		d := w.decide(argv)
-		w.machine.release()
+		w.machine.Close()
 		if d.Signal != nil || d.Verdict == engine.Allowed && filepath.Dir(d.Argv[0].Raw()) != w.bin || d.Leaf != nil && filepath.IsAbs(d.Leaf.Exec()) {
 			continue // no stand-in: it would be the real thing
 		}
