@@ -3,6 +3,7 @@ package policy
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
 	"strings"
 
@@ -60,6 +61,7 @@ type Decision struct {
 	Policy  *Policy
 	Filter  *Entry // that matched; nil when Denied
 	Leaf    *Entry // that the nested command matched; nil without one
+	Absent  bool   // of NotExecutable: the program is not there at all
 	Why     string // of NotExecutable and TooLong; of Denied what hindered a filter, where that was nobody's decision
 
 	RunAs string
@@ -112,7 +114,7 @@ func (p *Policy) Decide(req Request) Decision {
 			d.Why = allowed.Why
 		}
 		if match && absent == nil {
-			absent, absentWhy = f, why
+			absent, absentWhy, d.Absent = f, why, allowed.Absent
 		}
 	}
 	if absent != nil {
@@ -158,7 +160,7 @@ func (p *Policy) ask(f *Entry, req Request) (d Decision, match bool, why string)
 		err = searches(found, d.Env)
 	}
 	if err != nil {
-		return Decision{Steps: d.Steps}, true, p.missing(err)
+		return Decision{Steps: d.Steps, Absent: p.absent(err)}, true, p.missing(err)
 	}
 	if m.Nested == 0 {
 		d.Env = quieted(found.Path, d.Env)
@@ -244,6 +246,11 @@ func searches(found program.Program, env []filters.Var) error {
 		return errors.New("its first line makes env(1) look for an interpreter in PATH, which the filter sets: name the interpreter by its path there")
 	}
 	return nil
+}
+
+// absent tells that there is no program, and nothing more to say about it.
+func (p *Policy) absent(err error) bool {
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, program.ErrNotFound) && len(p.NotSearched) == 0
 }
 
 // missing is why a program cannot be had, with the directories that were passed over.

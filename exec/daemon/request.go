@@ -92,7 +92,11 @@ func (s *client) run(argv []filters.Untrusted, in *input) wire.Result {
 	case policy.NotExecutable:
 		d.metrics.request("not_executable", decision.Filter.Name, time.Since(began))
 		log.Refused(audit.NotFound, argv, decision.Why)
-		return wire.Result{Status: notExecutable}
+		if decision.Absent { // the original's answer, word for word
+			return wire.Result{Status: notExecutable}
+		}
+		return s.failed(notExecutable, fmt.Errorf("Executable not found: %s (filter match = %s): %s",
+			filters.Show(decision.Filter.Exec()), filters.Show(decision.Filter.Name), decision.Why))
 	default:
 		d.metrics.request("denied", "", time.Since(began))
 		log.Refused(audit.Unauthorized, argv, decision.Why)
