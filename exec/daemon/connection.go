@@ -37,7 +37,8 @@ type client struct {
 
 	requests chan incoming
 	held     *held           // of the message that was read last
-	gone     context.Context // done when the client has closed the connection
+	gone     context.Context // done when the client has closed the connection, or its half of it
+	left     chan struct{}   // closed when nobody can hear an answer any more
 	fault    error           // why it cannot be read any more, once requests is closed
 }
 
@@ -170,7 +171,7 @@ func (s *client) notRead(err error) error {
 func (s *client) objects() error {
 	var leave context.CancelFunc
 	s.gone, leave = context.WithCancel(context.Background())
-	s.requests = make(chan incoming)
+	s.requests, s.left = make(chan incoming), make(chan struct{})
 	done := make(chan struct{})
 	defer close(done)
 	defer leave()
@@ -207,6 +208,9 @@ func (s *client) read(leave context.CancelFunc, done <-chan struct{}) {
 			var busy *busyError
 			if !errors.Is(err, os.ErrDeadlineExceeded) && !errors.As(err, &busy) {
 				leave()
+				if hungUp(s.raw) {
+					close(s.left)
+				}
 			}
 			s.fault = err
 			close(s.requests)

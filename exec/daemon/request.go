@@ -74,7 +74,7 @@ func (s *client) run(argv []filters.Untrusted, in *input) wire.Result {
 
 	m := machine.New(p.ExecDirs, p.Trust)
 	defer m.Close()
-	decision := p.Decide(policy.Request{Argv: argv, Machine: m, GivenUp: s.gone.Done()})
+	decision := p.Decide(policy.Request{Argv: argv, Machine: m, GivenUp: s.left})
 	if decision.Verdict == policy.TooLong {
 		d.metrics.request("failed", "", time.Since(began))
 		log.Refused(audit.NotRun, argv, decision.Why)

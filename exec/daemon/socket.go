@@ -148,6 +148,21 @@ func peer(c *net.UnixConn) (who exec.Client, groups []int, err error) {
 	return who, groups, errors.Join(err, inner)
 }
 
+// hungUp tells that the other end is closed, and not only shut down for writing
+// (shutdown(2)): who has done that waits for an answer.
+func hungUp(c *net.UnixConn) (yes bool) {
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return true
+	}
+	err = raw.Control(func(fd uintptr) {
+		p := []unix.PollFd{{Fd: int32(fd)}}
+		_, err := unix.Poll(p, 0)
+		yes = err == nil && p[0].Revents&(unix.POLLHUP|unix.POLLERR) != 0
+	})
+	return yes || err != nil
+}
+
 // mayConnect returns nil for root, for the one who started the daemon, and for
 // those whom the policy names.
 func (d *Daemon) mayConnect(p *policy.Policy, who exec.Client, groups []int) error {
