@@ -235,9 +235,26 @@ func size(words []filters.Untrusted) int {
 	return n
 }
 
+// parse takes a message apart, down to the words of a command. From then on as much
+// memory is held as they take.
+func (s *client) parse(message []byte, h *held) (call wire.Call, argv []filters.Untrusted, stdin []byte, err error) {
+	if h != nil {
+		s.d.memory.lists.Lock()
+		defer s.d.memory.lists.Unlock()
+	}
+	if call, err = wire.Parse(message); err != nil || call.Ident != objectID || call.Method != "run_one_command" {
+		return call, nil, nil, err
+	}
+	length := len(message)
+	if argv, stdin, err = call.Command(); err == nil && !h.fit(size(argv)+len(stdin)) {
+		err = &busyError{length}
+	}
+	return call, argv, stdin, err
+}
+
 // answer answers one call of a method. An error is that of the connection.
 func (s *client) answer(message []byte, h *held) error {
-	call, err := wire.Parse(message)
+	call, argv, stdin, err := s.parse(message, h)
 	switch {
 	case err != nil:
 	case call.Ident != objectID:
@@ -249,16 +266,11 @@ func (s *client) answer(message []byte, h *held) error {
 		}
 		return s.conn.Return()
 	case call.Method == "run_one_command":
-		argv, stdin, bad := call.Command()
-		if err = bad; err == nil {
-			in := &input{data: stdin, held: h, rest: size(argv)}
-			h.shrink(in.rest + len(stdin))
-			result, err := s.inTurn(argv, in)
-			if err != nil {
-				return err
-			}
-			return s.conn.ReturnResult(result)
+		result, err := s.inTurn(argv, &input{data: stdin, held: h, rest: size(argv)})
+		if err != nil {
+			return err
 		}
+		return s.conn.ReturnResult(result)
 	default:
 		err = fmt.Errorf("%s is not offered", filters.Untrusted(call.Method).Quote())
 	}

@@ -36,6 +36,8 @@ type memory struct {
 	used  int
 	users map[int]int // user id -> bytes
 	queue []*wanted
+
+	lists sync.Mutex // held while the lists of a long message are made, some 25 MiB at most
 }
 
 type wanted struct {
@@ -49,12 +51,10 @@ type held struct {
 	uid, bytes int
 }
 
-// cost is what a message of so many bytes takes at the most: itself, what is made of
-// its words and input, and the lists of words.
-func cost(length int) int {
-	const list = 96 // bytes for each word, of which none is shorter than `"",`
-	return 2*length + list*min(length/3, 1<<18)
-}
+// cost is what a message of so many bytes takes: itself, and what is made of it. Short
+// words take more, as lists; those are of one message at a time (memory.lists), and
+// what is left of them is accounted for afterwards (held.fit).
+func cost(length int) int { return 2 * length }
 
 // reserve waits for memory for a message of so many bytes, for some time, or until
 // stop is closed.
@@ -85,7 +85,7 @@ func (m *memory) reserve(stop <-chan struct{}, uid, length int) (*held, error) {
 type busyError struct{ length int }
 
 func (e *busyError) Error() string {
-	return fmt.Sprintf("not run: a message of %d bytes found no memory for %v, since other messages take it: try again later, or send less input at a time", e.length, memoryPatience)
+	return fmt.Sprintf("not run: a message of %d bytes found no memory, since other messages take it: try again later, or send less input at a time", e.length)
 }
 
 // forget takes one that gives up out of the queue, or tells that it was given.
@@ -126,6 +126,26 @@ func (m *memory) give() {
 	}
 	clear(m.queue[len(waiting):])
 	m.queue = waiting
+}
+
+// fit makes what is held so many bytes: it gives back the rest, or takes more, if there
+// is any, without waiting.
+func (h *held) fit(bytes int) bool {
+	if h == nil || bytes <= h.bytes {
+		h.shrink(bytes)
+		return true
+	}
+	m := h.from
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	more := bytes - h.bytes
+	if m.used+more > maxMemory || m.users[h.uid]+more > maxShare {
+		return false
+	}
+	h.bytes += more
+	m.used += more
+	m.users[h.uid] += more
+	return true
 }
 
 // shrink gives back all but so many bytes. What was in them must be out of reach.

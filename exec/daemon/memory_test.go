@@ -49,8 +49,8 @@ func TestMemory(t *testing.T) {
 			t.Errorf("a small message: %v, %v", h, err)
 		}
 		first.shrink(first.bytes - 1)
-		first.shrink(64 * mebi) // what the command gets
-		first.shrink(65 * mebi) // no more than before
+		first.shrink(66 * mebi) // what the command gets
+		first.shrink(67 * mebi) // no more than before
 		if answered(second) {
 			t.Error("more than a user's share")
 		}
@@ -126,5 +126,40 @@ func TestMemoryAddsUp(t *testing.T) {
 func TestMemoryFitsLongest(t *testing.T) {
 	if n := cost(64 << 20); n > maxShare || n < 128<<20 {
 		t.Errorf("%d of %d", n, maxShare)
+	}
+}
+
+// What words really take is known only when they have been read.
+func TestMemoryFits(t *testing.T) {
+	m := &memory{}
+	h, err := m.reserve(nil, 1, mebi)
+	if err != nil || h.bytes != cost(mebi) {
+		t.Fatal(h, err)
+	}
+	if !h.fit(10*mebi) || m.used != 10*mebi || m.users[1] != 10*mebi {
+		t.Errorf("more: %+v, %d", h, m.used)
+	}
+	if h.fit(maxShare+1) || m.used != 10*mebi {
+		t.Errorf("more than a user's share: %+v, %d", h, m.used)
+	}
+	if !h.fit(mebi) || m.used != mebi || m.users[1] != mebi {
+		t.Errorf("less: %+v, %d", h, m.used)
+	}
+	for uid := 2; uid < 4; uid++ {
+		other, err := m.reserve(nil, uid, mebi)
+		if err != nil || !other.fit(maxShare-mebi) {
+			t.Fatal(other, err)
+		}
+	}
+	if h.fit(3 * mebi) {
+		t.Errorf("more than there is: %d", m.used)
+	}
+	h.shrink(0)
+	if m.users[1] != 0 {
+		t.Error(m.users)
+	}
+	var none *held
+	if !none.fit(mebi) {
+		t.Error("a small message")
 	}
 }
