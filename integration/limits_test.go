@@ -225,3 +225,33 @@ func TestLimitsOfNice(t *testing.T) {
 		t.Errorf("%v", r)
 	}
 }
+
+// docker run --ulimit: process 1 has the limit as well, so that it is no caller's doing.
+// A caller who lowers it further is refused.
+func TestLimitsOfAContainer(t *testing.T) {
+	p := newPolicy(t, "sh: CommandFilter, sh, root\nid: CommandFilter, id, nobody")
+	in := func(limit string, argv ...string) result {
+		init := []string{"/usr/bin/prlimit", limit, "/usr/bin/unshare", "--pid", "--fork", "--kill-child", "--mount-proc"}
+		// The shell stays process 1, so that what it starts is not.
+		init = append(init, contained("/bin/sh", "-c", `"$@"; exit $?`, "sh")...)
+		return run(t, append(init, argv...)...)
+	}
+	for _, c := range []struct{ limit, lower, ask, is string }{
+		{"--fsize=1048576:1073741824", "--fsize=20:20", "ulimit -f", "2097152\n"}, // blocks of 512 bytes
+		{"--data=1073741824:2147483648", "--data=1073741824:1073741824", "ulimit -d", "2097152\n"},
+		{"--stack=1048576:4194304", "--stack=1048576:1048576", "ulimit -s", "4096\n"},
+		{"--nproc=50:50", "--nproc=20:20", "sed -n 's/^Max processes  *//p' /proc/self/limits | tr -d ' '", "5050processes\n"},
+		{"--sigpending=50:50", "--sigpending=20:20", "sed -n 's/^Max pending signals  *//p' /proc/self/limits | tr -d ' '", "5050signals\n"},
+	} {
+		if r := in(c.limit, peer, p.conf, "id", "-u"); r.status != 0 {
+			t.Errorf("%s, the peer: %v", c.limit, r)
+		}
+		if r := in(c.limit, ours, p.conf, "id", "-u"); r.status != 0 || r.out != "65534\n" || r.err != "" {
+			t.Errorf("%s: %v", c.limit, r)
+		}
+		if r := in(c.limit, ours, p.conf, "sh", "-c", c.ask); r.out != c.is {
+			t.Errorf("%s: the command has %v, not %s", c.limit, r, c.is)
+		}
+		notRun(t, in(c.limit, "/usr/bin/prlimit", c.lower, ours, p.conf, "id", "-u"), "operation not permitted: CAP_SYS_RESOURCE is missing here")
+	}
+}

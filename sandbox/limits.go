@@ -23,7 +23,8 @@ const (
 
 // limits resets what would make a command fail half-way: a file cut off at
 // RLIMIT_FSIZE, too few processes. Where a finite hard limit cannot be raised for want
-// of CAP_SYS_RESOURCE, that is an error. What a section sets it sets alone.
+// of CAP_SYS_RESOURCE, that is an error, unless it is the whole container's. What a
+// section sets it sets alone.
 func limits(s *Spec) error {
 	for _, l := range [...]struct {
 		resource  int
@@ -47,7 +48,11 @@ func limits(s *Spec) error {
 		if l.resource == unix.RLIMIT_NOFILE && (l.soft == 0 || l.soft > now.Max) {
 			set.Cur = now.Max
 		}
-		if err := prlimit(l.resource, &set, nil); err != nil {
+		err = prlimit(l.resource, &set, nil)
+		if err == unix.EPERM && now.Max < l.min && ofTheMachine(l.resource, now.Max) {
+			err = prlimit(l.resource, &unix.Rlimit{Cur: now.Max, Max: now.Max}, nil)
+		}
+		if err != nil {
 			return fmt.Errorf("%s, which has the hard limit %d: %w", l.name, now.Max, err)
 		}
 	}
@@ -159,7 +164,7 @@ func baseline(s *Spec) error {
 			continue
 		}
 		err = prlimit(l.resource, &set, nil)
-		if err == unix.EPERM && now.Max >= l.enough {
+		if err == unix.EPERM && (now.Max >= l.enough || ofTheMachine(l.resource, now.Max)) {
 			set = unix.Rlimit{Cur: min(set.Cur, now.Max), Max: now.Max}
 			err = prlimit(l.resource, &set, nil)
 		}
@@ -168,6 +173,15 @@ func baseline(s *Spec) error {
 		}
 	}
 	return nil
+}
+
+// ofTheMachine tells that process 1 has no higher hard limit: what it begins with (docker
+// run --ulimit) is not of the caller's making, and everything in the container lives with
+// it. A process 1 of the caller's own would be in a user namespace of theirs, in which
+// sudo and setuid have no effect.
+func ofTheMachine(resource int, hard uint64) bool {
+	first, err := limit(1, resource)
+	return err == nil && hard >= first.Max
 }
 
 func limit(pid, resource int) (now unix.Rlimit, err error) {

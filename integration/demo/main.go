@@ -68,11 +68,9 @@ func (d *demo) run() error {
 var packages = []string{"neutron-common", "nova-common", "nova-compute", "cinder-common"}
 
 func (d *demo) prepare() error {
-	var err error
-	if d.ironwrap, err = filepath.Abs("bin/ironwrap"); err != nil {
-		return err
-	}
-	if err := install("/usr/sbin/ip", "iproute2"); err != nil {
+	syscall.Umask(0o022) // sudo lets a stricter one of its caller's through
+	err := install("/usr/sbin/ip", "iproute2")
+	if err != nil {
 		return err
 	}
 	if d.dir, err = os.MkdirTemp("/var/lib", "ironwrap-demo-"); err != nil {
@@ -81,6 +79,20 @@ func (d *demo) prepare() error {
 	d.undo = append(d.undo, func() { os.RemoveAll(d.dir) })
 	if err := os.Chmod(d.dir, 0o755); err != nil {
 		return err
+	}
+	// The daemon starts no launcher of anybody's but root's: a checkout in a home is the user's.
+	d.ironwrap = d.dir + "/built/ironwrap"
+	if err := os.Mkdir(filepath.Dir(d.ironwrap), 0o755); err != nil {
+		return err
+	}
+	for _, name := range []string{"ironwrap", "ironwrap-daemon", "ironwrap-launch"} {
+		program, err := os.ReadFile("bin/" + name)
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(d.dir+"/built/"+name, program, 0o755); err != nil {
+			return err
+		}
 	}
 	debs := d.dir + "/debs"
 	if err := os.Mkdir(debs, 0o777); err != nil {

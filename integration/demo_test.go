@@ -1,0 +1,54 @@
+package integration
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// make run as a user with sudo: the checkout is in the user's home and belongs to the
+// user, and the umask is the user's.
+func TestDemonstrationInAHome(t *testing.T) {
+	src := "/var/lib/" + caller.name + "/checkout"
+	t.Cleanup(func() { os.RemoveAll(src) })
+	if err := os.MkdirAll(src+"/bin", 0o755); err != nil {
+		t.Fatal(err)
+	}
+	build := exec.Command("go", "build", "-o", src+"/bin/demo", "./integration/demo")
+	build.Dir = root
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	for _, program := range []string{ours, oursDaemon, oursLaunch} {
+		content, err := os.ReadFile(program)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(src+"/bin/"+filepath.Base(program), content, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if out, err := exec.Command("chown", "-R", caller.name, src).CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	r := run(t, "/bin/sh", "-c", "cd "+src+" && umask 077 && exec bin/demo")
+	if r.status != 0 || !strings.Contains(r.out, "\n40 calls, 40 as expected.") {
+		t.Error(r)
+	}
+}
+
+// sudo looks for programs in its secure_path, which has no Go below /usr/local/go.
+func TestDemonstrationNeedsNoGoOfRoots(t *testing.T) {
+	c := exec.Command("make", "--dry-run", "run")
+	c.Dir = root
+	out, err := c.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
+	if last := strings.TrimSpace(lines[len(lines)-1]); last != "bin/demo" {
+		t.Errorf("as root the last line runs %q", last)
+	}
+}
