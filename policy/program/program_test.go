@@ -104,6 +104,24 @@ func TestFind(t *testing.T) {
 		{"a file of /proc", script("#!/proc/self/exe\n"), "proc file system"},
 		{"in /tmp", script("#!/tmp/ironwrap-no-such\n"), "directory /tmp is writable by group and others"},
 
+		{"a script of theirs", script("#!/bin/sh DIR/home/py\n"), "cannot use what its first line names, DIR/home/py: its directory DIR/home is owned by uid 64711"},
+		{"their file in root's directory, for another program", script("#!/usr/bin/nice DIR/bin/theirspy\n"), "it is owned by uid 64711"},
+		{"a program of theirs, behind another", script("#!/usr/bin/env -S /usr/bin/nice -n 5 DIR/home/py\n"), "directory DIR/home is owned by uid 64711"},
+		{"a directory of theirs", script("#!/usr/bin/perl -wIDIR/home\n"), "owned by uid 64711"},
+		{"a file of theirs, in an option", script("#!/usr/bin/make --file=DIR/home/py\n"), "directory DIR/home is owned by uid 64711"},
+		{"a file that they could put there", script("#!/usr/bin/make -fDIR/home/none\n"), "directory DIR/home is owned by uid 64711"},
+		{"a relative script", script("#!/bin/sh lib/x\n"), "caller's directory would decide"},
+		{"a script of root's", script("#!/bin/sh DIR/bin/good\n"), ""},
+		{"a directory of root's", script("#!/usr/bin/perl -IDIR/lib -w\n"), ""},
+		{"the root directory", script("#!/usr/bin/env -S /usr/bin/nice -n 5 /\n"), ""},
+		{"nothing there", script("#!/usr/bin/make -fDIR/lib/none\n"), ""},
+		{"a device", script("#!/usr/bin/make -f/dev/null\n"), ""},
+		{"data", script("#!/usr/bin/make -d error_log=DIR/home/py\n"), ""},
+		{"a word with a slash", script("#!/usr/bin/sed s/a/b/\n"), ""},
+		{"an expression", script("#!/usr/bin/sed -es/a/b/\n"), ""},
+
+		{"env, shortened", script("#!/usr/bin/env --split=DIR/home/py\n"), "cannot use its interpreter DIR/home/py: "},
+		{"env, shortest", script("#!/usr/bin/env --s=homelink -x\n"), "directory DIR/home is owned"},
 		{"env", script("#!/usr/bin/env mypy\n"), ""},
 		{"env, of theirs", script("#!/usr/bin/env theirspy\n"), "cannot use its interpreter DIR/bin/theirspy: "},
 		{"env, by a link", script("#!/usr/bin/env homelink\n"), "directory DIR/home is owned"},
@@ -268,7 +286,7 @@ func TestFind(t *testing.T) {
 
 func TestCalled(t *testing.T) {
 	for line, personal := range map[string]bool{
-		"python3": true, "python3 /x": true, "python3 -I": false, "python3 -I /x -E": false, "python3 -c -I": true, "python3 -Is -c x": false, "python3 -E /x": true,
+		"python3": true, "python3 /x": true, "python3 -I": false, "python3 -I /x -E": false, "python3 -c -I": true, "python3 -Is -c x": false, "python3 -s -c x": true, "python3 -s -m x": true, "python3 -s /x": false, "python3 -s -I -m x": false, "python3 -E /x": true,
 		"python3 -m x -I": true, "python3 /x -I": true, "python3 -Wd -I": true, "python3 --help -I": true,
 		"sh": false, "sh -c x": false, "sh -ec x": false, "sh -l": true, "sh -lc x": true, "sh --login": true, "sh -i": true, "sh /x -l": false,
 		"bash": true, "bash /x": false, "bash -c x": true, "bash -e /x": false, "bash -l /x": true, "bash -s": true, "bash -O x": true,
@@ -282,6 +300,32 @@ func TestCalled(t *testing.T) {
 	}
 	if p := (Program{Personal: "python3"}).Called(filters.Words([]string{"-I"})); p.Personal == "" {
 		t.Error("a script's arguments are none of its interpreter's")
+	}
+}
+
+// The script that an interpreter is told to run is a program too.
+func TestCalledWithScript(t *testing.T) {
+	dir := house(t)
+	put(t, dir+"/bin/roots", "", 0)
+	put(t, dir+"/bin/theirs", "", theirs)
+	put(t, dir+"/home/roots", "", 0)
+	if err := os.Symlink(dir+"/home/roots", dir+"/bin/link"); err != nil {
+		t.Fatal(err)
+	}
+	for line, why := range map[string]string{
+		"sh DIR/bin/roots": "", "sh -e DIR/bin/roots DIR/bin/theirs": "", "python3 -I DIR/bin/roots": "", "sh -c DIR/home/x": "", "sh -ec x": "", "sh -s x": "", "python3 -I -c x": "", "python3 -I -m x": "", "sh": "", "true home/x": "", "sh DIR/none": "", "sh DIR/none/x": "",
+		"sh DIR/bin/theirs": "owned by uid 64711", "bash -e DIR/bin/theirs": "owned by uid 64711", "python3 -I DIR/bin/theirs": "owned by uid 64711", "python3 -Es DIR/home/roots": "directory DIR/home is owned", "dash DIR/bin/link": "directory DIR/home is owned",
+		"zsh -f DIR/bin/theirs": "owned by uid 64711", "sh DIR/home/none": "directory DIR/home is owned", "sh DIR/bin": "a directory", "sh x": "caller's directory", "python3 -I ./x": "caller's directory", "sh DIR/bin/../home/roots": "directory DIR/home is owned",
+	} {
+		words := strings.Fields(strings.ReplaceAll(line, "DIR", dir))
+		p := Program{Personal: "x", direct: interpreterName(words[0])}
+		if !personal[p.direct] {
+			p.direct = ""
+		}
+		p = p.Called(filters.Words(words[1:]))
+		if (p.Script == "") != (why == "") || !strings.Contains(p.Script, strings.ReplaceAll(why, "DIR", dir)) || why != "" && !strings.Contains(p.Theirs("u"), p.Script) {
+			t.Errorf("%s: %q, not %q", line, p.Script, why)
+		}
 	}
 }
 
