@@ -157,7 +157,7 @@ func openFiles() error {
 	}
 	err := prlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: want, Max: want}, nil)
 	if err != nil && now.Max < enough {
-		return fmt.Errorf("cannot raise RLIMIT_NOFILE, which is %d: %w", now.Max, err)
+		return fmt.Errorf("cannot raise RLIMIT_NOFILE, which is %d: %w: CAP_SYS_RESOURCE is missing here: %s", now.Max, err, raise)
 	}
 	return nil
 }
