@@ -151,6 +151,16 @@ func TestRunsOthers(t *testing.T) {
 		{"env, shortened", script("#!/usr/bin/env --split={theirs}/py\n"), "cannot use its interpreter {theirs}/py: ", "evil 0\n"},
 		{"behind another program", script("#!/usr/bin/nice {theirs}/py\n"), "cannot use what its first line names, {theirs}/py: ", "evil 0\n"},
 		{"env -S with another program", script("#!/usr/bin/env -S nice {theirs}/py\n"), "cannot use what its first line names, {theirs}/py: ", "evil 0\n"},
+		{"packages of a virtual environment", func() {
+			y.put("{dir}/v/pyvenv.cfg", "home = /usr/bin\n")
+			os.Mkdir(y.dir+"/v/bin", 0o755)
+			os.Symlink("/usr/bin/python3", y.dir+"/v/bin/python3")
+			y.put("{dir}/v/"+sitePackages(t)+"/evil.pth", "import os; os.write(1, b'evil %d' % os.getuid()); os._exit(0)\n")
+			if r := run(t, "/usr/bin/chown", "-R", caller.name, y.dir+"/v/lib"); r.status != 0 {
+				t.Fatal(r)
+			}
+			y.put("{dir}/bin/tool", "#!{dir}/v/bin/python3 -I\n")
+		}, "it runs Python code from {dir}/v/lib", "evil 0"},
 		{"a script for the interpreter", script("#!/bin/sh {theirs}/py\n"), "cannot use what its first line names, {theirs}/py: ", "evil 0\n"},
 		{"env, by exec_dirs", script("#!/usr/bin/env given\n"), "cannot use its interpreter {dir}/bin/given: ", "-"},
 		{"env -S", script("#!/usr/bin/env -S A=1 {theirs}/py -x\n"), "cannot use its interpreter {theirs}/py: ", "evil 0\n"},
@@ -252,6 +262,12 @@ func TestRunsOthers(t *testing.T) {
 	}
 }
 
+// sitePackages is where Python's packages are below a prefix.
+func sitePackages(t *testing.T) string {
+	need(t, "python3-minimal", "/usr/bin/python3")
+	return strings.TrimSpace(run(t, "/usr/bin/python3", "-c", "import sys; print('lib/python%d.%d/site-packages' % sys.version_info[:2])").out)
+}
+
 // TestRunsWithCapabilities: what another user can change gets no capabilities that the
 // user does not have.
 func TestRunsWithCapabilities(t *testing.T) {
@@ -274,7 +290,7 @@ func TestRunsWithCapabilities(t *testing.T) {
 	}
 	need(t, "python3-minimal", "/usr/bin/python3")
 	// What the user has in the home: it runs when Python starts.
-	site := strings.TrimSpace(run(t, "/usr/bin/python3", "-c", "import sys; print('lib/python%d.%d/site-packages' % sys.version_info[:2])").out)
+	site := sitePackages(t)
 	local := "/var/lib/" + caller.name + "/.local"
 	if err := os.MkdirAll(local+"/"+site, 0o755); err != nil {
 		t.Fatal(err)

@@ -39,6 +39,11 @@ func (c *chain) program(path string, words []string, depth int) (real string, er
 	if known && c.found.Personal == "" && (depth == 0 || !impersonal(name, words)) {
 		c.found.Personal = path[strings.LastIndexByte(path, '/')+1:]
 	}
+	if python(name) {
+		if err := c.venv(path); err != nil {
+			return "", err
+		}
+	}
 	head := make([]byte, headSize)
 	n, err := file.ReadAt(head, 0)
 	script := strings.HasPrefix(string(head[:n]), "#!")

@@ -284,6 +284,49 @@ func TestFind(t *testing.T) {
 	}
 }
 
+// A Python of a virtual environment runs what is in there before it runs a script.
+func TestVirtualEnvironment(t *testing.T) {
+	dir := house(t)
+	const site = "/v/lib/python3.11/site-packages"
+	if err := errors.Join(os.MkdirAll(dir+"/v/bin", 0o755), os.Symlink("/usr/bin/python3", dir+"/v/bin/python3"), os.MkdirAll(dir+"/base/bin", 0o755)); err != nil {
+		t.Fatal(err)
+	}
+	put(t, dir+"/script", "#!"+dir+"/v/bin/python3 -I\n", 0)
+	reset := func() {
+		os.RemoveAll(dir + "/v/lib")
+		os.RemoveAll(dir + "/v/bin/pyvenv.cfg")
+		put(t, dir+"/v/pyvenv.cfg", "home = "+dir+"/base/bin\nversion = 3.11\n", 0)
+		put(t, dir+site+"/x.pth", "", 0)
+		put(t, dir+site+"/package.py", "", 0)
+		os.Chown(dir+"/v", 0, 0)
+	}
+	for _, c := range []struct {
+		name, refused string
+		do            func()
+	}{
+		{"root's", "", func() {}},
+		{"none", "", func() { os.Remove(dir + "/v/pyvenv.cfg"); os.Chown(dir+site, theirs, -1) }},
+		{"their site-packages", site + ": it is owned by uid 64711", func() { os.Chown(dir+site, theirs, -1) }},
+		{"their .pth", "it is owned by uid 64711", func() { os.Chown(dir+site+"/x.pth", theirs, -1) }},
+		{"their sitecustomize", "it is owned by uid 64711", func() { put(t, dir+site+"/sitecustomize.py", "", theirs) }},
+		{"their dist-packages", "python3/dist-packages: it is owned by uid 64711", func() {
+			os.MkdirAll(dir+"/v/local/lib/python3/dist-packages", 0o755)
+			os.Chown(dir+"/v/local/lib/python3/dist-packages", theirs, -1)
+		}},
+		{"their pyvenv.cfg", "pyvenv.cfg: it is owned by uid 64711", func() { os.Chown(dir+"/v/pyvenv.cfg", theirs, -1) }},
+		{"their pyvenv.cfg, beside it", "pyvenv.cfg: it is owned by uid 64711", func() { os.Remove(dir + "/v/pyvenv.cfg"); put(t, dir+"/v/bin/pyvenv.cfg", "", theirs) }},
+		{"their base", "/home: it is owned by uid 64711", func() { put(t, dir+"/v/pyvenv.cfg", "version = 3\nHome="+dir+"/home\n", 0) }},
+		{"a place for a pyvenv.cfg of theirs", "which others than root could put there", func() { os.Remove(dir + "/v/pyvenv.cfg"); os.Chown(dir+"/v", theirs, -1) }},
+	} {
+		reset()
+		c.do()
+		_, err := Finder{Level: trust.Parent, Owners: []uint32{0}}.Find(dir + "/script")
+		if c.refused == "" && err != nil || c.refused != "" && (err == nil || !strings.Contains(err.Error(), c.refused)) {
+			t.Errorf("%s: %v; not %q", c.name, err, c.refused)
+		}
+	}
+}
+
 func TestCalled(t *testing.T) {
 	for line, personal := range map[string]bool{
 		"python3": true, "python3 /x": true, "python3 -I": false, "python3 -I /x -E": false, "python3 -c -I": true, "python3 -Is -c x": false, "python3 -s -c x": true, "python3 -s -m x": true, "python3 -s /x": false, "python3 -s -I -m x": false, "python3 -E /x": true,
