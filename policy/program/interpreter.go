@@ -16,10 +16,13 @@ var personal = map[string]bool{
 
 	// Startup files of shells.
 	"sh": true, "bash": true, "rbash": true, "dash": true, "ash": true, "busybox": true, "toybox": true, "ksh": true, "ksh93": true, "mksh": true, "lksh": true, "zsh": true,
+	"bash-static": true, "zsh-static": true, "busybox-static": true,
 	"csh": true, "tcsh": true, "fish": true, "yash": true, "rc": true, "es": true, "elvish": true, "nu": true, "xonsh": true,
 
 	// Configuration that names commands.
 	"vi": true, "vim": true, "vim.basic": true, "vim.tiny": true, "nvim": true, "emacs": true, "gdb": true, "lldb": true, "git": true, "hg": true, "svn": true,
+	"vim.nox": true, "vim.gtk": true, "vim.gtk3": true, "vim.motif": true, "emacs-nox": true, "emacs-gtk": true, "emacs-lucid": true, "emacs-pgtk": true, "nano": true,
+	"wget": true, "curl": true, "lftp": true, "aria2c": true, "fetchmail": true, "gpg": true, "sqlite": true, "gnuplot": true, "docker": true, "podman": true, "kubectl": true,
 	"ssh": true, "scp": true, "sftp": true, "less": true, "man": true, "mutt": true, "screen": true, "tmux": true, "psql": true, "mysql": true, "make": true, "ansible": true,
 }
 

@@ -375,7 +375,7 @@ func TestCalledWithScript(t *testing.T) {
 func TestInterpreterName(t *testing.T) {
 	for path, want := range map[string]string{
 		"/usr/bin/python3.11": "python", "python": "python", "/x/pypy3": "pypy", "lua5.4": "lua", "tclsh8.6": "tclsh", "guile-3.0": "guile", "php8.2": "php", "python3.11d": "python", "perl5.36.0": "perl",
-		"ruby3.1": "ruby", "node18": "node", "ksh93": "ksh93", "2to3": "2to3", "platform-python3.6": "platform-python", "python3-config": "python3-config", "/bin/true": "true", "": "", "R": "R", "vim.basic": "vim.basic",
+		"ruby3.1": "ruby", "node18": "node", "ksh93": "ksh93", "2to3": "2to3", "platform-python3.6": "platform-python", "python3-config": "python3-config", "/bin/true": "true", "": "", "R": "R", "vim.basic": "vim.basic", "sqlite3": "sqlite", "gpg2": "gpg", "vim.gtk3": "vim.gtk3",
 	} {
 		if got := interpreterName(path); got != want {
 			t.Errorf("%q: %q, not %q", path, got, want)
