@@ -87,8 +87,8 @@ func (c Caller) Getenv(name string) (filters.Untrusted, bool) {
 
 func (c Caller) number(name string) int {
 	v, _ := c.Getenv(name)
-	n, err := strconv.ParseUint(string(v), 10, 31)
-	if err != nil {
+	n, err := strconv.ParseUint(string(v), 10, 32)
+	if err != nil || n == 1<<32-1 { // (uid_t)-1 is nobody
 		return -1
 	}
 	return int(n)

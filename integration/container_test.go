@@ -157,9 +157,17 @@ func TestContainerTerminal(t *testing.T) {
 	}
 	// This is what the typist does where nothing is in its way.
 	on("/usr/bin/setpriv --reuid=65534 --regid=65534 --clear-groups /usr/bin/python3 -I -S " + p.dir + "/typist.py")
-	// The leader of the job cannot make a session.
-	if r := on(quoted); !strings.Contains(r.out, "cannot forbid typing into terminals (seccomp): it takes CAP_SYS_ADMIN, which is missing here: set no_new_privs = yes") || !strings.Contains(r.out, "status: 97") {
-		t.Errorf("leader: %v", r)
+	// A job of its own, of a shell and of sudo (use_pty). It leaves its process group first.
+	for _, line := range []string{quoted, strings.Join(contained("/usr/bin/sudo", "-n", ours, p.conf, "python3", "-I", "-S", p.dir+"/typist.py"), " ")} {
+		if r := on(line); strings.Count(r.out, "typist: Operation not permitted") != 2 || !strings.Contains(r.out, "status: 0") {
+			t.Errorf("leader of a group: %v", r)
+		}
+	}
+	// Who leads others, or the session, cannot.
+	for _, line := range []string{"exec " + quoted, quoted + " | cat"} {
+		if r := on(line); !strings.Contains(r.out, "cannot forbid typing into terminals (seccomp): it takes CAP_SYS_ADMIN, which is missing here: set no_new_privs = yes") || strings.Contains(r.out, "typist: ") {
+			t.Errorf("%s: %v", line, r)
+		}
 	}
 	// Another member of the job can.
 	if r := on("(" + quoted + "; exit 3)"); strings.Contains(r.out, "typed") && !strings.Contains(r.out, "python3") || strings.Count(r.out, "typist: Operation not permitted") != 2 || !strings.Contains(r.out, "status: 3") {

@@ -148,6 +148,20 @@ func TestRunsOthers(t *testing.T) {
 		{"a file given away in root's directory", script("#!{dir}/bin/given\n"), "it is owned by uid", "evil 0\n"},
 		{"second in the chain", script("#!{dir}/bin/middle\n"), "cannot use its interpreter {theirs}/py: ", "evil 0\n"},
 		{"env with a path", script("#!/usr/bin/env {theirs}/py\n"), "cannot use its interpreter {theirs}/py: ", "evil 0\n"},
+		{"env, shortened", script("#!/usr/bin/env --split={theirs}/py\n"), "cannot use its interpreter {theirs}/py: ", "evil 0\n"},
+		{"behind another program", script("#!/usr/bin/nice {theirs}/py\n"), "cannot use what its first line names, {theirs}/py: ", "evil 0\n"},
+		{"env -S with another program", script("#!/usr/bin/env -S nice {theirs}/py\n"), "cannot use what its first line names, {theirs}/py: ", "evil 0\n"},
+		{"packages of a virtual environment", func() {
+			y.put("{dir}/v/pyvenv.cfg", "home = /usr/bin\n")
+			os.Mkdir(y.dir+"/v/bin", 0o755)
+			os.Symlink("/usr/bin/python3", y.dir+"/v/bin/python3")
+			y.put("{dir}/v/"+sitePackages(t)+"/evil.pth", "import os; os.write(1, b'evil %d' % os.getuid()); os._exit(0)\n")
+			if r := run(t, "/usr/bin/chown", "-R", caller.name, y.dir+"/v/lib"); r.status != 0 {
+				t.Fatal(r)
+			}
+			y.put("{dir}/bin/tool", "#!{dir}/v/bin/python3 -I\n")
+		}, "it runs Python code from {dir}/v/lib", "evil 0"},
+		{"a script for the interpreter", script("#!/bin/sh {theirs}/py\n"), "cannot use what its first line names, {theirs}/py: ", "evil 0\n"},
 		{"env, by exec_dirs", script("#!/usr/bin/env given\n"), "cannot use its interpreter {dir}/bin/given: ", "-"},
 		{"env -S", script("#!/usr/bin/env -S A=1 {theirs}/py -x\n"), "cannot use its interpreter {theirs}/py: ", "evil 0\n"},
 		{"env -S PATH", script("#!/usr/bin/env -S PATH={theirs}:/usr/bin:/bin py\n"), "makes env(1) set PATH", "evil 0\n"},
@@ -248,6 +262,12 @@ func TestRunsOthers(t *testing.T) {
 	}
 }
 
+// sitePackages is where Python's packages are below a prefix.
+func sitePackages(t *testing.T) string {
+	need(t, "python3-minimal", "/usr/bin/python3")
+	return strings.TrimSpace(run(t, "/usr/bin/python3", "-c", "import sys; print('lib/python%d.%d/site-packages' % sys.version_info[:2])").out)
+}
+
 // TestRunsWithCapabilities: what another user can change gets no capabilities that the
 // user does not have.
 func TestRunsWithCapabilities(t *testing.T) {
@@ -259,9 +279,9 @@ func TestRunsWithCapabilities(t *testing.T) {
 		}
 		return path
 	}
-	filters := fmt.Sprintf("tool: CommandFilter, tool, %[1]s\npinned: PathFilter, shown, %[1]s, /var/lib\npython: CommandFilter, python3, %[1]s\nnice: ChainingRegExpFilter, nice, %[1]s, nice\nplain: CommandFilter, plain, %[1]s", caller.name)
+	filters := fmt.Sprintf("tool: CommandFilter, tool, %[1]s\npinned: PathFilter, shown, %[1]s, /var/lib\npython: CommandFilter, python3, %[1]s\ndash: CommandFilter, dash, %[1]s\nnice: ChainingRegExpFilter, nice, %[1]s, nice\nplain: CommandFilter, plain, %[1]s", caller.name)
 	const section = "\ncapabilities = CAP_DAC_OVERRIDE\n"
-	y := newYard(t, filters, "[Sandbox:tool]"+section+"[Sandbox:pinned]\npin_paths = yes"+section+"[Sandbox:python]"+section)
+	y := newYard(t, filters, "[Sandbox:tool]"+section+"[Sandbox:pinned]\npin_paths = yes"+section+"[Sandbox:python]"+section+"[Sandbox:dash]"+section)
 	path := secret(y)
 	show := "cat " + path + " && grep CapEff /proc/self/status\n"
 	cat := "import sys\nprint(open(sys.argv[1] if len(sys.argv) > 1 else '" + path + "').read())\n"
@@ -270,7 +290,7 @@ func TestRunsWithCapabilities(t *testing.T) {
 	}
 	need(t, "python3-minimal", "/usr/bin/python3")
 	// What the user has in the home: it runs when Python starts.
-	site := strings.TrimSpace(run(t, "/usr/bin/python3", "-c", "import sys; print('lib/python%d.%d/site-packages' % sys.version_info[:2])").out)
+	site := sitePackages(t)
 	local := "/var/lib/" + caller.name + "/.local"
 	if err := os.MkdirAll(local+"/"+site, 0o755); err != nil {
 		t.Fatal(err)
@@ -311,6 +331,10 @@ func TestRunsWithCapabilities(t *testing.T) {
 		{"pinned", "python3 can load code", func() { y.put("{dir}/bin/shown", "#!/usr/bin/python3\n"+cat) }, []string{"shown", y.dir + "/secret"}},
 		{"python itself", "python3 can load code", func() {}, []string{"python3", "-c", cat}},
 		{"python itself, a script", "python3 can load code", func() {}, []string{"python3", "/none", "-I"}},
+		{"python itself, modules of the caller's directory", "python3 can load code", func() {}, []string{"python3", "-s", "-c", "import x"}},
+		{"python itself, their script", "the script that it runs is not root's alone: cannot trust " + y.theirs, func() { y.put("{theirs}/x", cat); y.give("{theirs}/x") }, []string{"python3", "-I", y.theirs + "/x"}},
+		{"a shell, their script", "/bin/given: it is owned by uid", func() { y.put("{dir}/bin/given", show); y.give("{dir}/bin/given") }, []string{"dash", "-e", y.dir + "/bin/given"}},
+		{"a shell, a script of the caller's directory", "the caller's directory would decide", func() {}, words("dash x")},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			c.make()
@@ -337,6 +361,8 @@ func TestRunsWithCapabilities(t *testing.T) {
 		{"python3 -s", "secret\n\n", func() { y.put("{dir}/bin/tool", "#!/usr/bin/python3 -s\n"+cat) }, words("tool")},
 		{"env -S python3 -I", "secret\n\n", func() { y.put("{dir}/bin/tool", "#!/usr/bin/env -S python3 -I\n"+cat) }, words("tool")},
 		{"pinned", "secret\n\n", func() { y.put("{dir}/bin/shown", "#!/usr/bin/python3 -I\n"+cat) }, []string{"shown", path}},
+		{"a shell, root's script", "secret\n", func() { y.put("{dir}/bin/shown", "cat "+path+"\n") }, []string{"dash", y.dir + "/bin/shown"}},
+		{"python itself, root's script", "secret\n\n", func() { y.put("{dir}/bin/shown", cat) }, []string{"python3", "-s", y.dir + "/bin/shown"}},
 		{"python itself, with -I", "secret\n\n", func() {}, []string{"python3", "-I", "-c", cat}},
 		{"their own program, without capabilities", "CapEff:\t0000000000000000\n", func() {
 			y.put("{dir}/bin/plain", "#!/bin/sh\ncat "+path+" 2>/dev/null\ngrep CapEff /proc/self/status\n")

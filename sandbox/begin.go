@@ -23,6 +23,9 @@ func Begin() error {
 	if err := shedEarly(); err != nil {
 		return err
 	}
+	if err := openFiles(); err != nil {
+		return err
+	}
 	// The terminal's signals come from the kernel, whoever we are: ^Z must not
 	// hold a check open. Enter puts this back, after the ids have changed.
 	for _, s := range []unix.Signal{unix.SIGTSTP, unix.SIGTTIN, unix.SIGTTOU} {
@@ -136,6 +139,25 @@ func signalQueue() error {
 	}
 	if err := prlimit(unix.RLIMIT_SIGPENDING, &unix.Rlimit{Cur: enough, Max: max(now.Max, enough)}, nil); err != nil {
 		return fmt.Errorf("cannot raise RLIMIT_SIGPENDING, which is %d: %w", now.Cur, err)
+	}
+	return nil
+}
+
+// openFiles sees to it that the caller's limit leaves room for the files of this process,
+// and of a command, which would do half its work. Where it cannot be raised, what is
+// enough for most commands will do.
+func openFiles() error {
+	const want, enough = 1024, 64
+	var now unix.Rlimit
+	if err := prlimit(unix.RLIMIT_NOFILE, nil, &now); err != nil {
+		return fmt.Errorf("cannot read RLIMIT_NOFILE: %w", err)
+	}
+	if now.Max >= want {
+		return nil
+	}
+	err := prlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: want, Max: want}, nil)
+	if err != nil && now.Max < enough {
+		return fmt.Errorf("cannot raise RLIMIT_NOFILE, which is %d: %w: CAP_SYS_RESOURCE is missing here: %s", now.Max, err, raise)
 	}
 	return nil
 }

@@ -255,10 +255,13 @@ func (s *Spec) explained(step string, err error) error {
 	case n == unix.CAP_SYS_ADMIN && s.needsAdmin() && !s.ownMounts() && !s.PrivateNetwork:
 		advice = "set no_new_privs = yes for the filter, which does without it"
 	case n == unix.CAP_SYS_RESOURCE:
-		advice = "give it to the container or the unit, or raise the hard limit of who calls"
+		advice = raise
 	}
 	return fmt.Errorf("%w: CAP_%s is missing here: %s", err, strings.ToUpper(names[n]), advice)
 }
+
+// raise is advice where a hard limit cannot be raised.
+const raise = "give it to the container or the unit, or raise the hard limit of who calls"
 
 // listed names capabilities.
 func listed(set uint64) string {

@@ -81,12 +81,31 @@ func (s *Spec) withoutFilter() error {
 		s.typing = byAbsence
 	case pty && kernelForbids():
 		s.typing = byKernel
-	case own != 0 && !foreign && call(unix.SYS_SETSID) == nil:
+	case own != 0 && !foreign && newSession() == nil:
 		s.typing = bySession
 	default:
 		return errNoFilter
 	}
 	return nil
+}
+
+// newSession makes the process the leader of a session of its own. The leader of a
+// process group may not become that (setsid(2)): it joins its parent's group before, as
+// it can where the session is another's. Shells with job control make every command a
+// leader, and so does sudo with use_pty.
+func newSession() error {
+	err := call(unix.SYS_SETSID)
+	if err != unix.EPERM {
+		return err
+	}
+	group, err := unix.Getpgid(unix.Getppid())
+	if err != nil {
+		return err
+	}
+	if err := call(unix.SYS_SETPGID, 0, uintptr(group)); err != nil {
+		return err
+	}
+	return call(unix.SYS_SETSID)
 }
 
 // terminals are the descriptors that the command gets and that may be terminals, with

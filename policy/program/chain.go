@@ -39,6 +39,11 @@ func (c *chain) program(path string, words []string, depth int) (real string, er
 	if known && c.found.Personal == "" && (depth == 0 || !impersonal(name, words)) {
 		c.found.Personal = path[strings.LastIndexByte(path, '/')+1:]
 	}
+	if python(name) {
+		if err := c.venv(path); err != nil {
+			return "", err
+		}
+	}
 	head := make([]byte, headSize)
 	n, err := file.ReadAt(head, 0)
 	script := strings.HasPrefix(string(head[:n]), "#!")
@@ -122,7 +127,30 @@ func (c *chain) interpreter(path string, words []string, depth int) (real string
 	if real, err = c.program(path, words, depth+1); err != nil {
 		return "", about("cannot use its interpreter", path, err)
 	}
+	// env(1) is looked through: what it executes comes here again.
+	name, known := knownAs(path, real)
+	if name == "env" {
+		return real, nil
+	}
+	for _, p := range operands(words[:len(words)-1], known) {
+		if err := c.operand(p); err != nil {
+			return "", err
+		}
+	}
 	return real, nil
+}
+
+// operand looks at a path that an interpreter is given besides the script.
+func (c *chain) operand(path string) error {
+	if !strings.HasPrefix(path, "/") {
+		return fmt.Errorf("its first line names %s, which is not an absolute path, so that the caller's directory would decide: write all of it", filters.Show(path))
+	}
+	id, err := trust.Any(path, c.Level, c.Owners...)
+	if err != nil && !trust.Absent(path) && !hidden(err) {
+		return about("cannot use what its first line names,", path, err)
+	}
+	c.note(path, id)
+	return nil
 }
 
 // about puts before an error what it is about. What is missing there is not the

@@ -16,10 +16,13 @@ var personal = map[string]bool{
 
 	// Startup files of shells.
 	"sh": true, "bash": true, "rbash": true, "dash": true, "ash": true, "busybox": true, "toybox": true, "ksh": true, "ksh93": true, "mksh": true, "lksh": true, "zsh": true,
+	"bash-static": true, "zsh-static": true, "busybox-static": true,
 	"csh": true, "tcsh": true, "fish": true, "yash": true, "rc": true, "es": true, "elvish": true, "nu": true, "xonsh": true,
 
 	// Configuration that names commands.
 	"vi": true, "vim": true, "vim.basic": true, "vim.tiny": true, "nvim": true, "emacs": true, "gdb": true, "lldb": true, "git": true, "hg": true, "svn": true,
+	"vim.nox": true, "vim.gtk": true, "vim.gtk3": true, "vim.motif": true, "emacs-nox": true, "emacs-gtk": true, "emacs-lucid": true, "emacs-pgtk": true, "nano": true,
+	"wget": true, "curl": true, "lftp": true, "aria2c": true, "fetchmail": true, "gpg": true, "sqlite": true, "gnuplot": true, "docker": true, "podman": true, "kubectl": true,
 	"ssh": true, "scp": true, "sftp": true, "less": true, "man": true, "mutt": true, "screen": true, "tmux": true, "psql": true, "mysql": true, "make": true, "ansible": true,
 }
 
@@ -60,7 +63,7 @@ func knownAs(path, real string) (name string, known bool) {
 // impersonal tells whether an interpreter that is called with these words, the path of
 // a script among them where there is one, reads nothing of the user's by itself.
 func impersonal(name string, words []string) bool {
-	alone, script := false, false
+	alone, isolated, script := false, false, false
 	for i, w := range words {
 		if !strings.HasPrefix(w, "-") {
 			script = true
@@ -76,14 +79,16 @@ func impersonal(name string, words []string) bool {
 				return false
 			}
 		case "python", "pypy", "platform-python":
-			// -I and -s keep the user's site-packages out, and usercustomize with them.
-			if alone && (w == "-c" || w == "-m") {
+			// -I and -s keep the user's site-packages out, and usercustomize with them. But
+			// for -I, code that is no script finds modules in the caller's directory.
+			if isolated && (w == "-c" || w == "-m") {
 				return true
 			}
 			if !options(w, "bBdEIOPqsSuvx") {
 				return false
 			}
 			alone = alone || strings.ContainsAny(w, "Is")
+			isolated = isolated || strings.Contains(w, "I")
 		default:
 			// No startup files but the system's.
 			return i == 0 && w == "-f" && (name == "zsh" || name == "csh" || name == "tcsh")
@@ -101,4 +106,26 @@ func impersonal(name string, words []string) bool {
 // options tells whether a word is a dash with letters of these.
 func options(word, letters string) bool {
 	return len(word) > 1 && word[0] == '-' && strings.Trim(word[1:], letters) == ""
+}
+
+// scriptOf returns the script that an interpreter is told to run by words which
+// impersonal allows; empty where they hold the code themselves, or there is none.
+func scriptOf(name string, words []string) string {
+	for _, w := range words {
+		if !strings.HasPrefix(w, "-") {
+			return w
+		}
+		code := "cs" // or standard input has it
+		if python(name) {
+			code = "cm"
+		}
+		if strings.ContainsAny(w, code) {
+			return ""
+		}
+	}
+	return ""
+}
+
+func python(name string) bool {
+	return name == "python" || name == "pypy" || name == "platform-python"
 }

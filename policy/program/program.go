@@ -25,6 +25,10 @@ type Program struct {
 	// "python3.11". Empty for none.
 	Personal string
 
+	// Script says why the script that an interpreter is called with is not root's alone.
+	// Empty where it is, and for none.
+	Script string
+
 	// InPATH tells that env(1) looks for an interpreter in PATH: it was looked for in
 	// exec_dirs.
 	InPATH bool
@@ -38,7 +42,8 @@ type Program struct {
 }
 
 // Called returns p as it is when it is called with these arguments: an interpreter may
-// be told to read nothing of the user's (python3 -I).
+// be told to read nothing of the user's (python3 -I). The script that it runs may be the
+// user's then.
 func (p Program) Called(args []filters.Untrusted) Program {
 	if p.direct == "" {
 		return p
@@ -47,16 +52,32 @@ func (p Program) Called(args []filters.Untrusted) Program {
 	for i, a := range args {
 		words[i] = a.Raw()
 	}
-	if impersonal(p.direct, words) {
-		p.Personal = ""
+	if !impersonal(p.direct, words) {
+		return p
+	}
+	p.Personal = ""
+	if script := scriptOf(p.direct, words); script != "" {
+		p.Script = ofOthers(script)
 	}
 	return p
+}
+
+func ofOthers(script string) string {
+	if script[0] != '/' {
+		return filters.Show(script) + " is not an absolute path, so that the caller's directory would decide"
+	}
+	if _, err := trust.Regular(script, trust.Ancestors); err != nil && !trust.Absent(script) && !hidden(err) {
+		return err.Error()
+	}
+	return ""
 }
 
 // Theirs tells how a user whom p runs as can change what it does: empty where that
 // user cannot, as far as is known.
 func (p Program) Theirs(user string) string {
 	switch {
+	case p.Script != "":
+		return "the script that it runs is not root's alone: " + p.Script
 	case p.Others != "":
 		return p.Others + ", who can change what it does: let all of it be root's"
 	case p.Personal != "":

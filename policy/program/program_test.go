@@ -104,6 +104,24 @@ func TestFind(t *testing.T) {
 		{"a file of /proc", script("#!/proc/self/exe\n"), "proc file system"},
 		{"in /tmp", script("#!/tmp/ironwrap-no-such\n"), "directory /tmp is writable by group and others"},
 
+		{"a script of theirs", script("#!/bin/sh DIR/home/py\n"), "cannot use what its first line names, DIR/home/py: its directory DIR/home is owned by uid 64711"},
+		{"their file in root's directory, for another program", script("#!/usr/bin/nice DIR/bin/theirspy\n"), "it is owned by uid 64711"},
+		{"a program of theirs, behind another", script("#!/usr/bin/env -S /usr/bin/nice -n 5 DIR/home/py\n"), "directory DIR/home is owned by uid 64711"},
+		{"a directory of theirs", script("#!/usr/bin/perl -wIDIR/home\n"), "owned by uid 64711"},
+		{"a file of theirs, in an option", script("#!/usr/bin/make --file=DIR/home/py\n"), "directory DIR/home is owned by uid 64711"},
+		{"a file that they could put there", script("#!/usr/bin/make -fDIR/home/none\n"), "directory DIR/home is owned by uid 64711"},
+		{"a relative script", script("#!/bin/sh lib/x\n"), "caller's directory would decide"},
+		{"a script of root's", script("#!/bin/sh DIR/bin/good\n"), ""},
+		{"a directory of root's", script("#!/usr/bin/perl -IDIR/lib -w\n"), ""},
+		{"the root directory", script("#!/usr/bin/env -S /usr/bin/nice -n 5 /\n"), ""},
+		{"nothing there", script("#!/usr/bin/make -fDIR/lib/none\n"), ""},
+		{"a device", script("#!/usr/bin/make -f/dev/null\n"), ""},
+		{"data", script("#!/usr/bin/make -d error_log=DIR/home/py\n"), ""},
+		{"a word with a slash", script("#!/usr/bin/sed s/a/b/\n"), ""},
+		{"an expression", script("#!/usr/bin/sed -es/a/b/\n"), ""},
+
+		{"env, shortened", script("#!/usr/bin/env --split=DIR/home/py\n"), "cannot use its interpreter DIR/home/py: "},
+		{"env, shortest", script("#!/usr/bin/env --s=homelink -x\n"), "directory DIR/home is owned"},
 		{"env", script("#!/usr/bin/env mypy\n"), ""},
 		{"env, of theirs", script("#!/usr/bin/env theirspy\n"), "cannot use its interpreter DIR/bin/theirspy: "},
 		{"env, by a link", script("#!/usr/bin/env homelink\n"), "directory DIR/home is owned"},
@@ -266,9 +284,52 @@ func TestFind(t *testing.T) {
 	}
 }
 
+// A Python of a virtual environment runs what is in there before it runs a script.
+func TestVirtualEnvironment(t *testing.T) {
+	dir := house(t)
+	const site = "/v/lib/python3.11/site-packages"
+	if err := errors.Join(os.MkdirAll(dir+"/v/bin", 0o755), os.Symlink("/usr/bin/python3", dir+"/v/bin/python3"), os.MkdirAll(dir+"/base/bin", 0o755)); err != nil {
+		t.Fatal(err)
+	}
+	put(t, dir+"/script", "#!"+dir+"/v/bin/python3 -I\n", 0)
+	reset := func() {
+		os.RemoveAll(dir + "/v/lib")
+		os.RemoveAll(dir + "/v/bin/pyvenv.cfg")
+		put(t, dir+"/v/pyvenv.cfg", "home = "+dir+"/base/bin\nversion = 3.11\n", 0)
+		put(t, dir+site+"/x.pth", "", 0)
+		put(t, dir+site+"/package.py", "", 0)
+		os.Chown(dir+"/v", 0, 0)
+	}
+	for _, c := range []struct {
+		name, refused string
+		do            func()
+	}{
+		{"root's", "", func() {}},
+		{"none", "", func() { os.Remove(dir + "/v/pyvenv.cfg"); os.Chown(dir+site, theirs, -1) }},
+		{"their site-packages", site + ": it is owned by uid 64711", func() { os.Chown(dir+site, theirs, -1) }},
+		{"their .pth", "it is owned by uid 64711", func() { os.Chown(dir+site+"/x.pth", theirs, -1) }},
+		{"their sitecustomize", "it is owned by uid 64711", func() { put(t, dir+site+"/sitecustomize.py", "", theirs) }},
+		{"their dist-packages", "python3/dist-packages: it is owned by uid 64711", func() {
+			os.MkdirAll(dir+"/v/local/lib/python3/dist-packages", 0o755)
+			os.Chown(dir+"/v/local/lib/python3/dist-packages", theirs, -1)
+		}},
+		{"their pyvenv.cfg", "pyvenv.cfg: it is owned by uid 64711", func() { os.Chown(dir+"/v/pyvenv.cfg", theirs, -1) }},
+		{"their pyvenv.cfg, beside it", "pyvenv.cfg: it is owned by uid 64711", func() { os.Remove(dir + "/v/pyvenv.cfg"); put(t, dir+"/v/bin/pyvenv.cfg", "", theirs) }},
+		{"their base", "/home: it is owned by uid 64711", func() { put(t, dir+"/v/pyvenv.cfg", "version = 3\nHome="+dir+"/home\n", 0) }},
+		{"a place for a pyvenv.cfg of theirs", "which others than root could put there", func() { os.Remove(dir + "/v/pyvenv.cfg"); os.Chown(dir+"/v", theirs, -1) }},
+	} {
+		reset()
+		c.do()
+		_, err := Finder{Level: trust.Parent, Owners: []uint32{0}}.Find(dir + "/script")
+		if c.refused == "" && err != nil || c.refused != "" && (err == nil || !strings.Contains(err.Error(), c.refused)) {
+			t.Errorf("%s: %v; not %q", c.name, err, c.refused)
+		}
+	}
+}
+
 func TestCalled(t *testing.T) {
 	for line, personal := range map[string]bool{
-		"python3": true, "python3 /x": true, "python3 -I": false, "python3 -I /x -E": false, "python3 -c -I": true, "python3 -Is -c x": false, "python3 -E /x": true,
+		"python3": true, "python3 /x": true, "python3 -I": false, "python3 -I /x -E": false, "python3 -c -I": true, "python3 -Is -c x": false, "python3 -s -c x": true, "python3 -s -m x": true, "python3 -s /x": false, "python3 -s -I -m x": false, "python3 -E /x": true,
 		"python3 -m x -I": true, "python3 /x -I": true, "python3 -Wd -I": true, "python3 --help -I": true,
 		"sh": false, "sh -c x": false, "sh -ec x": false, "sh -l": true, "sh -lc x": true, "sh --login": true, "sh -i": true, "sh /x -l": false,
 		"bash": true, "bash /x": false, "bash -c x": true, "bash -e /x": false, "bash -l /x": true, "bash -s": true, "bash -O x": true,
@@ -285,10 +346,36 @@ func TestCalled(t *testing.T) {
 	}
 }
 
+// The script that an interpreter is told to run is a program too.
+func TestCalledWithScript(t *testing.T) {
+	dir := house(t)
+	put(t, dir+"/bin/roots", "", 0)
+	put(t, dir+"/bin/theirs", "", theirs)
+	put(t, dir+"/home/roots", "", 0)
+	if err := os.Symlink(dir+"/home/roots", dir+"/bin/link"); err != nil {
+		t.Fatal(err)
+	}
+	for line, why := range map[string]string{
+		"sh DIR/bin/roots": "", "sh -e DIR/bin/roots DIR/bin/theirs": "", "python3 -I DIR/bin/roots": "", "sh -c DIR/home/x": "", "sh -ec x": "", "sh -s x": "", "python3 -I -c x": "", "python3 -I -m x": "", "sh": "", "true home/x": "", "sh DIR/none": "", "sh DIR/none/x": "",
+		"sh DIR/bin/theirs": "owned by uid 64711", "bash -e DIR/bin/theirs": "owned by uid 64711", "python3 -I DIR/bin/theirs": "owned by uid 64711", "python3 -Es DIR/home/roots": "directory DIR/home is owned", "dash DIR/bin/link": "directory DIR/home is owned",
+		"zsh -f DIR/bin/theirs": "owned by uid 64711", "sh DIR/home/none": "directory DIR/home is owned", "sh DIR/bin": "a directory", "sh x": "caller's directory", "python3 -I ./x": "caller's directory", "sh DIR/bin/../home/roots": "directory DIR/home is owned",
+	} {
+		words := strings.Fields(strings.ReplaceAll(line, "DIR", dir))
+		p := Program{Personal: "x", direct: interpreterName(words[0])}
+		if !personal[p.direct] {
+			p.direct = ""
+		}
+		p = p.Called(filters.Words(words[1:]))
+		if (p.Script == "") != (why == "") || !strings.Contains(p.Script, strings.ReplaceAll(why, "DIR", dir)) || why != "" && !strings.Contains(p.Theirs("u"), p.Script) {
+			t.Errorf("%s: %q, not %q", line, p.Script, why)
+		}
+	}
+}
+
 func TestInterpreterName(t *testing.T) {
 	for path, want := range map[string]string{
 		"/usr/bin/python3.11": "python", "python": "python", "/x/pypy3": "pypy", "lua5.4": "lua", "tclsh8.6": "tclsh", "guile-3.0": "guile", "php8.2": "php", "python3.11d": "python", "perl5.36.0": "perl",
-		"ruby3.1": "ruby", "node18": "node", "ksh93": "ksh93", "2to3": "2to3", "platform-python3.6": "platform-python", "python3-config": "python3-config", "/bin/true": "true", "": "", "R": "R", "vim.basic": "vim.basic",
+		"ruby3.1": "ruby", "node18": "node", "ksh93": "ksh93", "2to3": "2to3", "platform-python3.6": "platform-python", "python3-config": "python3-config", "/bin/true": "true", "": "", "R": "R", "vim.basic": "vim.basic", "sqlite3": "sqlite", "gpg2": "gpg", "vim.gtk3": "vim.gtk3",
 	} {
 		if got := interpreterName(path); got != want {
 			t.Errorf("%q: %q, not %q", path, got, want)

@@ -80,7 +80,10 @@ var errEnv = errors.New("its first line makes env(1) do more than look for an in
 // in "#!/usr/bin/env python3" or "#!/usr/bin/env -S python3 -I"; none where it
 // executes the script itself again, or nothing. clean tells that it takes PATH away.
 func env(arg string) (words []string, clean bool, err error) {
-	split, ok := strings.CutPrefix(arg, "--split-string=")
+	split, ok := "", false
+	if option, value, given := strings.Cut(arg, "="); given && len(option) > len("--") && strings.HasPrefix("--split-string", option) {
+		split, ok = value, true // options may be shortened (getopt_long(3))
+	}
 	if !ok && strings.HasPrefix(arg, "-") {
 		options, rest, found := strings.Cut(arg[1:], "S")
 		if !found || strings.Trim(options, "iv0") != "" {
@@ -114,4 +117,26 @@ func env(arg string) (words []string, clean bool, err error) {
 		words = words[1:]
 	}
 	return nil, false, nil
+}
+
+// operands returns the paths that the first line of a script gives its interpreter
+// besides the script: a script of its own, a program to run, a directory to load from
+// ("/lib/x.pl", "-I/lib", "--file=/x"). What stands behind another "=" is data, and so is
+// a word with a slash ("s/a/b/"), but for what is known to run scripts.
+func operands(words []string, known bool) (paths []string) {
+	for i, w := range words {
+		for j, f := range strings.Fields(w) {
+			at := strings.IndexByte(f, '/')
+			if at < 0 {
+				continue
+			}
+			switch option := f[:at]; {
+			case option == "", strings.HasPrefix(option, "-"):
+				paths = append(paths, f[at:])
+			case known && i+j == 0 && !strings.Contains(option, "="):
+				paths = append(paths, f)
+			}
+		}
+	}
+	return paths
 }
