@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"bufio"
 	"fmt"
 	"net"
 	"os"
@@ -231,6 +232,67 @@ os.write(fd, b"x")`)},
 			}
 		}
 	}
+}
+
+// A user has all capabilities in a user namespace of their making, and there finds
+// mounts that no view covers. Such namespaces are entered by what opens them: a handle
+// of the kernel's (Linux 6.18), without any capability.
+func TestViewNamespaceByHandle(t *testing.T) {
+	s := newScenery(t)
+	handles := namespaceHandles(t)
+	script := python3(`
+for h in "` + handles + `".split():
+    fd = libc.open_by_handle_at(-10003, ctypes.create_string_buffer(bytes.fromhex(h) + bytes(16)), os.O_RDONLY) # FD_NSFS_ROOT
+    if fd >= 0: libc.setns(fd, 0)
+write("@ro/f")`)
+	for _, mode := range []string{"sudo", "setuid"} {
+		for _, capabilities := range []string{"", "capabilities = none\n", "capabilities = none\nno_new_privs = yes\n"} {
+			s.confine(capabilities + "private_mounts = yes")
+			if hit, r := s.hits(mode, script); !hit {
+				t.Fatalf("%s: without a view it does nothing: %v", mode, r)
+			}
+			for _, view := range []string{wideView, "read_only = /", "read_only = @ro\nlandlock_rw = /"} {
+				s.confine(capabilities + view)
+				if hit, r := s.hits(mode, script); hit {
+					t.Errorf("%s, %q: %v\n%s", mode, capabilities+view, r, s.state())
+				}
+			}
+		}
+	}
+}
+
+// namespaceHandles starts a process of root's in namespaces of its own and returns the
+// handles (struct file_handle, in hexadecimal) of its user and its mount namespace.
+func namespaceHandles(t *testing.T) string {
+	t.Helper()
+	c := exec.Command("unshare", "--user", "--map-root-user", "--mount", "/usr/bin/python3", "-c", libc+`
+for kind in "user", "mnt":
+    h = ctypes.create_string_buffer(b"\x80" + bytes(135)) # handle_bytes: 128
+    fd, mount = os.open("/proc/self/ns/" + kind, os.O_RDONLY), ctypes.c_int()
+    if libc.name_to_handle_at(fd, b"", h, ctypes.byref(mount), 0x1000) != 0: print("none"); sys.exit()
+    print(h.raw[:8 + h.raw[0]].hex(), end=" ")
+print(flush=True)
+sys.stdin.read()`)
+	in, err := c.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := c.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { in.Close(); c.Wait() })
+	line, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil {
+		t.Fatal(err)
+	}
+	if line = strings.TrimSpace(line); line == "none" {
+		t.Skip("this kernel gives no handles of namespaces (Linux 6.18)")
+	}
+	return line
 }
 
 // What cannot be made to hold is refused with one line that says what it is.
