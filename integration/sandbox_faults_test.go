@@ -87,10 +87,11 @@ func sandboxStep(user string, p place, unshared bool) string {
 	case "landlock_restrict_self":
 		return "cannot enter the Landlock ruleset: "
 	case "seccomp":
-		if user != "root" && p.n == 1 {
-			return "cannot forbid typing into terminals (seccomp): "
+		filters := []string{"forbid typing into terminals (seccomp)", "forbid leaving the private view (seccomp)", "install the seccomp profile"}
+		if user == "root" {
+			filters = filters[1:]
 		}
-		return "cannot install the seccomp profile: "
+		return "cannot " + filters[min(p.n, len(filters))-1] + ": "
 	case "prlimit64":
 		if strings.Contains(p.line, "RLIMIT_SIGPENDING") {
 			return "cannot reset the resource limits: limit 11 to 77: "
