@@ -100,6 +100,8 @@ func TestPathBaseRedirected(t *testing.T) {
 		{"a link to a link", "ln -s secret one; ln -s ../one u/images; chown -h {uid} u/images", "{u}/images", []string{"{d}/secret/f"}, "{u}/images", "owned by uid {uid}"},
 		{"the end of a link of root's", "ln -s secret one; ln -s {d}/one u/images; chown -h {uid} u/images; ln -s u/images two", "{d}/two", []string{"{d}/secret/f"}, "{u}/images", "owned by uid {uid}"},
 		{"a link of root's in the caller's directory", "ln -s {d}/secret u/images", "{u}/images", []string{"{d}/secret/f"}, "{u}/images", "lies in {u}, which is owned by uid {uid}"},
+		{"a directory of root's, with a link, that the caller moves to the base's", "rm -rf u/r u/q; mkdir u/r u/q; ln -s {d}/images u/r/images; ln -s {d}/secret u/q/images; mv -T u/r u/gone; mv -T u/q u/r; rm -r u/gone", "{u}/r/images",
+			[]string{"{d}/secret/f", "{u}/r/images/f"}, "{u}/r/images", "lies below {u}, where uid {uid} can put another directory in the place"},
 		{"a link of root's where a group may write", "ln -s {d}/secret grp/images", "{d}/grp/images", []string{"{d}/secret/f"}, "{d}/grp/images", "lies in {d}/grp, which is writable by group"},
 		{"a link of a third user's in a directory of root's", "ln -s secret one; chown -h nobody one", "{d}/one", []string{"{d}/secret/f", "{d}/one/f"}, "{d}/one", "owned by uid 65534"},
 		{"a link of root's in /tmp", "ln -s {d}/secret " + tmp, tmp, []string{"{d}/secret/f", tmp + "/f"}, tmp, "lies in /tmp, which is writable by group and others"},

@@ -54,6 +54,7 @@ func decoded(line string) string {
 // unshared tells that unshare(2) came before: the same calls are made for what is
 // open, and for what is mounted.
 func sandboxStep(user string, p place, unshared bool) string {
+	const foreign = "cannot find open files on mounts of this namespace (Landlock): "
 	const open, mounts = "cannot keep open files within the private view: ", "cannot mount what is the command's own: "
 	step := map[bool]string{false: open, true: mounts}[unshared]
 	switch p.call {
@@ -64,9 +65,14 @@ func sandboxStep(user string, p place, unshared bool) string {
 	case "open_tree", "mount_setattr":
 		return step
 	case "fcntl":
+		if strings.Contains(p.line, "FL") && p.n <= 6 { // after those of "find descriptors 0 to 2 open"
+			return foreign
+		}
 		if strings.Contains(p.line, "FL") {
 			return step
 		}
+	case "statx":
+		return foreign
 	case "fstatfs", "lseek", "dup3", "fstat":
 		// Where it is only asked whether a view covers a file, it is taken for one.
 		if p.call != "fstat" || unshared {
@@ -87,10 +93,11 @@ func sandboxStep(user string, p place, unshared bool) string {
 	case "landlock_restrict_self":
 		return "cannot enter the Landlock ruleset: "
 	case "seccomp":
-		if user != "root" && p.n == 1 {
-			return "cannot forbid typing into terminals (seccomp): "
+		filters := []string{"forbid typing into terminals (seccomp)", "forbid leaving the private view (seccomp)", "install the seccomp profile"}
+		if user == "root" {
+			filters = filters[1:]
 		}
-		return "cannot install the seccomp profile: "
+		return "cannot " + filters[min(p.n, len(filters))-1] + ": "
 	case "prlimit64":
 		if strings.Contains(p.line, "RLIMIT_SIGPENDING") {
 			return "cannot reset the resource limits: limit 11 to 77: "
@@ -148,7 +155,7 @@ func TestSandboxFaults(t *testing.T) {
 		user, lines string
 		seen        []string
 	}{
-		{"root", everything + "capabilities = CAP_DAC_OVERRIDE\n", []string{"fstatfs", "open_tree", "lseek", "F_SETFL", "dup3", "/proc/self/fd/",
+		{"root", everything + "capabilities = CAP_DAC_OVERRIDE\n", []string{"statx", "fstatfs", "open_tree", "lseek", "F_SETFL", "dup3", "/proc/self/fd/",
 			"unshare", "mount", "mount_setattr", "move_mount", "getcwd", "fchdir", "socket", "ioctl", "keyctl",
 			"landlock_restrict_self", "seccomp", "prlimit64", "capset", "capget", "PR_CAPBSET_DROP", "PR_CAP_AMBIENT_CLEAR_ALL", "PR_SET_MDWE", "PR_CAPBSET_READ",
 			"PR_CAP_AMBIENT_IS_SET", "PR_GET_MDWE"}},

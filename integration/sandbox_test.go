@@ -128,7 +128,7 @@ func TestSandboxStatus(t *testing.T) {
 		lines   string
 		caps    string // in the bounding set, and what follows from it; "" for all
 		nnp     string
-		filters int // of seccomp, besides the one against typing: a profile, and one where it has the rights to leave a private view
+		filters int // of seccomp, besides the one against typing: a profile, and one that keeps it in a private view
 	}{
 		{"", "", "0", 0},
 		{"no_new_privs = no\ncapabilities = all\nlandlock = required\nseccomp = none\nprivate_tmp = no", "", "0", 0},
@@ -148,7 +148,7 @@ func TestSandboxStatus(t *testing.T) {
 		{"landlock_rw = /\ncapabilities = none", noCaps, "0", 0},
 		{"landlock_tcp_bind = 1\nlandlock_tcp_connect = none\ncapabilities = CAP_NET_ADMIN", capSet(netAdmin), "0", 0},
 		{"private_tmp = yes", "", "0", 1},
-		{"private_tmp = yes\nread_only = /usr\ncapabilities = CAP_NET_ADMIN", capSet(netAdmin), "0", 0},
+		{"private_tmp = yes\nread_only = /usr\ncapabilities = CAP_NET_ADMIN", capSet(netAdmin), "0", 1},
 		{"private_network = yes\ncapabilities = none", noCaps, "0", 0},
 		{"private_mounts = yes", "", "0", 0},
 		{"private_mounts = yes\nread_only = /usr/share", "", "0", 1},
@@ -156,7 +156,7 @@ func TestSandboxStatus(t *testing.T) {
 		{"memory_deny_write_execute = yes", "", "0", 0},
 		{"pin_paths = yes\numask = 077\nnice = 3\noom_score_adj = 100\nrlimit_core = 0", "", "0", 0},
 		{"seccomp = " + profile + "\ncapabilities = CAP_NET_ADMIN\nno_new_privs = yes\nlandlock_ro = /\nlandlock_tcp_bind = none\nprivate_tmp = yes\n" +
-			"private_network = yes\nprivate_mounts = yes\nprivate_keyring = yes\nread_only = /usr\nmemory_deny_write_execute = yes", capSet(netAdmin), "1", 1},
+			"private_network = yes\nprivate_mounts = yes\nprivate_keyring = yes\nread_only = /usr\nmemory_deny_write_execute = yes", capSet(netAdmin), "1", 2},
 	} {
 		for _, user := range []string{"root", "nobody"} {
 			t.Run(user+"/"+strings.ReplaceAll(c.lines, "\n", ", "), func(t *testing.T) {

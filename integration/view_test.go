@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"bufio"
 	"fmt"
 	"net"
 	"os"
@@ -232,6 +233,138 @@ os.write(fd, b"x")`)},
 		}
 	}
 }
+
+// A user has all capabilities in a user namespace of their making, and there finds
+// mounts that no view covers. Such namespaces are entered by what opens them: a handle
+// of the kernel's (Linux 6.18), without any capability.
+func TestViewNamespaceByHandle(t *testing.T) {
+	s := newScenery(t)
+	handles := namespaceHandles(t)
+	script := python3(`
+for h in "` + handles + `".split():
+    fd = libc.open_by_handle_at(-10003, ctypes.create_string_buffer(bytes.fromhex(h) + bytes(16)), os.O_RDONLY) # FD_NSFS_ROOT
+    if fd >= 0: libc.setns(fd, 0)
+write("@ro/f")`)
+	for _, mode := range []string{"sudo", "setuid"} {
+		for _, capabilities := range []string{"", "capabilities = none\n", "capabilities = none\nno_new_privs = yes\n"} {
+			s.confine(capabilities + "private_mounts = yes")
+			if hit, r := s.hits(mode, script); !hit {
+				t.Fatalf("%s: without a view it does nothing: %v", mode, r)
+			}
+			for _, view := range []string{wideView, "read_only = /", "read_only = @ro\nlandlock_rw = /"} {
+				s.confine(capabilities + view)
+				if hit, r := s.hits(mode, script); hit {
+					t.Errorf("%s, %q: %v\n%s", mode, capabilities+view, r, s.state())
+				}
+			}
+		}
+	}
+}
+
+// namespaceHandles starts a process of root's in namespaces of its own and returns the
+// handles (struct file_handle, in hexadecimal) of its user and its mount namespace.
+func namespaceHandles(t *testing.T) string {
+	t.Helper()
+	c := exec.Command("unshare", "--user", "--map-root-user", "--mount", "/usr/bin/python3", "-c", libc+`
+for kind in "user", "mnt":
+    h = ctypes.create_string_buffer(b"\x80" + bytes(135)) # handle_bytes: 128
+    fd, mount = os.open("/proc/self/ns/" + kind, os.O_RDONLY), ctypes.c_int()
+    if libc.name_to_handle_at(fd, b"", h, ctypes.byref(mount), 0x1000) != 0: print("none"); sys.exit()
+    print(h.raw[:8 + h.raw[0]].hex(), end=" ")
+print(flush=True)
+sys.stdin.read()`)
+	in, err := c.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := c.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { in.Close(); c.Wait() })
+	line, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil {
+		t.Fatal(err)
+	}
+	if line = strings.TrimSpace(line); line == "none" {
+		t.Skip("this kernel gives no handles of namespaces (Linux 6.18)")
+	}
+	return line
+}
+
+// Landlock judges by the mounts that something was opened through. Those of a
+// namespace that the caller made put a directory of root's below one that a rule allows.
+func TestLandlockForeignMounts(t *testing.T) {
+	s := newScenery(t)
+	for _, c := range []struct{ name, hand, command string }{
+		{"a directory as standard input", `os.dup2(os.open("@home/x", os.O_RDONLY), 0)`, "cat /proc/self/fd/0/f"},
+		{"its mere name", `os.dup2(os.open("@home/x", os.O_PATH), 2)`, "tee -a /dev/fd/2/f"},
+		{"a file that is only named", `os.dup2(os.open("@home/x/f", os.O_PATH), 0)`, "cat /dev/stdin"},
+		{"a file opened for reading", `os.dup2(os.open("@home/x/g", os.O_RDONLY), 2)`, "tee -a /dev/fd/2"},
+		{"the working directory", `os.chdir("@home/x")`, "cat f"},
+		{"above the working directory", `os.chdir("@home/x/sub")`, "cat ../f"},
+	} {
+		// What is open comes back from the namespace over a socket.
+		script := "mkdir @home/x; python3 -c '" + strings.TrimSpace(libc) + `
+import socket
+up, down = socket.socketpair()
+pid = os.fork()
+if pid == 0:
+    uid = os.getuid()
+    if libc.unshare(0x10020000) != 0: os._exit(1)
+    open("/proc/self/setgroups", "w").write("deny"); open("/proc/self/uid_map", "w").write("0 %d 1" % uid)
+    if libc.mount(b"@hidden", b"@home/x", None, 4096, None) != 0: os._exit(1)
+    ` + c.hand + `
+    socket.send_fds(down, [b"x"], [0, 2, os.open(".", os.O_PATH)])
+    os._exit(0)
+down.close()
+_, fds, _, _ = socket.recv_fds(up, 1, 3)
+for fd, to in (fds[0], 0), (fds[1], 2): os.dup2(fd, to)
+os.fchdir(fds[2])
+sys.stdout.flush()
+os.execvp("sh", ["sh", "-c", "echo x | $W ` + c.command + `" if "tee" in "` + c.command + `" else "$W ` + c.command + `"])
+'`
+		for _, mode := range []string{"sudo", "setuid"} {
+			s.confine("capabilities = none")
+			prepare := func() (bool, result) {
+				s.reset()
+				write(s, s.hidden+"/g", "public\n")
+				if err := os.Mkdir(s.hidden+"/sub", 0o755); err != nil {
+					t.Fatal(err)
+				}
+				before := s.written()
+				r := s.shell(mode, script)
+				return strings.Contains(r.out, "SECRET") || s.written() != before, r
+			}
+			if hit, r := prepare(); !hit {
+				t.Errorf("%s, %s: without rules it does nothing: %v", mode, c.name, r)
+			}
+			for _, lines := range []string{"capabilities = none\nno_new_privs = yes\n", "", "read_only = @ro\n"} {
+				s.confine(lines + "landlock_ro = /usr, /lib, /lib64, /etc\nlandlock_rw = " + s.u)
+				if hit, r := prepare(); hit || r.out != "" {
+					t.Errorf("%s, %s, %q: %v", mode, c.name, lines, r)
+				}
+			}
+		}
+	}
+	// What is of this namespace goes on working.
+	s.confine("landlock_ro = /usr, /lib, /lib64, /etc, /proc\nlandlock_rw = " + s.u)
+	s.reset()
+	for script, want := range map[string]string{
+		"$W cat <@home/f": "first\nsecond\n", "cd @home; $W cat f": "first\nsecond\n", "echo hi | $W cat": "hi\n", "$W ls /dev/stdin/ <@home": "f\n",
+		"cp @home/f @home/t; exec 3<@home/t; rm @home/t; $W cat <&3": "first\nsecond\n", "$W cat </proc/sys/kernel/ostype": "Linux\n", "$W cat </dev/null; echo $?": "0\n",
+	} {
+		if r := s.shell("setuid", script); r.out != want {
+			t.Errorf("%s: %v", script, r)
+		}
+	}
+}
+
+// written is what is in the files of the hidden directory.
+func (s *scenery) written() string { return readFile(s, s.hidden+"/f") + readFile(s, s.hidden+"/g") }
 
 // What cannot be made to hold is refused with one line that says what it is.
 func TestViewRefusals(t *testing.T) {

@@ -35,6 +35,8 @@ var steps = [...]struct {
 	// While root, whose quota of keys is large.
 	{"join a new session keyring", keyring},
 
+	{"find open files on mounts of this namespace (Landlock)", native},
+
 	// Namespaces, while root may make them.
 	{"keep open files within the private view", descriptors},
 	{"leave the machine's namespaces (unshare)", unshare},

@@ -21,6 +21,7 @@ func TestOrderIsFrozen(t *testing.T) {
 		"reset the signal mask",
 		"reset what else is inherited",
 		"join a new session keyring",
+		"find open files on mounts of this namespace (Landlock)",
 		"keep open files within the private view",
 		"leave the machine's namespaces (unshare)",
 		"mount what is the command's own",
@@ -71,6 +72,7 @@ func TestOrderIsFrozen(t *testing.T) {
 	}
 	for _, order := range [][2]string{
 		{"forbid typing into terminals (seccomp)", "set the user id"},
+		{"find open files on mounts of this namespace (Landlock)", "leave the machine's namespaces (unshare)"},
 		{"keep open files within the private view", "leave the machine's namespaces (unshare)"},
 		{"mount what is the command's own", "forbid leaving the private view (seccomp)"},
 		{"forbid leaving the private view (seccomp)", "set the user id"},

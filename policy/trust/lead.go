@@ -23,8 +23,8 @@ type Place struct {
 }
 
 // Lead opens what path (absolute) leads to, following no symbolic link but root's
-// in directories that nobody else can write to: what somebody else put there does
-// not decide. Another link is an error that satisfies errors.Is with
+// in directories that nobody else can write to or move: what somebody else put
+// there does not decide. Another link is an error that satisfies errors.Is with
 // ErrRedirected. Real directories, and the object itself, may be anybody's and of
 // any type. It is for a path that root wrote down and the command is held to, such
 // as the base of a PathFilter or a rule of a sandbox.
@@ -88,7 +88,8 @@ func Canonical(p string) (string, error) {
 }
 
 // redirected returns nil when the symbolic link w.st in the directory reached is
-// root's, and nobody else can put another in its place. The error says who can.
+// root's, and nobody else can put another in its place, or in that of the directory.
+// The error says who can.
 func (w *walk) redirected(here string) error {
 	why := func(format string, args ...any) error {
 		return fmt.Errorf("cannot follow %s: %w: symbolic link %s %s: name the directory or file that is meant, not a link to it",
@@ -117,6 +118,52 @@ func (w *walk) redirected(here string) error {
 	case system != "":
 		return why("lies in %s, which is in a %s file system", show(w.at), system)
 	}
+	above, st, err := movable(w.dir, w.at)
+	switch {
+	case err != nil:
+		return w.cannot("open", above, err)
+	case above != "" && st.Uid != 0:
+		return why("lies below %s, where uid %d can put another directory in the place of that of the link", show(above), st.Uid)
+	case above != "":
+		return why("lies below %s, where %s can put another directory in the place of that of the link (mode %04o)", show(above), writers[st.Mode&0o022], st.Mode&0o7777)
+	}
 	w.checked = true
 	return nil
+}
+
+// movable returns the nearest directory above dir (its path is at) in which somebody
+// besides root can rename the way to dir: a directory of root's that is moved takes its
+// links along. "" is none. In a sticky one of root's nobody moves what is root's, nor
+// is anything else there.
+func movable(dir int, at string) (above string, st unix.Stat_t, err error) {
+	below := dir
+	defer func() {
+		if below != dir {
+			unix.Close(below)
+		}
+	}()
+	var child unix.Stat_t
+	if err := fstat(dir, &child); err != nil {
+		return at, st, err
+	}
+	for {
+		up, err := openat(below, "..", unix.O_PATH|unix.O_DIRECTORY)
+		if err != nil {
+			return at, st, err
+		}
+		if below != dir {
+			unix.Close(below)
+		}
+		below, at = up, path.Dir(at)
+		if err := fstat(up, &st); err != nil {
+			return at, st, err
+		}
+		switch {
+		case st.Dev == child.Dev && st.Ino == child.Ino: // the root directory
+			return "", st, nil
+		case st.Uid != 0 || st.Mode&0o022 != 0 && st.Mode&unix.S_ISVTX == 0:
+			return at, st, nil
+		}
+		child = st
+	}
 }

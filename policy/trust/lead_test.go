@@ -16,7 +16,8 @@ func TestLead(t *testing.T) {
 		"dir u/own 700 65534", "dir s 1777 0", "dir g 775 0", "dir w 757 0",
 		"link l 0 d", "link a 0 BASE/d", "link c 0 l/sub", "link top 0 /", "link intou 0 u/own", "link up 0 u/..",
 		"link m 65534 d", "link u/l 0 ../d", "link u/m 65534 ../d", "link s/l 0 ../d", "link s/m 65534 ../d", "link g/l 0 ../d", "link w/l 0 ../d",
-		"link u/r/l 0 ../../d", "link viam 0 m", "link viau 0 u/m", "link gone 0 nowhere", "link goneu 65534 nowhere", "link o 0 o", "link u/gone 65534 nowhere",
+		"link u/r/l 0 ../../d", "dir u/r/q 755 0", "link u/r/q/l 0 ../../../d", "link viaur 0 u/r/l", "dir s/r 755 0", "link s/r/l 0 ../../d", "dir s/u 755 65534", "dir s/u/r 755 0", "link s/u/r/l 0 ../../../d", "dir g/r 755 0", "link g/r/l 0 ../../d", "dir w/r 755 0", "link w/r/l 0 ../../d",
+		"link viam 0 m", "link viau 0 u/m", "link gone 0 nowhere", "link goneu 65534 nowhere", "link o 0 o", "link u/gone 65534 nowhere",
 		"fifo p 666 65534")
 	const theirs = "somebody besides root decides where it leads: symbolic link BASE/"
 	for _, c := range []struct {
@@ -24,12 +25,14 @@ func TestLead(t *testing.T) {
 	}{
 		{"", ""}, {"/", ""}, {"/d", "/d"}, {"/d/", "/d"}, {"/d/.", "/d"}, {"/d/f", "/d/f"}, {"//d//f", "/d/f"}, {"/d/sub", "/d/sub"}, {"/d/sub/..", "/d"},
 		{"/u", "/u"}, {"/u/own", "/u/own"}, {"/u/f", "/u/f"}, {"/u/r", "/u/r"}, {"/u/own/..", "/u"}, {"/s", "/s"}, {"/p", "/p"},
-		{"/l", "/d"}, {"/l/f", "/d/f"}, {"/a", "/d"}, {"/c", "/d/sub"}, {"/intou", "/u/own"}, {"/up", ""}, {"/u/r/l", "/d"}, {"/u/../l/f", "/d/f"},
+		{"/l", "/d"}, {"/l/f", "/d/f"}, {"/a", "/d"}, {"/c", "/d/sub"}, {"/intou", "/u/own"}, {"/up", ""}, {"/s/r/l", "/d"}, {"/u/../l/f", "/d/f"},
 		{"/m", theirs + "m is owned by uid 65534, not root: name the directory or file that is meant, not a link to it"},
 		{"/m/f", theirs + "m is owned"}, {"/m/", theirs + "m is owned"}, {"/m/../d", theirs + "m is owned"}, {"/viam", theirs + "m is owned"},
 		{"/u/l", theirs + "u/l lies in BASE/u, which is owned by uid 65534, not root: name"}, {"/u/m", theirs + "u/m is owned"}, {"/viau", theirs + "u/m is owned"},
 		{"/s/l", theirs + "s/l lies in BASE/s, which is writable by group and others (mode 1777)"}, {"/s/m", theirs + "s/m is owned"},
 		{"/g/l", theirs + "g/l lies in BASE/g, which is writable by group (mode 0775)"}, {"/w/l/f", theirs + "w/l lies in BASE/w, which is writable by others"},
+		{"/u/r/l", theirs + "u/r/l lies below BASE/u, where uid 65534 can put another directory in the place of that of the link: name"}, {"/viaur/f", theirs + "u/r/l lies below BASE/u"}, {"/u/r/q/l", theirs + "u/r/q/l lies below BASE/u"},
+		{"/s/u/r/l", theirs + "s/u/r/l lies below BASE/s/u, where uid 65534"}, {"/g/r/l", theirs + "g/r/l lies below BASE/g, where group can put another directory in the place of that of the link (mode 0775)"}, {"/w/r/l", theirs + "w/r/l lies below BASE/w, where others can"},
 		{"/top/proc/self", "symbolic link /proc/self lies in /proc, which is in a proc file system: name"},
 		{"/goneu", theirs + "goneu is owned"}, {"/u/gone/x", theirs + "u/gone is owned"},
 		{"/o", "too many levels"}, {"/d/f/x", "not a directory"}, {"/d/f/", "not a directory"}, {"/d/f/..", "not a directory"},
