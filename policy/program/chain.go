@@ -255,12 +255,12 @@ func (c *chain) directory(dir string, names []string) error {
 	return nil
 }
 
-// tokens are what ld.so(8) replaces besides ORIGIN. Which value it takes depends on
+// These are what ld.so(8) replaces besides ORIGIN. Which value it takes depends on
 // how it was built, and on the processor: none of them may be anybody's.
-var tokens = map[string][]string{
-	"LIB":      {"lib", "lib64", "lib32", "libx32", "lib/x86_64-linux-gnu", "lib/aarch64-linux-gnu", "lib/i386-linux-gnu", "lib/arm-linux-gnueabihf"},
-	"PLATFORM": {"x86_64", "haswell", "xeon_phi", "i686", "aarch64", "v8l", "v7l"},
-}
+var (
+	libTokens      = []string{"lib", "lib64", "lib32", "libx32", "lib/x86_64-linux-gnu", "lib/aarch64-linux-gnu", "lib/i386-linux-gnu", "lib/arm-linux-gnueabihf"}
+	platformTokens = []string{"x86_64", "haswell", "xeon_phi", "i686", "aarch64", "v8l", "v7l"}
+)
 
 // expand returns what a path with tokens may stand for.
 func expand(path, origin string) []string {
@@ -280,6 +280,6 @@ func expand(path, origin string) []string {
 	if !strings.Contains(path, "$") {
 		return list
 	}
-	list = replace(list, "LIB", tokens["LIB"])
-	return replace(list, "PLATFORM", tokens["PLATFORM"])
+	list = replace(list, "LIB", libTokens)
+	return replace(list, "PLATFORM", platformTokens)
 }

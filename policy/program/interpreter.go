@@ -1,30 +1,35 @@
 package program
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // personal are interpreters, and programs that run commands which their
 // configuration names, by their names without a version: what the user who runs them
 // has in the home directory, or in the environment, can become part of what runs.
 // It is what is known, not all there is.
-var personal = map[string]bool{
+var personal = [...]string{
 	// User site-packages, gems, packages, modules, class paths, profiles.
-	"python": true, "pypy": true, "platform-python": true, "ipython": true, "jython": true, "perl": true, "ruby": true, "jruby": true, "irb": true,
-	"node": true, "nodejs": true, "deno": true, "bun": true, "php": true, "lua": true, "luajit": true, "R": true, "Rscript": true, "julia": true,
-	"java": true, "groovy": true, "scala": true, "kotlin": true, "clojure": true, "jshell": true, "jjs": true,
-	"tclsh": true, "wish": true, "expect": true, "guile": true, "octave": true, "octave-cli": true, "sbcl": true, "ecl": true, "clisp": true, "racket": true, "ghci": true, "runghc": true,
-	"erl": true, "escript": true, "elixir": true, "iex": true, "mono": true, "dotnet": true, "pwsh": true, "gawk": true, "gjs": true, "osascript": true,
+	"python", "pypy", "platform-python", "ipython", "jython", "perl", "ruby", "jruby", "irb",
+	"node", "nodejs", "deno", "bun", "php", "lua", "luajit", "R", "Rscript", "julia",
+	"java", "groovy", "scala", "kotlin", "clojure", "jshell", "jjs",
+	"tclsh", "wish", "expect", "guile", "octave", "octave-cli", "sbcl", "ecl", "clisp", "racket", "ghci", "runghc",
+	"erl", "escript", "elixir", "iex", "mono", "dotnet", "pwsh", "gawk", "gjs", "osascript",
 
 	// Startup files of shells.
-	"sh": true, "bash": true, "rbash": true, "dash": true, "ash": true, "busybox": true, "toybox": true, "ksh": true, "ksh93": true, "mksh": true, "lksh": true, "zsh": true,
-	"bash-static": true, "zsh-static": true, "busybox-static": true,
-	"csh": true, "tcsh": true, "fish": true, "yash": true, "rc": true, "es": true, "elvish": true, "nu": true, "xonsh": true,
+	"sh", "bash", "rbash", "dash", "ash", "busybox", "toybox", "ksh", "ksh93", "mksh", "lksh", "zsh",
+	"bash-static", "zsh-static", "busybox-static",
+	"csh", "tcsh", "fish", "yash", "rc", "es", "elvish", "nu", "xonsh",
 
 	// Configuration that names commands.
-	"vi": true, "vim": true, "vim.basic": true, "vim.tiny": true, "nvim": true, "emacs": true, "gdb": true, "lldb": true, "git": true, "hg": true, "svn": true,
-	"vim.nox": true, "vim.gtk": true, "vim.gtk3": true, "vim.motif": true, "emacs-nox": true, "emacs-gtk": true, "emacs-lucid": true, "emacs-pgtk": true, "nano": true,
-	"wget": true, "curl": true, "lftp": true, "aria2c": true, "fetchmail": true, "gpg": true, "sqlite": true, "gnuplot": true, "docker": true, "podman": true, "kubectl": true,
-	"ssh": true, "scp": true, "sftp": true, "less": true, "man": true, "mutt": true, "screen": true, "tmux": true, "psql": true, "mysql": true, "make": true, "ansible": true,
+	"vi", "vim", "vim.basic", "vim.tiny", "nvim", "emacs", "gdb", "lldb", "git", "hg", "svn",
+	"vim.nox", "vim.gtk", "vim.gtk3", "vim.motif", "emacs-nox", "emacs-gtk", "emacs-lucid", "emacs-pgtk", "nano",
+	"wget", "curl", "lftp", "aria2c", "fetchmail", "gpg", "sqlite", "gnuplot", "docker", "podman", "kubectl",
+	"ssh", "scp", "sftp", "less", "man", "mutt", "screen", "tmux", "psql", "mysql", "make", "ansible",
 }
+
+func isPersonal(name string) bool { return slices.Contains(personal[:], name) }
 
 // embedded returns the first of the libraries that is an interpreter: a program that
 // needs it is one too, whatever it is called.
@@ -43,7 +48,7 @@ func embedded(needed []string) string {
 // /usr/bin/python3.11.
 func interpreterName(path string) string {
 	name := path[strings.LastIndexByte(path, '/')+1:]
-	if i := strings.IndexAny(name, "0123456789"); i > 0 && strings.Trim(name[i:], "0123456789.-abcdgmtu") == "" && !personal[name] {
+	if i := strings.IndexAny(name, "0123456789"); i > 0 && strings.Trim(name[i:], "0123456789.-abcdgmtu") == "" && !isPersonal(name) {
 		name = strings.TrimRight(name[:i], "-.")
 	}
 	return name
@@ -53,8 +58,8 @@ func interpreterName(path string) string {
 // by, which is what counts for busybox, or that of the file (real) it leads to.
 func knownAs(path, real string) (name string, known bool) {
 	for _, p := range []string{path, real} {
-		if name = interpreterName(p); personal[name] || name == "env" {
-			return name, personal[name]
+		if name = interpreterName(p); isPersonal(name) || name == "env" {
+			return name, isPersonal(name)
 		}
 	}
 	return "", false

@@ -362,7 +362,7 @@ func TestCalledWithScript(t *testing.T) {
 	} {
 		words := strings.Fields(strings.ReplaceAll(line, "DIR", dir))
 		p := Program{Personal: "x", direct: interpreterName(words[0])}
-		if !personal[p.direct] {
+		if !isPersonal(p.direct) {
 			p.direct = ""
 		}
 		p = p.Called(filters.Words(words[1:]))
