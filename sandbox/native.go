@@ -30,7 +30,7 @@ func native(s *Spec) error {
 	if err != nil {
 		return fmt.Errorf("the working directory: %w", err)
 	}
-	for fd := range 3 {
+	for fd, name := range standard {
 		flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFL, 0)
 		var st unix.Stat_t
 		if err == nil {
@@ -42,7 +42,7 @@ func native(s *Spec) error {
 			err = ofNamespace(fd)
 		}
 		if err != nil {
-			return fmt.Errorf("descriptor %d: %w", fd, err)
+			return fmt.Errorf("%s (descriptor %d): %w", name, fd, err)
 		}
 	}
 	return nil
@@ -57,6 +57,10 @@ func ofNamespace(fd int) error {
 		return err
 	}
 	if n == 0 || n == len(buf) || buf[0] != '/' {
+		var fs unix.Statfs_t
+		if err := unix.Fstatfs(fd, &fs); err == nil && fs.Type == unix.NSFS_MAGIC {
+			return errNamespace
+		}
 		return errForeign
 	}
 	found, err := plainly(string(buf[:n]), unix.O_PATH)

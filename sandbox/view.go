@@ -22,7 +22,7 @@ func descriptors(s *Spec) error {
 	if !s.view() {
 		return nil
 	}
-	for fd, name := range [...]string{"standard input", "standard output", "standard error"} {
+	for fd, name := range standard {
 		if err := s.descriptor(fd); err != nil {
 			return fmt.Errorf("%s (descriptor %d): %w", name, fd, err)
 		}
@@ -38,6 +38,8 @@ func descriptors(s *Spec) error {
 	}
 	return nil
 }
+
+var standard = [...]string{"standard input", "standard output", "standard error"}
 
 var (
 	errDirectory = errors.New("it is a directory, from which a path leads around the mounts of the command: use a file, a pipe or /dev/null")
