@@ -35,10 +35,12 @@ var steps = [...]struct {
 	// While root, whose quota of keys is large.
 	{"join a new session keyring", keyring},
 
+	// What is open from outside stands on the mounts that it was opened through,
+	// whatever Landlock and the mounts below say.
 	{"find open files on mounts of this namespace (Landlock)", native},
+	{"keep open files within the private view", descriptors},
 
 	// Namespaces, while root may make them.
-	{"keep open files within the private view", descriptors},
 	{"leave the machine's namespaces (unshare)", unshare},
 	{"mount what is the command's own", mounts},
 	{"bring up the loopback interface", loopback},
