@@ -41,8 +41,9 @@ func TestDemonstrationInAHome(t *testing.T) {
 
 // sudo looks for programs in its secure_path, which has no Go below /usr/local/go.
 func TestDemonstrationNeedsNoGoOfRoots(t *testing.T) {
-	c := exec.Command("make", "--dry-run", "run")
-	c.Dir = root
+	c := exec.Command("make", "--dry-run", "--no-print-directory", "run")
+	// make test has variables of its own for the makes below it.
+	c.Dir, c.Env = root, []string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME")}
 	out, err := c.CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
