@@ -8,9 +8,12 @@ cp: CommandFilter, cp, root
 ip: CommandFilter, ip, root
 unshare: CommandFilter, unshare, root
 grep: CommandFilter, grep, nova
+sed: CommandFilter, sed, nova
 [Sandbox:sh]
 capabilities = CAP_NET_ADMIN, CAP_CHOWN
 [Sandbox:bash]
+capabilities = CAP_NET_ADMIN
+[Sandbox:sed]
 capabilities = CAP_NET_ADMIN
 [Sandbox:dash]
 seccomp = default
@@ -29,7 +32,8 @@ chmod 600 /var/lib/mallory/secret
 chown mallory /var/lib/mallory/secret
 caps='echo $(grep -E "^Cap(Eff|Bnd|Amb):" /proc/self/status)'
 through_sudo 'capabilities of root' nova sh -c "$caps"
-through_sudo 'capabilities of nova' nova bash -c "$caps"
+through_sudo 'capabilities of nova' nova sed -n '/^Cap[EBA]/p' /proc/self/status
+through_sudo 'capabilities of nova, for an interpreter' nova bash -c "$caps"
 through_sudo 'chown without CAP_DAC_OVERRIDE' nova sh -c 'chown nova /var/lib/nova; cat /var/lib/mallory/secret'
 through_sudo 'a seccomp profile is there' nova dash -c 'echo $(grep Seccomp: /proc/self/status)'
 through_sudo 'a system call that it refuses' nova unshare --mount true
