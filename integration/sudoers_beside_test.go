@@ -19,7 +19,6 @@ type beside struct {
 	user    user
 	home    string
 	sudoers string
-	script  string // of root's: makes the witness, which only root can
 	witness string
 }
 

@@ -138,7 +138,6 @@ func (s *client) first() error {
 		if err := s.conn.Return(); err != nil || !s.d.clients.asks(s.raw) {
 			return err
 		}
-		call, message = wire.Call{}, nil
 		h.shrink(0)
 		return s.objects()
 	}
@@ -200,7 +199,6 @@ func (s *client) read(leave context.CancelFunc, done <-chan struct{}) {
 		s.held = nil
 		message, err := s.conn.Read()
 		r := incoming{message, s.held}
-		message = nil
 		if err != nil {
 			r.held.shrink(0)
 			// Of a deadline of ours the client knows nothing, nor of a message that was

@@ -131,7 +131,7 @@ func libraries(file string) error {
 		if err != nil {
 			return
 		}
-		defer f.Close()
+		defer func() { _ = f.Close() }()
 		var dirs []string
 		for _, tag := range []elf.DynTag{elf.DT_RPATH, elf.DT_RUNPATH} {
 			lists, _ := f.DynString(tag)
