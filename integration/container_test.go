@@ -133,11 +133,12 @@ func TestContainerTerminal(t *testing.T) {
 	typed := p.dir + "/typed"
 	write(t, p.dir+"/typist.py", strings.ReplaceAll(typistInContainer, "%s", typed))
 	quoted := strings.Join(contained(ours, p.conf, "python3", "-I", "-S", p.dir+"/typist.py"), " ")
-	// script(1) runs a shell on a terminal, and that reads what was typed.
+	// script(1) runs a shell on a terminal, which leads its session whatever $SHELL is, and
+	// reads what was typed.
 	on := func(line string) result {
 		t.Helper()
 		os.Remove(typed)
-		c := exec.Command("/usr/bin/script", "-qec", "/bin/sh", "/dev/null")
+		c := exec.Command("/usr/bin/script", "-qec", "exec /bin/sh", "/dev/null")
 		in, err := c.StdinPipe()
 		if err != nil {
 			t.Fatal(err)
