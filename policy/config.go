@@ -9,8 +9,8 @@ import (
 	"strings"
 
 	"ironwrap/filters"
+	"ironwrap/policy/document"
 	"ironwrap/policy/environ"
-	"ironwrap/policy/inifile"
 )
 
 // Config is section [DEFAULT] of rootwrap.conf.
@@ -53,42 +53,42 @@ const defaultExecDirs = "/usr/local/sbin,/usr/local/bin,/usr/sbin,/usr/bin,/sbin
 const maxSocketDir = 60
 
 // keys lists what [DEFAULT] may hold, the peer's keys first.
-var keys = map[string]func(c *Config, e inifile.Entry) error{
-	"filters_path": func(c *Config, e inifile.Entry) (err error) {
+var keys = map[string]func(c *Config, e document.Entry) error{
+	"filters_path": func(c *Config, e document.Entry) (err error) {
 		c.filtersPathLine = e.Line
 		c.FiltersPath, err = directories(e.Value)
 		return err
 	},
-	"exec_dirs": func(c *Config, e inifile.Entry) (err error) {
+	"exec_dirs": func(c *Config, e document.Entry) (err error) {
 		c.execDirsLine = e.Line
 		c.ExecDirs, err = directories(e.Value)
 		return err
 	},
-	"use_syslog":          func(c *Config, e inifile.Entry) (err error) { return boolean(e, &c.UseSyslog) },
-	"syslog_log_facility": func(c *Config, e inifile.Entry) (err error) { return facility(e, &c.Facility) },
-	"syslog_log_level":    func(c *Config, e inifile.Entry) (err error) { return level(e, &c.Level) },
-	"daemon_timeout":      func(c *Config, e inifile.Entry) (err error) { return integer(e, &c.DaemonTimeout) },
-	"rlimit_nofile":       func(c *Config, e inifile.Entry) (err error) { return integer(e, &c.NoFile) },
+	"use_syslog":          func(c *Config, e document.Entry) (err error) { return boolean(e, &c.UseSyslog) },
+	"syslog_log_facility": func(c *Config, e document.Entry) (err error) { return facility(e, &c.Facility) },
+	"syslog_log_level":    func(c *Config, e document.Entry) (err error) { return level(e, &c.Level) },
+	"daemon_timeout":      func(c *Config, e document.Entry) (err error) { return integer(e, &c.DaemonTimeout) },
+	"rlimit_nofile":       func(c *Config, e document.Entry) (err error) { return integer(e, &c.NoFile) },
 
-	"allow_users":    func(c *Config, e inifile.Entry) (err error) { c.AllowUsers, err = names(e.Value); return err },
-	"allow_groups":   func(c *Config, e inifile.Entry) (err error) { c.AllowGroups, err = names(e.Value); return err },
-	"env_keep":       func(c *Config, e inifile.Entry) (err error) { c.EnvKeep, err = kept(e.Value); return err },
-	"audit_required": func(c *Config, e inifile.Entry) (err error) { return boolean(e, &c.AuditRequired) },
-	"audit_file":     func(c *Config, e inifile.Entry) (err error) { return file(e, &c.AuditFile) },
-	"strict_paths":   func(c *Config, e inifile.Entry) (err error) { return boolean(e, &c.StrictPaths) },
-	"max_children":   func(c *Config, e inifile.Entry) (err error) { return natural(e, &c.MaxChildren) },
-	"max_output":     func(c *Config, e inifile.Entry) (err error) { return natural(e, &c.MaxOutput) },
+	"allow_users":    func(c *Config, e document.Entry) (err error) { c.AllowUsers, err = names(e.Value); return err },
+	"allow_groups":   func(c *Config, e document.Entry) (err error) { c.AllowGroups, err = names(e.Value); return err },
+	"env_keep":       func(c *Config, e document.Entry) (err error) { c.EnvKeep, err = kept(e.Value); return err },
+	"audit_required": func(c *Config, e document.Entry) (err error) { return boolean(e, &c.AuditRequired) },
+	"audit_file":     func(c *Config, e document.Entry) (err error) { return file(e, &c.AuditFile) },
+	"strict_paths":   func(c *Config, e document.Entry) (err error) { return boolean(e, &c.StrictPaths) },
+	"max_children":   func(c *Config, e document.Entry) (err error) { return natural(e, &c.MaxChildren) },
+	"max_output":     func(c *Config, e document.Entry) (err error) { return natural(e, &c.MaxOutput) },
 
-	"kill_on_disconnect": func(c *Config, e inifile.Entry) (err error) { return boolean(e, &c.KillOnDisconnect) },
-	"metrics_file":       func(c *Config, e inifile.Entry) (err error) { return file(e, &c.MetricsFile) },
-	"authkey_file":       func(c *Config, e inifile.Entry) (err error) { return file(e, &c.KeyFile) },
-	"socket_dir": func(c *Config, e inifile.Entry) (err error) {
+	"kill_on_disconnect": func(c *Config, e document.Entry) (err error) { return boolean(e, &c.KillOnDisconnect) },
+	"metrics_file":       func(c *Config, e document.Entry) (err error) { return file(e, &c.MetricsFile) },
+	"authkey_file":       func(c *Config, e document.Entry) (err error) { return file(e, &c.KeyFile) },
+	"socket_dir": func(c *Config, e document.Entry) (err error) {
 		if len(e.Value) > maxSocketDir {
 			return fmt.Errorf("%q is longer than %d bytes: the path of a socket below it would not fit (unix(7))", e.Value, maxSocketDir)
 		}
 		return file(e, &c.SocketDir)
 	},
-	"privsep_contexts": func(c *Config, e inifile.Entry) (err error) {
+	"privsep_contexts": func(c *Config, e document.Entry) (err error) {
 		if c.NoPrivsep = e.Value == "none"; c.NoPrivsep {
 			return nil
 		}
@@ -100,13 +100,13 @@ var keys = map[string]func(c *Config, e inifile.Entry) error{
 // Keys lists what section [DEFAULT] may hold, sorted.
 func Keys() []string { return slices.Sorted(maps.Keys(keys)) }
 
-func parseConfig(path string, file *inifile.File) (Config, []Note, error) {
+func parseConfig(path string, file *document.Document) (Config, []Note, error) {
 	c := Config{
 		Facility: facilities["syslog"], Level: levels["ERROR"], DaemonTimeout: 600, NoFile: 1024,
 		MaxChildren: 256, MaxOutput: 64 << 20,
 	}
 	var notes []Note
-	for _, e := range file.Defaults() {
+	for _, e := range file.Defaults {
 		set := keys[e.Key]
 		if set == nil {
 			notes = append(notes, Note{Path: path, Line: e.Line, Text: fmt.Sprintf("unknown key %q", e.Key)})
@@ -116,7 +116,7 @@ func parseConfig(path string, file *inifile.File) (Config, []Note, error) {
 			return Config{}, nil, fmt.Errorf("%s:%d: %s: %w", filters.Untrusted(path), e.Line, e.Key, err)
 		}
 	}
-	for _, s := range file.Sections() {
+	for _, s := range file.Sections {
 		if isSandbox(s.Name) {
 			continue
 		}
@@ -187,7 +187,7 @@ func kept(value string) ([]string, error) {
 }
 
 // boolean reads what RawConfigParser.getboolean reads.
-func boolean(e inifile.Entry, to *bool) error {
+func boolean(e document.Entry, to *bool) error {
 	switch strings.ToLower(e.Value) {
 	case "1", "yes", "true", "on":
 		*to = true
@@ -199,7 +199,7 @@ func boolean(e inifile.Entry, to *bool) error {
 	return nil
 }
 
-func integer(e inifile.Entry, to *int) error {
+func integer(e document.Entry, to *int) error {
 	n, err := strconv.ParseInt(e.Value, 10, 32)
 	if err != nil {
 		return fmt.Errorf("%q is not a number", e.Value)
@@ -208,7 +208,7 @@ func integer(e inifile.Entry, to *int) error {
 	return nil
 }
 
-func natural(e inifile.Entry, to *int) error {
+func natural(e document.Entry, to *int) error {
 	n := 0
 	if err := integer(e, &n); err != nil || n < 1 {
 		return fmt.Errorf("%q is not a number from 1", e.Value)
@@ -218,7 +218,7 @@ func natural(e inifile.Entry, to *int) error {
 }
 
 // file reads the path of a file or directory that is written.
-func file(e inifile.Entry, to *string) error {
+func file(e document.Entry, to *string) error {
 	if !filepath.IsAbs(e.Value) || filepath.Clean(e.Value) != e.Value || e.Value == "/" {
 		return fmt.Errorf("%q is not the plain absolute path of a file or directory", e.Value)
 	}
@@ -226,7 +226,7 @@ func file(e inifile.Entry, to *string) error {
 	return nil
 }
 
-func facility(e inifile.Entry, to *int) error {
+func facility(e document.Entry, to *int) error {
 	name := e.Value
 	if constant, ok := strings.CutPrefix(name, "LOG_"); ok {
 		name = strings.ToLower(constant)
@@ -239,7 +239,7 @@ func facility(e inifile.Entry, to *int) error {
 	return nil
 }
 
-func level(e inifile.Entry, to *int) error {
+func level(e document.Entry, to *int) error {
 	n, ok := levels[strings.ToUpper(e.Value)]
 	if !ok {
 		return fmt.Errorf("%q is not a log level", e.Value)

@@ -12,6 +12,7 @@ import (
 	"syscall"
 
 	"ironwrap/filters"
+	"ironwrap/policy/document"
 	"ironwrap/policy/inifile"
 	"ironwrap/policy/trust"
 )
@@ -96,7 +97,7 @@ func Load(path string, level trust.Level) (*Policy, error) {
 }
 
 // read opens one file, checks who can have written it, and parses it.
-func read(path string, level trust.Level, mode inifile.Mode) (*inifile.File, error) {
+func read(path string, level trust.Level, mode inifile.Mode) (*document.Document, error) {
 	data, err := trust.File(path, level)
 	if err != nil {
 		return nil, at(path, err)
@@ -197,7 +198,7 @@ func (p *Policy) loadDir(d *trust.Directory, dir string, level trust.Level) erro
 }
 
 // addFile adds the filters of one file.
-func (p *Policy) addFile(path string, file *inifile.File) error {
+func (p *Policy) addFile(path string, file *document.Document) error {
 	items, ok := file.Items("Filters")
 	if !ok {
 		p.note(path, 0, "no section [Filters]")

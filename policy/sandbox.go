@@ -7,7 +7,7 @@ import (
 	"strings"
 
 	"ironwrap/filters"
-	"ironwrap/policy/inifile"
+	"ironwrap/policy/document"
 )
 
 // Sandbox is what the sections [Sandbox], [Profile:NAME] and [Sandbox:NAME] say
@@ -45,42 +45,42 @@ type Limit struct {
 }
 
 // sandboxKeys lists what a sandbox section may hold.
-var sandboxKeys = map[string]func(s *Sandbox, e inifile.Entry) error{
-	"seccomp": func(s *Sandbox, e inifile.Entry) error {
+var sandboxKeys = map[string]func(s *Sandbox, e document.Entry) error{
+	"seccomp": func(s *Sandbox, e document.Entry) error {
 		if e.Value == "" {
 			return fmt.Errorf("it is empty: name a profile, or none")
 		}
 		s.Seccomp = e.Value
 		return nil
 	},
-	"capabilities": func(s *Sandbox, e inifile.Entry) (err error) {
+	"capabilities": func(s *Sandbox, e document.Entry) (err error) {
 		s.Capabilities, err = capabilities(e.Value)
 		return err
 	},
-	"no_new_privs":              func(s *Sandbox, e inifile.Entry) error { return boolean(e, &s.NoNewPrivs) },
-	"memory_deny_write_execute": func(s *Sandbox, e inifile.Entry) error { return boolean(e, &s.DenyWriteExec) },
-	"private_keyring": func(s *Sandbox, e inifile.Entry) error {
+	"no_new_privs":              func(s *Sandbox, e document.Entry) error { return boolean(e, &s.NoNewPrivs) },
+	"memory_deny_write_execute": func(s *Sandbox, e document.Entry) error { return boolean(e, &s.DenyWriteExec) },
+	"private_keyring": func(s *Sandbox, e document.Entry) error {
 		s.PrivateKeyring = new(bool)
 		return boolean(e, s.PrivateKeyring)
 	},
-	"private_tmp":          func(s *Sandbox, e inifile.Entry) error { return boolean(e, &s.PrivateTmp) },
-	"private_network":      func(s *Sandbox, e inifile.Entry) error { return boolean(e, &s.PrivateNetwork) },
-	"private_mounts":       func(s *Sandbox, e inifile.Entry) error { return boolean(e, &s.PrivateMounts) },
-	"pin_paths":            func(s *Sandbox, e inifile.Entry) error { return boolean(e, &s.PinPaths) },
-	"read_only":            func(s *Sandbox, e inifile.Entry) error { return paths(e, &s.ReadOnly) },
-	"landlock_ro":          func(s *Sandbox, e inifile.Entry) error { return paths(e, &s.LandlockRO) },
-	"landlock_rw":          func(s *Sandbox, e inifile.Entry) error { return paths(e, &s.LandlockRW) },
-	"landlock_tcp_bind":    func(s *Sandbox, e inifile.Entry) error { return ports(e, &s.LandlockBind) },
-	"landlock_tcp_connect": func(s *Sandbox, e inifile.Entry) error { return ports(e, &s.LandlockConnect) },
-	"landlock_scope":       func(s *Sandbox, e inifile.Entry) error { return scope(e, &s.LandlockScope) },
-	"landlock": func(s *Sandbox, e inifile.Entry) error {
+	"private_tmp":          func(s *Sandbox, e document.Entry) error { return boolean(e, &s.PrivateTmp) },
+	"private_network":      func(s *Sandbox, e document.Entry) error { return boolean(e, &s.PrivateNetwork) },
+	"private_mounts":       func(s *Sandbox, e document.Entry) error { return boolean(e, &s.PrivateMounts) },
+	"pin_paths":            func(s *Sandbox, e document.Entry) error { return boolean(e, &s.PinPaths) },
+	"read_only":            func(s *Sandbox, e document.Entry) error { return paths(e, &s.ReadOnly) },
+	"landlock_ro":          func(s *Sandbox, e document.Entry) error { return paths(e, &s.LandlockRO) },
+	"landlock_rw":          func(s *Sandbox, e document.Entry) error { return paths(e, &s.LandlockRW) },
+	"landlock_tcp_bind":    func(s *Sandbox, e document.Entry) error { return ports(e, &s.LandlockBind) },
+	"landlock_tcp_connect": func(s *Sandbox, e document.Entry) error { return ports(e, &s.LandlockConnect) },
+	"landlock_scope":       func(s *Sandbox, e document.Entry) error { return scope(e, &s.LandlockScope) },
+	"landlock": func(s *Sandbox, e document.Entry) error {
 		if e.Value != "best-effort" && e.Value != "required" {
 			return fmt.Errorf("%q is neither best-effort nor required", e.Value)
 		}
 		s.BestEffort = e.Value == "best-effort"
 		return nil
 	},
-	"umask": func(s *Sandbox, e inifile.Entry) error {
+	"umask": func(s *Sandbox, e document.Entry) error {
 		n, err := strconv.ParseUint(e.Value, 8, 32)
 		if err != nil || n > 0o777 {
 			return fmt.Errorf("%q is not an octal number up to 777", e.Value)
@@ -89,9 +89,9 @@ var sandboxKeys = map[string]func(s *Sandbox, e inifile.Entry) error{
 		s.Umask = &mask
 		return nil
 	},
-	"nice":          func(s *Sandbox, e inifile.Entry) error { return within(e, &s.Nice, -20, 19) },
-	"oom_score_adj": func(s *Sandbox, e inifile.Entry) error { return within(e, &s.OOMScore, -1000, 1000) },
-	"inherit":       func(*Sandbox, inifile.Entry) error { return nil }, // of has seen to it
+	"nice":          func(s *Sandbox, e document.Entry) error { return within(e, &s.Nice, -20, 19) },
+	"oom_score_adj": func(s *Sandbox, e document.Entry) error { return within(e, &s.OOMScore, -1000, 1000) },
+	"inherit":       func(*Sandbox, document.Entry) error { return nil }, // of has seen to it
 }
 
 // limitNames are those of getrlimit(2).
@@ -99,7 +99,7 @@ var limitNames = []string{"as", "core", "cpu", "data", "fsize", "locks", "memloc
 	"nofile", "nproc", "rss", "rtprio", "rttime", "sigpending", "stack"}
 
 // apply sets what entries say, on top of what s has.
-func (s *Sandbox) apply(path string, entries []inifile.Entry) error {
+func (s *Sandbox) apply(path string, entries []document.Entry) error {
 	for _, e := range entries {
 		if err := s.set(e); err != nil {
 			return fmt.Errorf("%s:%d: %s: %w", filters.Untrusted(path), e.Line, filters.Untrusted(e.Key), err)
@@ -108,7 +108,7 @@ func (s *Sandbox) apply(path string, entries []inifile.Entry) error {
 	return nil
 }
 
-func (s *Sandbox) set(e inifile.Entry) error {
+func (s *Sandbox) set(e document.Entry) error {
 	if name, ok := strings.CutPrefix(e.Key, "rlimit_"); ok && slices.Contains(limitNames, name) {
 		l := Limit{name, ^uint64(0)}
 		if e.Value != "unlimited" {
@@ -132,21 +132,21 @@ func (s *Sandbox) set(e inifile.Entry) error {
 // sandboxes are the sections of rootwrap.conf.
 type sandboxes struct {
 	path     string
-	defaults []inifile.Entry // of [Sandbox]; nil when there is none
-	profiles map[string][]inifile.Entry
+	defaults []document.Entry // of [Sandbox]; nil when there is none
+	profiles map[string][]document.Entry
 }
 
 // readSandboxes takes the sections of rootwrap.conf, and checks even those that
 // no filter uses.
-func readSandboxes(path string, file *inifile.File) (sandboxes, error) {
-	sb := sandboxes{path: path, profiles: map[string][]inifile.Entry{}}
-	for _, s := range file.Sections() {
+func readSandboxes(path string, file *document.Document) (sandboxes, error) {
+	sb := sandboxes{path: path, profiles: map[string][]document.Entry{}}
+	for _, s := range file.Sections {
 		entries := file.Own(s.Name)
 		switch name, isProfile := strings.CutPrefix(s.Name, "Profile:"); {
 		case s.Name == "Sandbox":
 			sb.defaults = entries
 			if sb.defaults == nil {
-				sb.defaults = []inifile.Entry{}
+				sb.defaults = []document.Entry{}
 			}
 		case isProfile:
 			sb.profiles[name] = entries
@@ -174,14 +174,14 @@ func readSandboxes(path string, file *inifile.File) (sandboxes, error) {
 
 // of returns the sandbox of a filter: [Sandbox], then the profile that is
 // inherited, then own, key by key. It is nil where nothing is said.
-func (sb *sandboxes) of(path string, own []inifile.Entry) (*Sandbox, error) {
+func (sb *sandboxes) of(path string, own []document.Entry) (*Sandbox, error) {
 	if sb.defaults == nil && own == nil {
 		return nil, nil
 	}
 	var s Sandbox
 	for _, layer := range []struct {
 		path    string
-		entries []inifile.Entry
+		entries []document.Entry
 	}{{sb.path, sb.defaults}, {path, own}} {
 		for _, e := range layer.entries {
 			if e.Key != "inherit" {
@@ -217,9 +217,9 @@ func misspelt(section string) bool {
 
 // addSandboxes gives each filter of one file its sandbox. A section without a
 // filter is an error: it was meant to confine something.
-func (p *Policy) addSandboxes(path string, file *inifile.File, entries []Entry) error {
-	own := map[string][]inifile.Entry{}
-	for _, s := range file.Sections() {
+func (p *Policy) addSandboxes(path string, file *document.Document, entries []Entry) error {
+	own := map[string][]document.Entry{}
+	for _, s := range file.Sections {
 		name, ok := strings.CutPrefix(s.Name, "Sandbox:")
 		if !ok && isSandbox(s.Name) {
 			return fmt.Errorf("%s:%d: section [%s] belongs into rootwrap.conf", filters.Untrusted(path), s.Line, filters.Untrusted(s.Name))
@@ -238,7 +238,7 @@ func (p *Policy) addSandboxes(path string, file *inifile.File, entries []Entry) 
 		if _, twice := own[name]; twice {
 			return fmt.Errorf("%s:%d: section [%s]: the filter has another sandbox section", filters.Untrusted(path), s.Line, filters.Untrusted(s.Name))
 		}
-		own[name] = append([]inifile.Entry{}, file.Own(s.Name)...) // an empty one is not nil
+		own[name] = append([]document.Entry{}, file.Own(s.Name)...) // an empty one is not nil
 	}
 	for i := range entries {
 		var err error
@@ -267,7 +267,7 @@ func capabilities(value string) ([]string, error) {
 	return list, err
 }
 
-func paths(e inifile.Entry, to *[]string) (err error) {
+func paths(e document.Entry, to *[]string) (err error) {
 	if *to = []string{}; e.Value == "none" {
 		return nil
 	}
@@ -280,7 +280,7 @@ func paths(e inifile.Entry, to *[]string) (err error) {
 	return nil
 }
 
-func ports(e inifile.Entry, to *[]uint16) error {
+func ports(e document.Entry, to *[]uint16) error {
 	if *to = []uint16{}; e.Value == "none" {
 		return nil
 	}
@@ -297,7 +297,7 @@ func ports(e inifile.Entry, to *[]uint16) error {
 // scopes are what Landlock can keep within the sandbox (landlock(7)).
 var scopes = []string{"abstract_unix_socket", "signal"}
 
-func scope(e inifile.Entry, to *[]string) error {
+func scope(e document.Entry, to *[]string) error {
 	if *to = nil; e.Value == "none" {
 		return nil
 	}
@@ -311,7 +311,7 @@ func scope(e inifile.Entry, to *[]string) error {
 	return err
 }
 
-func within(e inifile.Entry, to **int, low, high int) error {
+func within(e document.Entry, to **int, low, high int) error {
 	n, err := strconv.Atoi(e.Value)
 	if err != nil || n < low || n > high {
 		return fmt.Errorf("%q is not a number from %d to %d", e.Value, low, high)

@@ -350,7 +350,7 @@ func FuzzSandbox(f *testing.F) {
 			t.Fatalf("another answer the second time: %v", err)
 		}
 		file, _ := inifile.Parse("", []byte(text), inifile.Lenient)
-		for _, section := range file.Sections() {
+		for _, section := range file.Sections {
 			if name, ok := strings.CutPrefix(section.Name, "Sandbox:"); ok {
 				i := slices.IndexFunc(p.Filters, func(e Entry) bool { return e.Name == strings.ToLower(name) })
 				if i < 0 || p.Filters[i].Sandbox == nil {

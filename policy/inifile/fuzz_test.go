@@ -25,8 +25,8 @@ var (
 	bits     = []string{"\x00", "\xff", "\xe9", "\xc0\xaf", "\xed\xa0\x80", "\r", "\n", "\\", "\"", "`", "[", "]", "=", ":", " ", "\t", "#", ";", "\ufeff", "\u00a0", "\x1c", "\"\"\"", "\\\n", "\n ", "-"}
 )
 
-// document builds one at random, usually with a header first.
-func document(r *rand.Rand) []byte {
+// anyDocument builds one at random, usually with a header first.
+func anyDocument(r *rand.Rand) []byte {
 	pick := func(list []string) string { return list[r.IntN(len(list))] }
 	var b strings.Builder
 	if r.IntN(30) > 0 {
@@ -100,9 +100,9 @@ func TestRandomDocumentsAgainstPython(t *testing.T) {
 		var data []byte
 		switch i % 4 {
 		case 0, 1:
-			data = document(r)
+			data = anyDocument(r)
 		case 2:
-			data = mutate(r, document(r))
+			data = mutate(r, anyDocument(r))
 		case 3:
 			data = mutate(r, []byte(documents[r.IntN(len(documents))].doc))
 		}
@@ -134,7 +134,7 @@ func FuzzParse(f *testing.F) {
 	}
 	r := rand.New(rand.NewPCG(3, 4))
 	for range 200 {
-		f.Add(document(r))
+		f.Add(anyDocument(r))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		for _, mode := range []Mode{Lenient, Strict} {

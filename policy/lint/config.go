@@ -10,6 +10,7 @@ import (
 
 	"ironwrap/filters"
 	"ironwrap/policy"
+	"ironwrap/policy/document"
 	"ironwrap/policy/exposure"
 	"ironwrap/policy/inifile"
 	"ironwrap/policy/machine"
@@ -114,7 +115,7 @@ func read(path string, facts Facts) *config {
 		return c
 	}
 	c.conf = c.written
-	for _, e := range c.conf.ini.Defaults() {
+	for _, e := range c.conf.ini.Defaults {
 		if e.Key == "filters_path" {
 			c.dirs = filters.Fields(e.Value)
 		}
@@ -202,16 +203,16 @@ func (c *config) rank(path string) int {
 }
 
 // key returns where a key of [DEFAULT] stands in rootwrap.conf, with its value.
-func (c *config) key(name string) (inifile.Entry, bool) {
+func (c *config) key(name string) (document.Entry, bool) {
 	if c.conf == nil {
-		return inifile.Entry{}, false
+		return document.Entry{}, false
 	}
-	for _, e := range c.conf.ini.Defaults() {
+	for _, e := range c.conf.ini.Defaults {
 		if e.Key == name {
 			return e, true
 		}
 	}
-	return inifile.Entry{}, false
+	return document.Entry{}, false
 }
 
 // fileAt makes a finding about a file as a whole.

@@ -11,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"ironwrap/filters"
+	"ironwrap/policy/document"
 	"ironwrap/policy/inifile"
 	"ironwrap/policy/trust"
 )
@@ -20,8 +21,8 @@ import (
 type file struct {
 	path  string
 	lines []string
-	ini   *inifile.File // nil where it cannot be read as the executor must
-	err   error         // why
+	ini   *document.Document // nil where it cannot be read as the executor must
+	err   error              // why
 }
 
 func readFile(path string, mode inifile.Mode) *file {
@@ -90,7 +91,7 @@ type field struct {
 // fields splits the value of e as filters.Fields does, and tells where each part
 // stands. Continuation lines are read again, until they come to the same value; if
 // they do not, the key's line stands for all.
-func (f *file) fields(e inifile.Entry) []field {
+func (f *file) fields(e document.Entry) []field {
 	texts := filters.Fields(e.Value)
 	list := make([]field, len(texts))
 	places := f.places(e)
@@ -109,7 +110,7 @@ func (f *file) fields(e inifile.Entry) []field {
 }
 
 // places tells for each byte of e's value where it stands.
-func (f *file) places(e inifile.Entry) []place {
+func (f *file) places(e document.Entry) []place {
 	first := f.line(e.Line)
 	delimiter := strings.IndexAny(first, "=:")
 	if delimiter < 0 {

@@ -7,7 +7,7 @@ import (
 	"strings"
 
 	"ironwrap/policy"
-	"ironwrap/policy/inifile"
+	"ironwrap/policy/document"
 	"ironwrap/policy/trust"
 )
 
@@ -147,7 +147,7 @@ func unknownKeys(c *config) (found []Finding) {
 	if c.conf == nil {
 		return nil
 	}
-	for _, e := range c.conf.ini.Defaults() {
+	for _, e := range c.conf.ini.Defaults {
 		if slices.Contains(policy.Keys(), e.Key) {
 			continue
 		}
@@ -165,7 +165,7 @@ func unknownSections(c *config) (found []Finding) {
 		if f == nil || f.ini == nil {
 			return
 		}
-		for _, s := range f.ini.Sections() {
+		for _, s := range f.ini.Sections {
 			if !known(s.Name) {
 				found = append(found, f.at(f.whole(s.Line), "section ["+quote(s.Name)+"] is not read", ""))
 			}
@@ -179,14 +179,14 @@ func unknownSections(c *config) (found []Finding) {
 }
 
 // line of a section: where a key of it stands, with its value.
-func (f *file) own(section, key string) (inifile.Entry, bool) {
+func (f *file) own(section, key string) (document.Entry, bool) {
 	if f == nil || f.ini == nil {
-		return inifile.Entry{}, false
+		return document.Entry{}, false
 	}
 	for _, e := range f.ini.Own(section) {
 		if e.Key == key {
 			return e, true
 		}
 	}
-	return inifile.Entry{}, false
+	return document.Entry{}, false
 }

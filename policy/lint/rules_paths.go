@@ -5,7 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 
-	"ironwrap/policy/inifile"
+	"ironwrap/policy/document"
 	"ironwrap/policy/trust"
 )
 
@@ -45,7 +45,7 @@ var pathRules = []*Rule{
 		Title: "somebody besides root can put something else in the place of what read_only or seccomp names",
 		Help:  "Who owns a directory above moves what is meant away, and makes another of the name: what was read-only is written then. (A link in its place is not followed: nothing runs.) Name the directory above, or keep it in directories of root's alone.",
 		check: func(c *config) (found []Finding) {
-			c.rulePaths(func(f *file, e inifile.Entry, x field) {
+			c.rulePaths(func(f *file, e document.Entry, x field) {
 				if strings.HasPrefix(e.Key, "landlock") {
 					return
 				}
@@ -79,7 +79,7 @@ var pathRules = []*Rule{
 					found = append(found, f.at(i, quote(x.text)+" can be replaced: "+who, ""))
 				}
 			})
-			c.rulePaths(func(f *file, e inifile.Entry, x field) {
+			c.rulePaths(func(f *file, e document.Entry, x field) {
 				if !strings.HasPrefix(e.Key, "landlock") {
 					return
 				}
@@ -123,8 +123,8 @@ func (c *config) bases(visit func(f *filter, i int, x field)) {
 }
 
 // rulePaths visits each path of each sandbox section.
-func (c *config) rulePaths(visit func(f *file, e inifile.Entry, x field)) {
-	c.sections(func(f *file, _ string, e inifile.Entry) {
+func (c *config) rulePaths(visit func(f *file, e document.Entry, x field)) {
+	c.sections(func(f *file, _ string, e document.Entry) {
 		switch e.Key {
 		case "landlock_ro", "landlock_rw", "read_only", "seccomp":
 			for _, x := range f.fields(e) {
@@ -142,12 +142,12 @@ func redirected(c *config) (found []Finding) {
 			found = append(found, f.at(i, why, ""))
 		}
 	})
-	c.rulePaths(func(f *file, e inifile.Entry, x field) {
+	c.rulePaths(func(f *file, e document.Entry, x field) {
 		if why := redirection(x.text); why != "" {
 			found = append(found, f.at(x.place, why, ""))
 		}
 	})
-	c.sections(func(f *file, _ string, e inifile.Entry) {
+	c.sections(func(f *file, _ string, e document.Entry) {
 		if e.Key != "private_tmp" || isNo(e.Value) {
 			return
 		}

@@ -10,7 +10,7 @@ import (
 	"strings"
 
 	"ironwrap/filters"
-	"ironwrap/policy/inifile"
+	"ironwrap/policy/document"
 	"ironwrap/policy/trust"
 )
 
@@ -137,7 +137,7 @@ var sandboxRules = []*Rule{
 
 // sandboxPaths asks of each path what the executor asks.
 func sandboxPaths(c *config) (found []Finding) {
-	c.sections(func(f *file, _ string, e inifile.Entry) {
+	c.sections(func(f *file, _ string, e document.Entry) {
 		if !slices.Contains([]string{"read_only", "landlock_ro", "landlock_rw"}, e.Key) || e.Value == "none" {
 			return
 		}
@@ -165,7 +165,7 @@ func loose(id, key string, severity Severity, title, help string, loosens func(s
 	return &Rule{
 		ID: id, Severity: severity, Title: title, Help: help,
 		check: func(c *config) (found []Finding) {
-			c.sections(func(f *file, _ string, e inifile.Entry) {
+			c.sections(func(f *file, _ string, e document.Entry) {
 				if e.Key == key && loosens(e.Value) {
 					found = append(found, f.at(f.whole(e.Line), message, ""))
 				}
@@ -182,12 +182,12 @@ func loose(id, key string, severity Severity, title, help string, loosens func(s
 }
 
 // sections visits each key of each sandbox section and profile.
-func (c *config) sections(visit func(f *file, section string, e inifile.Entry)) {
+func (c *config) sections(visit func(f *file, section string, e document.Entry)) {
 	for _, f := range append([]*file{c.conf}, c.files...) {
 		if f == nil || f.ini == nil {
 			continue
 		}
-		for _, s := range f.ini.Sections() {
+		for _, s := range f.ini.Sections {
 			if s.Name != "Sandbox" && !strings.HasPrefix(s.Name, "Sandbox:") && !strings.HasPrefix(s.Name, "Profile:") {
 				continue
 			}
@@ -222,7 +222,7 @@ func (c *config) eachProfile(look func(Profile) string) (found []Finding) {
 
 // named is where the profile of f's sandbox is named: in its own section, in the
 // profile that inherits, or in [Sandbox].
-func (c *config) named(f *filter) (*file, inifile.Entry, bool) {
+func (c *config) named(f *filter) (*file, document.Entry, bool) {
 	own := sectionOf(f)
 	for _, try := range []struct {
 		file    *file
@@ -232,7 +232,7 @@ func (c *config) named(f *filter) (*file, inifile.Entry, bool) {
 			return try.file, e, true
 		}
 	}
-	return nil, inifile.Entry{}, false
+	return nil, document.Entry{}, false
 }
 
 // sectionOf is the name of the sandbox section of f, as its file has it: filter
@@ -241,7 +241,7 @@ func sectionOf(f *filter) string {
 	if f.file == nil || f.file.ini == nil {
 		return ""
 	}
-	for _, s := range f.file.ini.Sections() {
+	for _, s := range f.file.ini.Sections {
 		if name, ok := strings.CutPrefix(s.Name, "Sandbox:"); ok && strings.ToLower(name) == f.Name {
 			return s.Name
 		}
