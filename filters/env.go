@@ -39,20 +39,16 @@ func newEnv(f []string) (Filter, error) {
 }
 
 func (e *envFilter) Match(argv []Untrusted, _ Machine) Match {
-	rest := argv
-	if rest[0] == "env" {
-		rest = rest[1:]
-	}
-	var given []Var
-	for len(rest) > 0 && strings.Contains(string(rest[0]), "=") {
-		given = append(given, variable(rest[0]))
-		rest = rest[1:]
-	}
+	set, rest := variables(argv)
 	if len(rest) == 0 || !e.called(rest[0]) {
 		return nof("the command after the variables is not %s", e.exec)
 	}
 	if len(e.vars) == 0 {
 		return no("the filter names no variable")
+	}
+	given := make([]Var, len(set))
+	for i, word := range set {
+		given[i] = variable(word)
 	}
 	if why, ok := e.allows(given); !ok {
 		return why

@@ -152,18 +152,32 @@ var ErrRootSquash = errors.New("permission denied by the NFS server")
 // which, and what to do.
 var ErrRedirected = errors.New("somebody besides root decides where a directory of the filter leads")
 
-// constructors lists the classes. Each takes the fields after the class name.
-var constructors = map[string]func(f []string) (Filter, error){
-	"CommandFilter":        newCommand,
-	"RegExpFilter":         newRegExp,
-	"PathFilter":           newPath,
-	"EnvFilter":            newEnv,
-	"ReadFileFilter":       newReadFile,
-	"KillFilter":           newKill,
-	"IpFilter":             newIP,
-	"IpNetnsExecFilter":    newNetnsExec,
-	"ChainingRegExpFilter": newChainingRegExp,
-	"ChainingFilter":       newChaining,
+// constructor returns what makes the filters of a class, from the fields after its
+// name; nil for a class that there is not.
+func constructor(class string) func(f []string) (Filter, error) {
+	switch class {
+	case "CommandFilter":
+		return newCommand
+	case "RegExpFilter":
+		return newRegExp
+	case "PathFilter":
+		return newPath
+	case "EnvFilter":
+		return newEnv
+	case "ReadFileFilter":
+		return newReadFile
+	case "KillFilter":
+		return newKill
+	case "IpFilter":
+		return newIP
+	case "IpNetnsExecFilter":
+		return newNetnsExec
+	case "ChainingRegExpFilter":
+		return newChainingRegExp
+	case "ChainingFilter":
+		return newChaining
+	}
+	return nil
 }
 
 // Fields splits a definition as the peer does: at each comma, white space
@@ -181,7 +195,7 @@ func Fields(definition string) []string {
 // the class needs.
 func New(definition string) (Filter, error) {
 	f := Fields(definition)
-	construct := constructors[f[0]]
+	construct := constructor(f[0])
 	if construct == nil {
 		return nil, fmt.Errorf("%w %q", ErrUnknownClass, f[0])
 	}

@@ -8,7 +8,7 @@ import (
 )
 
 func FuzzNew(f *testing.F) {
-	for class := range constructors {
+	for _, class := range classes {
 		f.Add(class + ", /usr/bin/x, root")
 		f.Add(class + ", x, root, a, b.*, /c")
 		f.Add(class)
@@ -32,7 +32,7 @@ func FuzzNew(f *testing.F) {
 		if filter.Exec() == "" || filter.RunAs() == "" {
 			t.Errorf("%q: executes %q as %q", definition, filter.Exec(), filter.RunAs())
 		}
-		if fields := Fields(definition); constructors[fields[0]] == nil {
+		if fields := Fields(definition); constructor(fields[0]) == nil {
 			t.Errorf("%q: class %q", definition, fields[0])
 		} else if exec := filter.Exec(); !slices.Contains(fields, exec) && exec != "/bin/kill" && exec != "/bin/cat" {
 			t.Errorf("%q: executes %q, which it does not name", definition, exec)

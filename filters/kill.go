@@ -170,16 +170,24 @@ func signalNumber(word string) (int, bool) {
 		}
 		return n, n <= 64
 	}
-	n, ok := signals[strings.TrimPrefix(name, "SIG")]
-	return n, ok
+	name = strings.TrimPrefix(name, "SIG")
+	for _, s := range signals {
+		if s.name == name {
+			return s.number, true
+		}
+	}
+	return 0, false
 }
 
 // The numbers are those of every architecture that Debian has a server release
 // for, mips excepted.
-var signals = map[string]int{
-	"HUP": 1, "INT": 2, "QUIT": 3, "ILL": 4, "TRAP": 5, "ABRT": 6, "IOT": 6, "BUS": 7,
-	"FPE": 8, "KILL": 9, "USR1": 10, "SEGV": 11, "USR2": 12, "PIPE": 13, "ALRM": 14,
-	"TERM": 15, "STKFLT": 16, "CHLD": 17, "CLD": 17, "CONT": 18, "STOP": 19, "TSTP": 20,
-	"TTIN": 21, "TTOU": 22, "URG": 23, "XCPU": 24, "XFSZ": 25, "VTALRM": 26, "PROF": 27,
-	"WINCH": 28, "IO": 29, "POLL": 29, "PWR": 30, "SYS": 31,
+var signals = [...]struct {
+	name   string
+	number int
+}{
+	{"HUP", 1}, {"INT", 2}, {"QUIT", 3}, {"ILL", 4}, {"TRAP", 5}, {"ABRT", 6}, {"IOT", 6}, {"BUS", 7},
+	{"FPE", 8}, {"KILL", 9}, {"USR1", 10}, {"SEGV", 11}, {"USR2", 12}, {"PIPE", 13}, {"ALRM", 14},
+	{"TERM", 15}, {"STKFLT", 16}, {"CHLD", 17}, {"CLD", 17}, {"CONT", 18}, {"STOP", 19}, {"TSTP", 20},
+	{"TTIN", 21}, {"TTOU", 22}, {"URG", 23}, {"XCPU", 24}, {"XFSZ", 25}, {"VTALRM", 26}, {"PROF", 27},
+	{"WINCH", 28}, {"IO", 29}, {"POLL", 29}, {"PWR", 30}, {"SYS", 31},
 }

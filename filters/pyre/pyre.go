@@ -82,7 +82,7 @@ func Compile(pattern string) (*Pattern, error) {
 		return nil, errors.New("a pattern that is not UTF-8 is not supported")
 	}
 	p := &Pattern{source: pattern}
-	if text, ok := plainText(pattern); ok {
+	if text, ok := PlainText(pattern); ok {
 		p.engine, p.literal = Literal, text
 		return p, nil
 	}
@@ -103,9 +103,9 @@ func Compile(pattern string) (*Pattern, error) {
 	return p, nil
 }
 
-// plainText is the text of a pattern that is nothing else, but perhaps escaped
-// punctuation. It only saves the time to parse it.
-func plainText(pattern string) (string, bool) {
+// PlainText returns the text of a pattern that is nothing else, but perhaps escaped
+// punctuation: the one argument that it can match. It takes no time to speak of.
+func PlainText(pattern string) (string, bool) {
 	special := strings.IndexAny(pattern, `.\[{()*+?^$|`)
 	if special < 0 {
 		return pattern, true
