@@ -1,0 +1,205 @@
+package compiled
+
+import (
+	"cmp"
+	"errors"
+	"math"
+	"slices"
+
+	"ironwrap/policy/document"
+	"ironwrap/policy/trust"
+)
+
+// Encode returns the bytes of p. It fails only for what is too large.
+func Encode(p *Policy) ([]byte, error) {
+	var e encoder
+	lines := e.lines(p.Lines)
+	pages := e.pages(e.lists(p.Lines, lines))
+	head := e.block(headBlock, func() { e.head(p, lines, pages) })
+	e.block(endBlock, func() { e.end(head) })
+	if len(e.out) > math.MaxInt32 {
+		return nil, errors.New("the policy is larger than 2 GiB once compiled")
+	}
+	return e.out, nil
+}
+
+type encoder struct{ out []byte }
+
+// span is where a block is.
+type span struct{ offset, size uint32 } // without the sum
+
+// block adds one, with its sum.
+func (e *encoder) block(kind uint64, fill func()) span {
+	start := len(e.out)
+	fill()
+	size := len(e.out) - start
+	e.u64(sum(kind, start, e.out[start:]))
+	return span{uint32(start), uint32(size)}
+}
+
+func (e *encoder) lines(lines []Line) []span {
+	spans := make([]span, len(lines))
+	for i, l := range lines {
+		spans[i] = e.block(lineBlock, func() {
+			e.u32(uint32(i))
+			e.u32(uint32(l.Source))
+			e.entry(l.Entry)
+			e.flag(l.Own != nil)
+			e.entries(l.Own)
+		})
+	}
+	return spans
+}
+
+// found is where the list of a word is.
+type found struct {
+	hash uint64
+	list span
+}
+
+// lists adds which lines each word finds, and returns them in the order of the hashes.
+func (e *encoder) lists(lines []Line, spans []span) []found {
+	byHash := map[uint64][]int{}
+	for i, l := range lines {
+		for _, word := range l.Words {
+			h := hash(word)
+			if list := byHash[h]; len(list) == 0 || list[len(list)-1] != i {
+				byHash[h] = append(list, i)
+			}
+		}
+	}
+	words := make([]found, 0, len(byHash))
+	for h := range byHash {
+		words = append(words, found{hash: h})
+	}
+	slices.SortFunc(words, func(a, b found) int { return cmp.Compare(a.hash, b.hash) })
+	for i := range words {
+		words[i].list = e.block(listBlock, func() {
+			for _, line := range byHash[words[i].hash] {
+				e.place(line, spans)
+			}
+		})
+	}
+	return words
+}
+
+// place says where a line is.
+func (e *encoder) place(line int, spans []span) {
+	e.u32(uint32(line))
+	e.span(spans[line])
+}
+
+// fence says what is on a page.
+type fence struct {
+	first uint64
+	page  span
+}
+
+func (e *encoder) pages(words []found) []fence {
+	var fences []fence
+	for part := range slices.Chunk(words, pageEntries) {
+		fences = append(fences, fence{part[0].hash, e.block(pageBlock, func() {
+			for _, w := range part {
+				e.u64(w.hash)
+				e.span(w.list)
+			}
+		})})
+	}
+	return fences
+}
+
+func (e *encoder) head(p *Policy, lines []span, pages []fence) {
+	e.text(p.Build)
+	e.text(p.Path)
+	e.u32(uint32(len(p.Sources)))
+	for _, s := range p.Sources {
+		e.u32(uint32(s.Kind))
+		e.text(s.Path)
+		e.identity(s.Identity)
+	}
+	e.entries(p.Conf.Defaults)
+	e.u32(uint32(len(p.Conf.Sections)))
+	for _, s := range p.Conf.Sections {
+		e.text(s.Name)
+		e.u32(uint32(s.Line))
+		e.entries(s.Own)
+	}
+	var prefixes, always []int
+	for i, l := range p.Lines {
+		if l.Prefix > 0 && !slices.Contains(prefixes, l.Prefix) {
+			prefixes = append(prefixes, l.Prefix)
+		}
+		if l.Always {
+			always = append(always, i)
+		}
+	}
+	e.u32(uint32(len(prefixes)))
+	for _, n := range prefixes {
+		e.u32(uint32(n))
+	}
+	e.u32(uint32(len(always)))
+	for _, line := range always {
+		e.place(line, lines)
+	}
+	e.u32(uint32(len(pages)))
+	for _, f := range pages {
+		e.u64(f.first)
+		e.span(f.page)
+	}
+}
+
+func (e *encoder) end(head span) {
+	e.span(head)
+	e.u64(uint64(len(e.out) - 8 + endSize))
+	e.u32(format)
+	e.out = append(e.out, magic...)
+}
+
+func (e *encoder) identity(id trust.Identity) {
+	for _, n := range []uint64{id.Dev, id.Ino, id.Size, id.Nlink, uint64(id.Mtime), uint64(id.Ctime)} {
+		e.u64(n)
+	}
+	e.u32(id.Mode)
+	e.u32(id.UID)
+	e.u32(id.GID)
+}
+
+func (e *encoder) entries(list []document.Entry) {
+	e.u32(uint32(len(list)))
+	for _, entry := range list {
+		e.entry(entry)
+	}
+}
+
+func (e *encoder) entry(entry document.Entry) {
+	e.u32(uint32(entry.Line))
+	e.text(entry.Key)
+	e.text(entry.Value)
+}
+
+func (e *encoder) span(s span) {
+	e.u32(s.offset)
+	e.u32(s.size)
+}
+
+func (e *encoder) text(s string) {
+	e.u32(uint32(len(s)))
+	e.out = append(e.out, s...)
+}
+
+func (e *encoder) flag(set bool) {
+	if set {
+		e.u32(1)
+	} else {
+		e.u32(0)
+	}
+}
+
+func (e *encoder) u32(n uint32) {
+	e.out = append(e.out, byte(n), byte(n>>8), byte(n>>16), byte(n>>24))
+}
+
+func (e *encoder) u64(n uint64) {
+	e.u32(uint32(n))
+	e.u32(uint32(n >> 32))
+}
