@@ -138,7 +138,7 @@ func (w *walk) untrustedSystem(fd int, st *unix.Stat_t) (string, error) {
 			return fuseSystem, nil
 		}
 	}
-	w.dev = dev
+	w.dev, w.local = dev, local(int64(sfs.Type))
 	return "", nil
 }
 

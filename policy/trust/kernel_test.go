@@ -400,6 +400,8 @@ var calls = []struct {
 	{"Dir, Parent", 13, func(base string, _ *Directory) error { d, err := Dir(base+"/d", Parent); d.Close(); return err }},
 	{"Names", 4, func(_ string, d *Directory) error { _, err := d.Names(); return err }},
 	{"Directory.File", 9, func(_ string, d *Directory) error { _, err := d.File("f"); return err }},
+	{"Look, Object", 14, func(base string, _ *Directory) error { _, err := Look(base+"/d/f", Object); return err }},
+	{"Directory.Look", 2, func(_ string, d *Directory) error { _, err := d.Look("f"); return err }},
 	{"Directory.Executable", 4, func(_ string, d *Directory) error { _, err := d.Executable("f"); return err }},
 }
 

@@ -58,20 +58,26 @@ const MaxSize = 16 << 20
 // directory above it is missing, and with fs.ErrPermission when the kernel did
 // not let us look (EACCES); an object that is there but that somebody besides
 // root can have written satisfies neither.
-func File(path string, lvl Level) (data []byte, err error) {
-	// Whoever changes /etc/passwd replaces it: what is there now is as good.
-	for range 5 {
-		if data, err = file(path, lvl); !errors.Is(err, errReplaced) {
-			return data, err
-		}
-	}
+func File(path string, lvl Level) ([]byte, error) {
+	data, _, err := Read(path, lvl)
 	return data, err
 }
 
-func file(path string, lvl Level) ([]byte, error) {
+// Read is File, with what the file was before its first byte was read.
+func Read(path string, lvl Level) (data []byte, id Identity, err error) {
+	// Whoever changes /etc/passwd replaces it: what is there now is as good.
+	for range 5 {
+		if data, id, err = read(path, lvl); !errors.Is(err, errReplaced) {
+			return data, id, err
+		}
+	}
+	return data, id, err
+}
+
+func read(path string, lvl Level) ([]byte, Identity, error) {
 	w, err := find(path, lvl, false)
 	if err != nil {
-		return nil, err
+		return nil, Identity{}, err
 	}
 	defer w.close()
 	return w.read()
@@ -120,11 +126,11 @@ func Stable(path string) error {
 // Directory is an open directory that only root can have written. Its entries
 // are looked up in this very directory, whatever its path leads to by then.
 type Directory struct {
-	fd   int    // O_PATH
-	path string // as the caller named it
-	real string // the same without symbolic links
-	lvl  Level
-	dev  uint64
+	fd       int    // O_PATH
+	path     string // as the caller named it
+	real     string // the same without symbolic links
+	lvl      Level
+	identity Identity
 }
 
 // Dir opens the directory at path, which must be absolute. The caller closes it.
@@ -137,7 +143,7 @@ func Dir(path string, lvl Level) (*Directory, error) {
 	if err := w.checkObject(nil); err != nil {
 		return nil, err
 	}
-	d := &Directory{fd: w.fd, path: strings.TrimRight(path, "/"), real: w.object, lvl: lvl, dev: w.dev}
+	d := &Directory{fd: w.fd, path: strings.TrimRight(path, "/"), real: w.object, lvl: lvl, identity: identity(&w.st, w.local)}
 	w.fd = -1
 	return d, nil
 }
@@ -174,9 +180,16 @@ func (d *Directory) Names() ([]string, error) {
 // File is like the function File for the entry of that name, with the level the
 // directory was opened with.
 func (d *Directory) File(name string) ([]byte, error) {
+	data, _, err := d.Read(name)
+	return data, err
+}
+
+// Read is like the function Read for the entry of that name, with the level the
+// directory was opened with.
+func (d *Directory) Read(name string) ([]byte, Identity, error) {
 	w, err := d.find(name)
 	if err != nil {
-		return nil, err
+		return nil, Identity{}, err
 	}
 	defer w.close()
 	return w.read()
@@ -193,18 +206,11 @@ func (d *Directory) Executable(name string, owners ...uint32) (ID, error) {
 	return w.executable(owners)
 }
 
-// read returns the contents of the object that the walk has found.
-func (w *walk) read() ([]byte, error) {
-	if !isType(&w.st, unix.S_IFREG) {
-		return nil, fmt.Errorf("cannot read %s: %s %s, %w", show(w.path), w.its("is"), kind(&w.st), ErrNotRegular)
-	}
-
-	// A file with another name may have been linked here by the directory's owner
-	// (fs.protected_hardlinks keeps others from it, where it is set).
-	if w.lvl == Object && w.st.Nlink > 1 {
-		if err := w.checkDir(true); err != nil {
-			return nil, err
-		}
+// read returns the contents of the object that the walk has found, and what it was
+// before.
+func (w *walk) read() ([]byte, Identity, error) {
+	if err := w.readable(); err != nil {
+		return nil, Identity{}, err
 	}
 
 	// An O_PATH descriptor cannot be read, and there is no way from it to one that
@@ -213,28 +219,46 @@ func (w *walk) read() ([]byte, error) {
 	// file.
 	fd, err := openat(w.dir, w.name, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_NOCTTY)
 	if err != nil {
-		return nil, w.cannot("open", w.object, err)
+		return nil, Identity{}, w.cannot("open", w.object, err)
 	}
 	defer unix.Close(fd)
 	found := w.st
 	if err := fstat(fd, &w.st); err != nil {
-		return nil, w.cannot("open", w.object, err)
+		return nil, Identity{}, w.cannot("open", w.object, err)
 	}
 	if w.st.Dev != found.Dev || w.st.Ino != found.Ino {
-		return nil, w.distrust("%w", errReplaced)
+		return nil, Identity{}, w.distrust("%w", errReplaced)
 	}
 	if err := w.checkObject(nil); err != nil {
-		return nil, err
+		return nil, Identity{}, err
 	}
 
 	data, err := readAll(fd, w.st.Size)
 	if err != nil {
-		return nil, w.cannot("read", w.object, err)
+		return nil, Identity{}, w.cannot("read", w.object, err)
 	}
 	if len(data) > MaxSize {
-		return nil, fmt.Errorf("cannot read %s: %s larger than %d MiB", show(w.path), w.its("is"), MaxSize>>20)
+		return nil, Identity{}, w.tooLarge()
 	}
-	return data, nil
+	return data, identity(&w.st, w.local), nil
+}
+
+// readable returns nil when the object that the walk has found is a file that may be
+// read, should it be root's.
+func (w *walk) readable() error {
+	if !isType(&w.st, unix.S_IFREG) {
+		return fmt.Errorf("cannot read %s: %s %s, %w", show(w.path), w.its("is"), kind(&w.st), ErrNotRegular)
+	}
+	// A file with another name may have been linked here by the directory's owner
+	// (fs.protected_hardlinks keeps others from it, where it is set).
+	if w.lvl == Object && w.st.Nlink > 1 {
+		return w.checkDir(true)
+	}
+	return nil
+}
+
+func (w *walk) tooLarge() error {
+	return fmt.Errorf("cannot read %s: %s larger than %d MiB", show(w.path), w.its("is"), MaxSize>>20)
 }
 
 // readAll reads to the end, or until it has more than MaxSize bytes. It expects
@@ -277,11 +301,16 @@ func (w *walk) id() ID {
 // find looks up one entry of the directory.
 func (d *Directory) find(name string) (*walk, error) {
 	path := d.path + "/" + name
-	if name == "" || name == "." || name == ".." || strings.ContainsAny(name, "/\x00") {
+	if !isEntry(name) {
 		return nil, fmt.Errorf("cannot open %s: its last part is not the name of a directory entry", show(path))
 	}
-	w := &walk{path: path, lvl: d.lvl, start: d.fd, dir: d.fd, at: d.real, fd: -1, dev: d.dev}
+	w := &walk{path: path, lvl: d.lvl, start: d.fd, dir: d.fd, at: d.real, fd: -1, dev: d.identity.Dev, local: d.identity.Local}
 	return w.run([]string{name}, false)
+}
+
+// isEntry tells whether name can be that of a directory entry.
+func isEntry(name string) bool {
+	return name != "" && name != "." && name != ".." && !strings.ContainsAny(name, "/\x00")
 }
 
 // find walks to the object at path; with wantDir it must be a directory.

@@ -26,6 +26,7 @@ type walk struct {
 	sticky  bool   // dir may be writable by all, if it is sticky
 	links   int    // symbolic links followed
 	dev     uint64 // device that has passed checkDevice last; 0 is none
+	local   bool   // Identity.Local of what is on it
 
 	// The object, once run has found it in dir.
 	name   string
