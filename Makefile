@@ -24,9 +24,15 @@ FUZZTIME ?= 30s
 # The day on the man pages: that of the last change.
 EPOCH    ?= $(or $(SOURCE_DATE_EPOCH),$(shell git log -1 --format=%ct 2>/dev/null || echo 0))
 
+# What tells the programs of one build from those of another: a compiled policy is obeyed
+# by its own.
+SOURCES  = $(shell find cmd exec filters policy sandbox -name '*.go' | LC_ALL=C sort)
+BUILD   := $(VERSION)-$(firstword $(shell cat go.mod go.sum $(SOURCES) | cksum))
+
 LIBDIR  = $(PREFIX)/lib/ironwrap
 LDFLAGS = -s -w -X main.version=$(VERSION) -X ironwrap/sandbox/seccomp.Dir=$(LIBDIR)/profiles \
-          -X ironwrap/exec.LauncherPath=$(LIBDIR)/ironwrap-launch -X ironwrap/exec.ConfigDir=$(CONFDIR)
+          -X ironwrap/exec.LauncherPath=$(LIBDIR)/ironwrap-launch \
+          -X ironwrap/exec/reading.Program=$(LIBDIR)/ironwrap-read -X ironwrap/policy/compiled.Build=$(BUILD) -X ironwrap/exec.ConfigDir=$(CONFDIR)
 BENCHFLAGS = $(if $(QUICK),-quick) $(if $(ROUNDS),-rounds $(ROUNDS)) $(if $(LIMIT),-limit $(LIMIT)) \
              $(if $(BASE),-base $(BASE)) $(if $(NETWORKS),-networks $(NETWORKS)) $(if $(OUT),-out $(OUT))
 ASROOT  = $(if $(filter 0,$(shell id -u)),,sudo)
@@ -36,7 +42,7 @@ ASROOT  = $(if $(filter 0,$(shell id -u)),,sudo)
 # The privileged programs are static and pure Go: no dynamic loader, no name service
 # plug-ins, no C. ironwrapctl compiles seccomp profiles with libseccomp.
 build: deps
-	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/ironwrap ./cmd/ironwrap-daemon ./cmd/ironwrap-launch
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/ironwrap ./cmd/ironwrap-read ./cmd/ironwrap-daemon ./cmd/ironwrap-launch
 	CGO_ENABLED=1 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ironwrapctl ./cmd/ironwrapctl
 	@mkdir -p bin/profiles
 	@for p in profiles/*.json; do \
@@ -125,6 +131,7 @@ lint:
 install: build
 	install -D -m $(if $(SETUID),4755,0755) bin/ironwrap $(DESTDIR)$(PREFIX)/bin/ironwrap
 	install -D -m 0755 bin/ironwrap-daemon $(DESTDIR)$(PREFIX)/bin/ironwrap-daemon
+	install -D -m 0700 bin/ironwrap-read $(DESTDIR)$(LIBDIR)/ironwrap-read
 	install -D -m 0700 bin/ironwrap-launch $(DESTDIR)$(LIBDIR)/ironwrap-launch
 	install -D -m 0755 bin/ironwrapctl $(DESTDIR)$(PREFIX)/bin/ironwrapctl
 	install -d $(DESTDIR)$(LIBDIR)/profiles

@@ -40,7 +40,7 @@ func (c *chainingRegExp) Match(argv []Untrusted, _ Machine) Match {
 	}
 	m := matchEach(c.patterns, argv)
 	if m.Matched {
-		m.Args, m.Nested = argv[1:], len(c.patterns)
+		m.Args, m.Nested = argv[1:], Prefix(c)
 	}
 	return m
 }
@@ -67,7 +67,19 @@ func (n *netnsExec) Match(argv []Untrusted, _ Machine) Match {
 	if !namespaceName(argv[3]) {
 		return nof("%s is not the name of a network namespace", argv[3])
 	}
-	return Match{Matched: true, Args: argv[1:], Nested: 4}
+	return Match{Matched: true, Args: argv[1:], Nested: Prefix(n)}
+}
+
+// Prefix is how many words of f stand before a command that another filter has to
+// allow; 0 where f is no such filter.
+func Prefix(f Filter) int {
+	switch f := f.(type) {
+	case *netnsExec:
+		return 4
+	case *chainingRegExp:
+		return len(f.patterns)
+	}
+	return 0
 }
 
 // prefixOf tells whether word is a prefix of full that has at least shortest.

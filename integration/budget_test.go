@@ -22,6 +22,7 @@ import (
 	"ironwrap/integration/rootwrapclient"
 	"ironwrap/integration/sized"
 	engine "ironwrap/policy"
+	"ironwrap/policy/inifile"
 	"ironwrap/policy/machine"
 	"ironwrap/policy/trust"
 )
@@ -63,14 +64,14 @@ func TestBudget(t *testing.T) {
 		objects, size := allocated(func() { loadAndDecide(t, call.conf) })
 		got["load and decide, "+call.name+": allocations"], got["load and decide, "+call.name+": bytes"] = objects, size
 	}
-	p, err := engine.Load(b.usual, trust.Object)
+	p, err := engine.Load(b.usual, trust.Object, inifile.Parse)
 	if err != nil {
 		t.Fatal(err)
 	}
 	objects, size := allocated(func() { decideTrue(t, p) })
 	got["decide, 229 filters: allocations"], got["decide, 229 filters: bytes"] = objects, size
 	b.daemonRequest(t, got)
-	for _, name := range []string{"ironwrap", "ironwrap-daemon", "ironwrap-launch"} {
+	for _, name := range []string{"ironwrap", "ironwrap-read", "ironwrap-daemon", "ironwrap-launch"} {
 		info, err := os.Stat(b.program(name))
 		if err != nil {
 			t.Fatal(err)
@@ -156,7 +157,7 @@ func newBudgetScene(t *testing.T) budgetScene {
 	t.Helper()
 	b := budgetScene{dir: newPolicy(t, "").dir}
 	built := t.TempDir()
-	for _, name := range []string{"ironwrap", "ironwrap-daemon", "ironwrap-launch"} {
+	for _, name := range []string{"ironwrap", "ironwrap-read", "ironwrap-daemon", "ironwrap-launch"} {
 		build := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", built+"/"+name, "./cmd/"+name)
 		build.Dir, build.Env = root, append(os.Environ(), "CGO_ENABLED=0")
 		if out, err := build.CombinedOutput(); err != nil {
@@ -256,7 +257,7 @@ func (b budgetScene) faults(t *testing.T, argv ...string) float64 {
 }
 
 func loadAndDecide(t *testing.T, conf string) {
-	p, err := engine.Load(conf, trust.Object)
+	p, err := engine.Load(conf, trust.Object, inifile.Parse)
 	if err != nil {
 		t.Fatal(err)
 	}

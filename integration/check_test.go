@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	engine "ironwrap/policy"
+	"ironwrap/policy/inifile"
 	"ironwrap/policy/trust"
 )
 
@@ -68,7 +69,7 @@ func TestCheckDebian(t *testing.T) {
 	for _, s := range services {
 		t.Run(s.name, func(t *testing.T) {
 			conf := layService(t, packages, s.packages, witness)
-			p, err := engine.Load(conf, trust.Object)
+			p, err := engine.Load(conf, trust.Object, inifile.Parse)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -129,7 +130,7 @@ func layService(t *testing.T, packages string, names []string, standIn string) (
 	if err := os.Mkdir(dir+"/bin", 0o755); err != nil {
 		t.Fatal(err)
 	}
-	p, err := engine.Load(conf, trust.Object)
+	p, err := engine.Load(conf, trust.Object, inifile.Parse)
 	if err != nil {
 		t.Fatal(err)
 	}

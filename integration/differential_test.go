@@ -16,6 +16,7 @@ import (
 
 	"ironwrap/filters"
 	engine "ironwrap/policy"
+	"ironwrap/policy/inifile"
 	"ironwrap/policy/machine"
 	"ironwrap/policy/program"
 	"ironwrap/policy/trust"
@@ -185,7 +186,7 @@ func newWorkshop(t *testing.T, unpacked string, packages []string) *workshop {
 
 	w.peer = startOracle(t, w.conf, "PATH="+w.bin+":"+w.alt, "LVM_SYSTEM_DIR=inherited", "PROCESS_TAG=inherited")
 	var err error
-	if w.ours, err = engine.Load(w.conf, trust.Parent); err != nil {
+	if w.ours, err = engine.Load(w.conf, trust.Parent, inifile.Parse); err != nil {
 		t.Fatalf("ours cannot load what the peer can: %v", err)
 	}
 	for _, n := range w.ours.Notes {

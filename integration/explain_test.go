@@ -22,6 +22,7 @@ import (
 
 	"ironwrap/filters"
 	engine "ironwrap/policy"
+	"ironwrap/policy/inifile"
 	"ironwrap/policy/machine"
 	"ironwrap/policy/trust"
 )
@@ -375,7 +376,7 @@ func explainAttempt(t *testing.T, a attempt) (differ string) {
 		env = append(env, s.expand(v))
 	}
 	var system []string
-	if p, err := engine.Load(s.conf, trust.Object); err == nil {
+	if p, err := engine.Load(s.conf, trust.Object, inifile.Parse); err == nil {
 		system = programsOf(p, s.dir, s.home)
 	}
 	inPlaceOf(t, system, func() error {

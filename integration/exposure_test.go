@@ -10,6 +10,7 @@ import (
 
 	engine "ironwrap/policy"
 	"ironwrap/policy/exposure"
+	"ironwrap/policy/inifile"
 	"ironwrap/policy/machine"
 	"ironwrap/policy/trust"
 )
@@ -66,7 +67,7 @@ func debianPolicies(t *testing.T) map[string]string {
 // assessed is what Debian's policy of a service gives away.
 func assessed(t *testing.T, conf string) exposure.Report {
 	t.Helper()
-	p, err := engine.Load(conf, trust.Object)
+	p, err := engine.Load(conf, trust.Object, inifile.Parse)
 	if err != nil {
 		t.Fatal(err)
 	}

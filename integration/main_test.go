@@ -79,13 +79,15 @@ func prepare() (clean func(), err error) {
 	os.Chmod(dir, 0o755)
 	ours = filepath.Join(dir, "ironwrap")
 	oursDaemon, oursLaunch = ours+"-daemon", ours+"-launch"
-	build := exec.Command("go", "build", "-o", dir+"/", "./cmd/ironwrap", "./cmd/ironwrap-daemon", "./cmd/ironwrap-launch")
+	build := exec.Command("go", "build", "-ldflags", ldflags(dir), "-o", dir+"/", "./cmd/ironwrap", "./cmd/ironwrap-read", "./cmd/ironwrap-daemon", "./cmd/ironwrap-launch")
 	build.Dir, build.Env = root, append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		return clean, fmt.Errorf("cannot build ironwrap: %v\n%s", err, out)
 	}
-	if err := os.Chmod(oursLaunch, 0o700); err != nil { // as it is installed
-		return clean, err
+	for _, program := range []string{oursLaunch, ours + "-read"} { // as they are installed
+		if err := os.Chmod(program, 0o700); err != nil {
+			return clean, err
+		}
 	}
 
 	caller.name = fmt.Sprintf("iwtest%d", os.Getpid())
@@ -107,6 +109,12 @@ func prepare() (clean func(), err error) {
 	}
 	undo = append(undo, func() { os.Remove(sudoers) })
 	return clean, nil
+}
+
+// ldflags are those of a build of its own in dir. A copy of ironwrap elsewhere reads by
+// the same ironwrap-read.
+func ldflags(dir string) string {
+	return "-X ironwrap/exec/reading.Program=" + dir + "/ironwrap-read -X ironwrap/policy/compiled.Build=" + filepath.Base(dir)
 }
 
 var installing sync.Mutex

@@ -15,6 +15,7 @@ import (
 	"ironwrap/filters/pyre"
 	engine "ironwrap/policy"
 	"ironwrap/policy/account"
+	"ironwrap/policy/inifile"
 	"ironwrap/policy/machine"
 	"ironwrap/policy/sudoers"
 	"ironwrap/policy/trust"
@@ -74,7 +75,7 @@ func newFallback(t *testing.T) *fallback {
 	}
 	b.user.uid, b.user.gid = u.UID, u.GID
 
-	if b.policy, err = engine.Load(p.conf, trust.Object); err != nil {
+	if b.policy, err = engine.Load(p.conf, trust.Object, inifile.Parse); err != nil {
 		t.Fatal(err)
 	}
 	b.file = sudoersOf(t, b.policy, b.user.name)
@@ -279,7 +280,7 @@ func TestSudoersEnvironment(t *testing.T) {
 // nothing is in them that the policy does not have.
 func TestSudoersDebian(t *testing.T) {
 	for name, conf := range debianPolicies(t) {
-		p, err := engine.Load(conf, trust.Object)
+		p, err := engine.Load(conf, trust.Object, inifile.Parse)
 		if err != nil {
 			t.Fatal(err)
 		}

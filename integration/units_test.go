@@ -25,6 +25,7 @@ func TestUnits(t *testing.T) {
 	for path, mode := range map[string]os.FileMode{
 		"/usr/bin/ironwrap-daemon":                         0o755,
 		"/usr/lib/ironwrap/ironwrap-launch":                0o700,
+		"/usr/lib/ironwrap/ironwrap-read":                  0o700,
 		"/usr/lib/ironwrap/ironwrap-attach":                0o755,
 		"/usr/lib/systemd/system/ironwrap-daemon@.service": 0o644,
 		"/usr/lib/systemd/system/ironwrap-daemon@.socket":  0o644,

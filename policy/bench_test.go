@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"ironwrap/filters"
+	"ironwrap/policy/inifile"
 	"ironwrap/policy/machine"
 	"ironwrap/policy/trust"
 )
@@ -48,7 +49,7 @@ func BenchmarkOnce(b *testing.B) {
 			conf := benchTree(b, n)
 			b.ReportAllocs()
 			for b.Loop() {
-				p, err := Load(conf, trust.Parent)
+				p, err := Load(conf, trust.Parent, inifile.Parse)
 				if err != nil {
 					b.Fatal(err)
 				}
@@ -66,7 +67,7 @@ func BenchmarkDecide(b *testing.B) {
 	for _, n := range []int{40, 200, 10_000} {
 		for _, c := range []struct{ name, line string }{{"last", "last x"}, {"denied", "last 1"}} {
 			b.Run(fmt.Sprintf("%d/%s", n, c.name), func(b *testing.B) {
-				p, err := Load(benchTree(b, n), trust.Parent)
+				p, err := Load(benchTree(b, n), trust.Parent, inifile.Parse)
 				if err != nil {
 					b.Fatal(err)
 				}

@@ -7,12 +7,13 @@ import (
 	"strings"
 	"testing"
 
+	"ironwrap/policy/document"
 	"ironwrap/policy/inifile"
 )
 
 func parse(t *testing.T, text string) (Config, []Note, error) {
 	t.Helper()
-	file, err := inifile.Parse("/etc/x/rootwrap.conf", []byte(text), inifile.Strict)
+	file, err := inifile.Parse("/etc/x/rootwrap.conf", []byte(text), document.Strict)
 	if err != nil {
 		t.Fatal(err)
 	}

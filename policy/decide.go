@@ -97,11 +97,10 @@ func (p *Policy) Decide(req Request) Decision {
 	}
 	var absent *Entry
 	var absentWhy string
-	for i := range p.Filters {
+	for f := range p.concerned(req.Argv, req.Trace) {
 		if req.givenUp() {
 			return Decision{Policy: p, Why: noneWaits, Steps: d.Steps}
 		}
-		f := &p.Filters[i]
 		allowed, match, why := p.ask(f, req)
 		if req.Trace {
 			d.Steps = append(d.Steps, Step{f, allowed.Verdict == Allowed, why, allowed.Steps})
@@ -175,14 +174,11 @@ func (p *Policy) ask(f *Entry, req Request) (d Decision, match bool, why string)
 // one that this filter resolves to: the peer compares the base name, and then
 // executes what was typed. Of req it takes the machine, and whether to trace.
 func (p *Policy) nested(chain *Entry, argv []filters.Untrusted, req Request) (d Decision) {
-	typed := string(argv[0])
-	words := append([]filters.Untrusted(nil), argv...)
-	words[0] = filters.Untrusted(typed[strings.LastIndexByte(typed, '/')+1:])
-	for i := range p.Filters {
+	typed, words := argv[0].Raw(), unpathed(argv)
+	for f := range p.concerned(words, req.Trace) {
 		if req.givenUp() {
 			return Decision{Steps: d.Steps}
 		}
-		f := &p.Filters[i]
 		leaf, why := p.leaf(f, chain, typed, words, req.Machine)
 		if req.Trace {
 			step := Step{Entry: f, Matched: leaf.Verdict == Allowed}
@@ -200,6 +196,14 @@ func (p *Policy) nested(chain *Entry, argv []filters.Untrusted, req Request) (d 
 		}
 	}
 	return d
+}
+
+// unpathed is argv with the base name of its program.
+func unpathed(argv []filters.Untrusted) []filters.Untrusted {
+	words := slices.Clone(argv)
+	typed := argv[0].Raw()
+	words[0] = filters.Untrusted(typed[strings.LastIndexByte(typed, '/')+1:])
+	return words
 }
 
 // leaf puts the nested command words, called by the name typed, before one filter.

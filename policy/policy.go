@@ -12,8 +12,8 @@ import (
 	"syscall"
 
 	"ironwrap/filters"
+	"ironwrap/policy/compiled"
 	"ironwrap/policy/document"
-	"ironwrap/policy/inifile"
 	"ironwrap/policy/trust"
 )
 
@@ -29,6 +29,9 @@ type Policy struct {
 	NotSearched []error // why directories of exec_dirs are passed over
 
 	sandboxes sandboxes
+
+	words  map[string][]int // places in Filters, by filters.Names; nil: look at all
+	others []int            // those that must be asked whatever is called
 }
 
 // Entry is one filter with where it stands.
@@ -59,50 +62,65 @@ func (n Note) String() string {
 // file and directory must be such that nobody but root can have written it; up
 // to the root directory for trust.Ancestors. The error is one line that begins
 // with the path of the file at fault.
-func Load(path string, level trust.Level) (*Policy, error) {
-	if !filepath.IsAbs(path) {
-		return nil, fmt.Errorf("%s: the path of the configuration must be absolute", filters.Show(path))
-	}
-	p := &Policy{Path: path, Sources: []string{path}}
-	file, err := read(path, level, inifile.Strict)
-	if err != nil {
-		return nil, err
-	}
-	if p.Config, p.Notes, err = parseConfig(path, file); err != nil {
-		return nil, err
-	}
-	if p.sandboxes, err = readSandboxes(path, file); err != nil {
-		return nil, err
-	}
-	if p.StrictPaths && level < trust.Ancestors {
-		level = trust.Ancestors
-		if _, err := trust.File(path, level); err != nil {
-			return nil, at(path, err)
-		}
-	}
-	p.Trust = level
-	p.Sources = append(append(p.Sources, p.FiltersPath...), p.ExecDirs...)
-	if err := p.checkExecDirs(level); err != nil {
-		return nil, err
-	}
-	if err := p.loadFilters(level); err != nil {
-		return nil, err
-	}
-	if !p.NoPrivsep {
-		if err := p.addPrivsep(); err != nil {
-			return nil, err
-		}
-	}
-	return p, nil
+func Load(path string, level trust.Level, parse Parser) (*Policy, error) {
+	p, _, err := Read(path, level, parse)
+	return p, err
 }
 
-// read opens one file, checks who can have written it, and parses it.
-func read(path string, level trust.Level, mode inifile.Mode) (*document.Document, error) {
-	data, err := trust.File(path, level)
-	if err != nil {
-		return nil, at(path, err)
+// Parser reads an INI document: inifile.Parse. What only obeys what was read before
+// does without.
+type Parser func(path string, data []byte, mode document.Mode) (*document.Document, error)
+
+// Read is Load. It returns besides what the policy is compiled from.
+func Read(path string, level trust.Level, parse Parser) (*Policy, *compiled.Policy, error) {
+	if !filepath.IsAbs(path) {
+		return nil, nil, fmt.Errorf("%s: the path of the configuration must be absolute", filters.Show(path))
 	}
-	return inifile.Parse(path, data, mode)
+	data, identity, err := trust.Read(path, level)
+	if err != nil {
+		return nil, nil, at(path, err)
+	}
+	conf, err := parse(path, data, document.Strict)
+	if err != nil {
+		return nil, nil, err
+	}
+	r := reader{parse: parse, text: compiled.Policy{Build: compiled.Build, Path: path, Conf: conf}}
+	r.source(compiled.Conf, path, identity)
+	if r.p, err = begin(path, conf, level); err != nil {
+		return nil, nil, err
+	}
+	if r.p.Trust > level {
+		if _, err := trust.File(path, r.p.Trust); err != nil {
+			return nil, nil, at(path, err)
+		}
+	}
+	if err := r.p.checkExecDirs(); err != nil {
+		return nil, nil, err
+	}
+	if err := r.filters(); err != nil {
+		return nil, nil, err
+	}
+	if err := r.p.addPrivsep(); err != nil {
+		return nil, nil, err
+	}
+	r.p.index()
+	return r.p, &r.text, nil
+}
+
+// begin makes a policy without filters of rootwrap.conf.
+func begin(path string, conf *document.Document, level trust.Level) (p *Policy, err error) {
+	p = &Policy{Path: path, Sources: []string{path}, Trust: level}
+	if p.Config, p.Notes, err = parseConfig(path, conf); err != nil {
+		return nil, err
+	}
+	if p.sandboxes, err = readSandboxes(path, conf); err != nil {
+		return nil, err
+	}
+	if p.StrictPaths {
+		p.Trust = max(level, trust.Ancestors)
+	}
+	p.Sources = append(append(p.Sources, p.FiltersPath...), p.ExecDirs...)
+	return p, nil
 }
 
 // at puts the path before an error that does not begin with it.
@@ -114,10 +132,10 @@ func at(path string, err error) error {
 // can write to, or put another one in the place of: the command searches its PATH long
 // after this check. What is left out is not in PATH either, so that passing over it is
 // as safe as refusing to run anything, in every mode.
-func (p *Policy) checkExecDirs(level trust.Level) error {
+func (p *Policy) checkExecDirs() error {
 	var present []string
 	for _, dir := range p.ExecDirs {
-		d, err := trust.Dir(dir, max(level, trust.Fixed))
+		d, err := trust.Dir(dir, max(p.Trust, trust.Fixed))
 		switch {
 		case err == nil:
 			d.Close()
@@ -136,20 +154,39 @@ func (p *Policy) checkExecDirs(level trust.Level) error {
 	return nil
 }
 
-// loadFilters reads the directories of filters_path. One that does not exist has no
+// reader reads the files of a policy, and writes down what they are compiled from.
+type reader struct {
+	parse Parser
+	p     *Policy
+	text  compiled.Policy
+}
+
+func (r *reader) source(kind compiled.Kind, path string, id trust.Identity) {
+	r.text.Sources = append(r.text.Sources, compiled.Source{Kind: kind, Path: path, Identity: id})
+}
+
+// passing says that the policy depends on something that has no identity.
+func (r *reader) passing(path string) {
+	r.text.Passing = fmt.Sprintf("%s leads to no file, and nothing tells when that changes", filters.Show(path))
+}
+
+// filters reads the directories of filters_path. One that does not exist has no
 // filters; where none exists the implicit filter is left, as for the peer. Who can make
 // one gains nothing: it is not root's then.
-func (p *Policy) loadFilters(level trust.Level) error {
+func (r *reader) filters() error {
+	p := r.p
 	for _, dir := range p.FiltersPath {
-		d, err := trust.Dir(dir, level)
+		d, err := trust.Dir(dir, p.Trust)
 		if errors.Is(err, fs.ErrNotExist) {
 			p.note(p.Path, p.filtersPathLine, "filters_path: %s does not exist", filters.Show(dir))
+			r.source(compiled.Absent, dir, trust.Identity{})
 			continue
 		}
 		if err != nil {
 			return fmt.Errorf("%s:%d: filters_path: %w", filters.Show(p.Path), p.filtersPathLine, err)
 		}
-		err = p.loadDir(d, dir, level)
+		r.source(compiled.Dir, dir, d.Identity())
+		err = r.dir(d, dir)
 		d.Close()
 		if err != nil {
 			return err
@@ -158,8 +195,9 @@ func (p *Policy) loadFilters(level trust.Level) error {
 	return nil
 }
 
-// loadDir reads the *.filters files of one directory, in the order of their names.
-func (p *Policy) loadDir(d *trust.Directory, dir string, level trust.Level) error {
+// dir reads the *.filters files of one directory, in the order of their names.
+func (r *reader) dir(d *trust.Directory, dir string) error {
+	p := r.p
 	names, err := d.Names()
 	if err != nil {
 		return at(dir, err)
@@ -174,56 +212,91 @@ func (p *Policy) loadDir(d *trust.Directory, dir string, level trust.Level) erro
 			continue
 		}
 		p.Sources = append(p.Sources, path)
-		data, err := d.File(name)
+		data, identity, err := d.Read(name)
 		if errors.Is(err, fs.ErrNotExist) && d.Absent(name) {
 			p.note(path, 0, "not read: it leads to a file that does not exist")
+			r.passing(path)
 			continue
 		}
 		if errors.Is(err, trust.ErrNotRegular) {
 			p.note(path, 0, "not read: %v", err)
+			r.passing(path)
 			continue
 		}
 		if err != nil {
 			return at(path, err)
 		}
-		file, err := inifile.Parse(path, data, inifile.Lenient)
+		file, err := r.parse(path, data, document.Lenient)
 		if err != nil {
 			return err
 		}
-		if err := p.addFile(path, file); err != nil {
+		r.source(compiled.File, path, identity)
+		if err := r.file(path, file); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// addFile adds the filters of one file.
-func (p *Policy) addFile(path string, file *document.Document) error {
+// file adds the filters of one file.
+func (r *reader) file(path string, file *document.Document) error {
 	items, ok := file.Items("Filters")
 	if !ok {
-		p.note(path, 0, "no section [Filters]")
+		r.p.note(path, 0, "no section [Filters]")
 	}
-	var entries []Entry
-	for _, item := range items {
-		f, err := filters.New(item.Value)
-		if err != nil {
-			p.Notes = append(p.Notes, Note{path, item.Line,
-				fmt.Sprintf("skipping filter %s: %v", filters.Show(item.Key), err), true})
-			continue
+	made, names := make([]filters.Filter, len(items)), map[string]bool{}
+	for i, item := range items {
+		if made[i] = r.p.filter(path, item); made[i] != nil {
+			names[item.Key] = true
 		}
-		class, _, _ := strings.Cut(item.Value, ",")
-		entries = append(entries, Entry{Filter: f, Name: item.Key, Class: strings.TrimSpace(class), File: path, Line: item.Line})
 	}
-	if err := p.addSandboxes(path, file, entries); err != nil {
+	own, err := ownSandboxes(path, file, names)
+	if err != nil {
 		return err
 	}
-	p.Filters = append(p.Filters, entries...)
+	for i, item := range items {
+		line := compiled.Line{Entry: item, Source: len(r.text.Sources) - 1, Own: own[item.Key]}
+		if made[i] == nil {
+			line.Always = true // a warning is due at each call
+		} else {
+			line.Words, line.Always = filters.Names(made[i])
+			line.Prefix = filters.Prefix(made[i])
+			if err := r.p.add(path, line, made[i]); err != nil {
+				return err
+			}
+		}
+		r.text.Lines = append(r.text.Lines, line)
+	}
+	return nil
+}
+
+// filter makes the filter of one line; nil, with a warning, where none can be made.
+func (p *Policy) filter(path string, line document.Entry) filters.Filter {
+	f, err := filters.New(line.Value)
+	if err != nil {
+		p.Notes = append(p.Notes, Note{path, line.Line, fmt.Sprintf("skipping filter %s: %v", filters.Show(line.Key), err), true})
+		return nil
+	}
+	return f
+}
+
+// add adds a filter, with its sandbox.
+func (p *Policy) add(path string, l compiled.Line, f filters.Filter) error {
+	sandbox, err := p.sandboxes.of(path, l.Own)
+	if err != nil {
+		return err
+	}
+	class, _, _ := strings.Cut(l.Value, ",")
+	p.Filters = append(p.Filters, Entry{Filter: f, Name: l.Key, Class: strings.TrimSpace(class), File: path, Line: l.Line, Sandbox: sandbox})
 	return nil
 }
 
 // addPrivsep adds the implicit filter. It has the defaults of [Sandbox], as every
 // filter.
 func (p *Policy) addPrivsep() error {
+	if p.NoPrivsep {
+		return nil
+	}
 	config := filepath.Dir(p.Path)
 	if p.StrictPaths {
 		config = ""

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"ironwrap/filters"
+	"ironwrap/policy/inifile"
 	"ironwrap/policy/trust"
 )
 
@@ -74,7 +75,7 @@ func TestLoad(t *testing.T) {
 		"a/default.filters":      "[DEFAULT]\ninherited: CommandFilter, inherited, root\n[Filters]\nown: CommandFilter, own, root\n",
 		"b/a.filters":            "[Filters]\nfirst: CommandFilter, first, root\n",
 	})
-	p, err := Load(dir+"/rootwrap.conf", trust.Parent)
+	p, err := Load(dir+"/rootwrap.conf", trust.Parent, inifile.Parse)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -144,7 +145,7 @@ func TestLoadPrivsep(t *testing.T) {
 	}
 	ask := func(conf, context, file string) Verdict {
 		t.Helper()
-		p, err := Load(dir+"/"+conf, trust.Parent)
+		p, err := Load(dir+"/"+conf, trust.Parent, inifile.Parse)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -224,13 +225,13 @@ func TestLoadRefuses(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			dir := tree(t, good)
-			if _, err := Load(dir+"/rootwrap.conf", trust.Parent); err != nil {
+			if _, err := Load(dir+"/rootwrap.conf", trust.Parent, inifile.Parse); err != nil {
 				t.Fatalf("unchanged: %v", err)
 			}
 			if err := c.change(dir); err != nil {
 				t.Fatal(err)
 			}
-			p, err := Load(dir+"/rootwrap.conf", trust.Parent)
+			p, err := Load(dir+"/rootwrap.conf", trust.Parent, inifile.Parse)
 			if p != nil || err == nil {
 				t.Fatalf("loaded: %+v", p)
 			}
@@ -240,7 +241,7 @@ func TestLoadRefuses(t *testing.T) {
 		})
 	}
 	for _, path := range []string{"", "rootwrap.conf", "./rootwrap.conf", "../x"} {
-		if p, err := Load(path, trust.Parent); p != nil || err == nil || !strings.HasPrefix(err.Error(), filters.Show(path)+": ") {
+		if p, err := Load(path, trust.Parent, inifile.Parse); p != nil || err == nil || !strings.HasPrefix(err.Error(), filters.Show(path)+": ") {
 			t.Errorf("%q: %v", path, err)
 		}
 	}
@@ -283,7 +284,7 @@ func TestLoadPassesOver(t *testing.T) {
 				if err := c.change(dir); err != nil {
 					t.Fatal(err)
 				}
-				p, err := Load(dir+"/rootwrap.conf", level)
+				p, err := Load(dir+"/rootwrap.conf", level, inifile.Parse)
 				if err != nil {
 					t.Fatalf("level %d: %v", level, err)
 				}
@@ -348,7 +349,7 @@ func TestLoadTolerates(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	p, err := Load(dir+"/rootwrap.conf", trust.Parent)
+	p, err := Load(dir+"/rootwrap.conf", trust.Parent, inifile.Parse)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -370,7 +371,7 @@ func TestLoadStrict(t *testing.T) {
 	})
 	for _, name := range []string{"service/etc/rootwrap.conf", "service/etc/strict.conf", "far.conf"} {
 		for _, level := range []trust.Level{trust.Parent, trust.Ancestors} {
-			if _, err := Load(dir+"/"+name, level); err != nil {
+			if _, err := Load(dir+"/"+name, level, inifile.Parse); err != nil {
 				t.Errorf("all is root's: %v", err)
 			}
 		}
@@ -378,7 +379,7 @@ func TestLoadStrict(t *testing.T) {
 	if err := os.Chown(dir+"/service", 65534, 65534); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Load(dir+"/service/etc/rootwrap.conf", trust.Parent); err != nil {
+	if _, err := Load(dir+"/service/etc/rootwrap.conf", trust.Parent, inifile.Parse); err != nil {
 		t.Errorf("a service's directory further up is tolerated: %v", err)
 	}
 	for _, c := range []struct {
@@ -392,7 +393,7 @@ func TestLoadStrict(t *testing.T) {
 		{"far.conf", trust.Ancestors, "DIR/far.conf:2: filters_path: cannot trust "},
 		{"service/etc/rootwrap.conf", 0, "DIR/service/etc/rootwrap.conf: cannot trust "}, // no level at all is the stricter
 	} {
-		p, err := Load(dir+"/"+c.name, c.level)
+		p, err := Load(dir+"/"+c.name, c.level, inifile.Parse)
 		if p != nil || err == nil || !strings.HasPrefix(strings.ReplaceAll(err.Error(), dir, "DIR"), c.want) {
 			t.Errorf("%s at level %d: %v", c.name, c.level, err)
 		}

@@ -141,7 +141,7 @@ type sandboxes struct {
 func readSandboxes(path string, file *document.Document) (sandboxes, error) {
 	sb := sandboxes{path: path, profiles: map[string][]document.Entry{}}
 	for _, s := range file.Sections {
-		entries := file.Own(s.Name)
+		entries := s.Own
 		switch name, isProfile := strings.CutPrefix(s.Name, "Profile:"); {
 		case s.Name == "Sandbox":
 			sb.defaults = entries
@@ -215,38 +215,32 @@ func misspelt(section string) bool {
 	return !isSandbox(section) && (strings.HasPrefix(word, "sandbox") || strings.HasPrefix(word, "profile:"))
 }
 
-// addSandboxes gives each filter of one file its sandbox. A section without a
-// filter is an error: it was meant to confine something.
-func (p *Policy) addSandboxes(path string, file *document.Document, entries []Entry) error {
+// ownSandboxes are the sections [Sandbox:NAME] of one file, by the names of its
+// filters. A section without a filter is an error: it was meant to confine something.
+func ownSandboxes(path string, file *document.Document, names map[string]bool) (map[string][]document.Entry, error) {
 	own := map[string][]document.Entry{}
 	for _, s := range file.Sections {
+		refuse := func(why string) error {
+			return fmt.Errorf("%s:%d: section [%s]%s", filters.Untrusted(path), s.Line, filters.Untrusted(s.Name), why)
+		}
 		name, ok := strings.CutPrefix(s.Name, "Sandbox:")
-		if !ok && isSandbox(s.Name) {
-			return fmt.Errorf("%s:%d: section [%s] belongs into rootwrap.conf", filters.Untrusted(path), s.Line, filters.Untrusted(s.Name))
-		}
-		if misspelt(s.Name) {
-			return fmt.Errorf("%s:%d: section [%s] is written [Sandbox:NAME]", filters.Untrusted(path), s.Line, filters.Untrusted(s.Name))
-		}
-		if !ok {
-			continue
-		}
 		// Filter names are lower case, as the INI dialect makes every key.
 		name = strings.ToLower(name)
-		if !slices.ContainsFunc(entries, func(e Entry) bool { return e.Name == name }) {
-			return fmt.Errorf("%s:%d: section [%s]: this file has no filter of that name", filters.Untrusted(path), s.Line, filters.Untrusted(s.Name))
+		switch {
+		case !ok && isSandbox(s.Name):
+			return nil, refuse(" belongs into rootwrap.conf")
+		case misspelt(s.Name):
+			return nil, refuse(" is written [Sandbox:NAME]")
+		case !ok:
+			continue
+		case !names[name]:
+			return nil, refuse(": this file has no filter of that name")
+		case own[name] != nil:
+			return nil, refuse(": the filter has another sandbox section")
 		}
-		if _, twice := own[name]; twice {
-			return fmt.Errorf("%s:%d: section [%s]: the filter has another sandbox section", filters.Untrusted(path), s.Line, filters.Untrusted(s.Name))
-		}
-		own[name] = append([]document.Entry{}, file.Own(s.Name)...) // an empty one is not nil
+		own[name] = append([]document.Entry{}, s.Own...) // an empty one is not nil
 	}
-	for i := range entries {
-		var err error
-		if entries[i].Sandbox, err = p.sandboxes.of(path, own[entries[i].Name]); err != nil {
-			return err
-		}
-	}
-	return nil
+	return own, nil
 }
 
 // capabilities reads "CAP_NET_ADMIN, CAP_SYS_ADMIN", "none" or "all".

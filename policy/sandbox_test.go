@@ -7,13 +7,16 @@ import (
 	"strings"
 	"testing"
 
+	"ironwrap/policy/compiled"
+	"ironwrap/policy/document"
 	"ironwrap/policy/inifile"
+	"ironwrap/policy/trust"
 )
 
 // readSections does with the two texts what Load does with the files: first
 // rootwrap.conf, then one filters file.
 func readSections(conf, text string) (*Policy, error) {
-	file, err := inifile.Parse("/c.conf", []byte(conf), inifile.Strict)
+	file, err := inifile.Parse("/c.conf", []byte(conf), document.Strict)
 	if err != nil {
 		return nil, err
 	}
@@ -21,10 +24,12 @@ func readSections(conf, text string) (*Policy, error) {
 	if p.sandboxes, err = readSandboxes("/c.conf", file); err != nil {
 		return nil, err
 	}
-	if file, err = inifile.Parse("/f.filters", []byte(text), inifile.Lenient); err != nil {
+	if file, err = inifile.Parse("/f.filters", []byte(text), document.Lenient); err != nil {
 		return nil, err
 	}
-	return p, p.addFile("/f.filters", file)
+	r := reader{p: p}
+	r.source(compiled.File, "/f.filters", trust.Identity{})
+	return p, r.file("/f.filters", file)
 }
 
 // sandboxOf is the sandbox of filter dd.
@@ -349,7 +354,7 @@ func FuzzSandbox(f *testing.F) {
 		if err != nil || len(again.Filters) != len(p.Filters) {
 			t.Fatalf("another answer the second time: %v", err)
 		}
-		file, _ := inifile.Parse("", []byte(text), inifile.Lenient)
+		file, _ := inifile.Parse("", []byte(text), document.Lenient)
 		for _, section := range file.Sections {
 			if name, ok := strings.CutPrefix(section.Name, "Sandbox:"); ok {
 				i := slices.IndexFunc(p.Filters, func(e Entry) bool { return e.Name == strings.ToLower(name) })

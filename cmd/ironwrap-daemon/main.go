@@ -10,6 +10,7 @@ import (
 	"ironwrap/exec/daemon"
 	"ironwrap/exec/stderr"
 	"ironwrap/policy"
+	"ironwrap/policy/inifile"
 	"ironwrap/policy/trust"
 )
 
@@ -61,7 +62,7 @@ func run(argv []string) int {
 	case starter.Setuid():
 		return fail(badConfig, "not made to be setuid root: take the bit away (chmod u-s), and start it through sudo")
 	}
-	p, err := policy.Load(argv[1], trust.Object)
+	p, err := policy.Load(argv[1], trust.Object, inifile.Parse)
 	if err != nil {
 		return fail(badConfig, "Incorrect configuration file: %v", err)
 	}

@@ -12,6 +12,7 @@ import (
 	"ironwrap/exec"
 	"ironwrap/exec/audit"
 	"ironwrap/exec/launch"
+	"ironwrap/exec/reading"
 	"ironwrap/exec/stderr"
 	"ironwrap/filters"
 	"ironwrap/policy"
@@ -102,7 +103,7 @@ func run(argv []string) (status int) {
 			return fail(badConfig, "Incorrect configuration file: %v", err)
 		}
 	}
-	p, err := policy.Load(config, level)
+	p, err := reading.Load(reading.Request{Path: config, Level: level, Argv: words, Keep: !caller.Setuid(), Patience: patience})
 	if err != nil && caller.Setuid() {
 		// Who may call is not known then, and a stranger shall not learn from the
 		// fault what lies below ConfigDir.

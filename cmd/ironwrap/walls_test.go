@@ -10,8 +10,28 @@ import (
 // linked is everything beside the standard library that each privileged program
 // links. A new line here needs its reason in docs/architecture.md.
 var linked = map[string][]string{
-	"ironwrap": deciding,
+	"ironwrap": append([]string{
+		"ironwrap/exec/reading",
+		"ironwrap/policy/store",
+	}, deciding...),
+	"ironwrap-read": {
+		"golang.org/x/sys/unix",
+		"gopkg.in/ini.v1",
+		"ironwrap/exec/reading",
+		"ironwrap/filters",
+		"ironwrap/filters/pyre",
+		"ironwrap/policy",
+		"ironwrap/policy/compiled",
+		"ironwrap/policy/document",
+		"ironwrap/policy/environ",
+		"ironwrap/policy/inifile",
+		"ironwrap/policy/program",
+		"ironwrap/policy/store",
+		"ironwrap/policy/trust",
+	},
 	"ironwrap-daemon": append([]string{
+		"gopkg.in/ini.v1",
+		"ironwrap/policy/inifile",
 		"github.com/coreos/go-systemd/v22/activation",
 		"github.com/coreos/go-systemd/v22/daemon",
 		"ironwrap/exec/daemon",
@@ -31,7 +51,6 @@ var linked = map[string][]string{
 // deciding is what it takes to decide, and to carry a decision out.
 var deciding = []string{
 	"golang.org/x/sys/unix",
-	"gopkg.in/ini.v1",
 	"ironwrap/exec",
 	"ironwrap/exec/audit",
 	"ironwrap/exec/launch",
@@ -40,8 +59,9 @@ var deciding = []string{
 	"ironwrap/filters/pyre",
 	"ironwrap/policy",
 	"ironwrap/policy/account",
+	"ironwrap/policy/compiled",
+	"ironwrap/policy/document",
 	"ironwrap/policy/environ",
-	"ironwrap/policy/inifile",
 	"ironwrap/policy/machine",
 	"ironwrap/policy/program",
 	"ironwrap/policy/trust",
@@ -103,7 +123,9 @@ func TestWalls(t *testing.T) {
 		{"ironwrap/filters/...", []string{"ironwrap/policy", "ironwrap/exec", "ironwrap/sandbox", unix, "os", "syscall"}},
 		{"ironwrap/sandbox/...", []string{"ironwrap/policy", "ironwrap/exec", "ironwrap/filters"}},
 		{"ironwrap/policy/...", []string{"ironwrap/exec", "ironwrap/sandbox"}},
-		{"ironwrap/policy", []string{unix, "ironwrap/policy/lint"}},
+		{"ironwrap/policy", []string{unix, "ironwrap/policy/lint", "ironwrap/policy/inifile", "ironwrap/policy/store"}},
+		{"ironwrap/policy/compiled", []string{unix, "os", "syscall", "ironwrap/policy", "ironwrap/filters"}},
+		{"ironwrap/policy/document", []string{"ironwrap", unix, "os"}},
 		{"ironwrap/policy/lint", []string{unix}},
 		{"ironwrap/policy/program", []string{unix, "syscall", "debug/elf", "ironwrap/policy/account", "ironwrap/policy/machine"}},
 		{"ironwrap/exec/...", []string{"ironwrap/policy/lint"}},
@@ -111,6 +133,7 @@ func TestWalls(t *testing.T) {
 		{"ironwrap/policy/environ", []string{"ironwrap", unix, "os"}},
 		{"ironwrap/policy/account", []string{unix}},
 		{"ironwrap/cmd/ironwrap", []string{unix, "syscall"}},
+		{"ironwrap/cmd/ironwrap-read", []string{unix, "syscall"}},
 		{"ironwrap/cmd/ironwrap-daemon", []string{unix, "syscall"}},
 		{"ironwrap/cmd/ironwrap-launch", []string{unix, "syscall", "ironwrap/policy", "ironwrap/exec/daemon"}},
 		{"ironwrap/exec/launch", []string{"ironwrap/policy"}},

@@ -11,6 +11,7 @@ import (
 	"ironwrap/policy"
 	"ironwrap/policy/account"
 	"ironwrap/policy/exposure"
+	"ironwrap/policy/inifile"
 	"ironwrap/policy/machine"
 	"ironwrap/policy/trust"
 	"ironwrap/sandbox/seccomp"
@@ -67,7 +68,7 @@ func auditPolicy(config string) (exposure.Report, error) {
 	if err != nil {
 		return exposure.Report{}, err
 	}
-	p, err := policy.Load(path, trust.Object)
+	p, err := policy.Load(path, trust.Object, inifile.Parse)
 	if err != nil {
 		return exposure.Report{}, err
 	}

@@ -14,6 +14,7 @@ import (
 	"ironwrap/filters"
 	"ironwrap/policy"
 	"ironwrap/policy/account"
+	"ironwrap/policy/inifile"
 	"ironwrap/policy/lint"
 	"ironwrap/policy/machine"
 	"ironwrap/policy/trust"
@@ -96,7 +97,7 @@ func newExplainer(config, user string) (*explainer, error) {
 		return nil, err
 	}
 	x := &explainer{}
-	if x.policy, x.refusal = policy.Load(path, trust.Object); x.refusal != nil {
+	if x.policy, x.refusal = policy.Load(path, trust.Object, inifile.Parse); x.refusal != nil {
 		return x, nil
 	}
 	if user != "" {
@@ -224,7 +225,7 @@ func callerOf(name string, p *policy.Policy) (*callerJSON, error) {
 	err = c.MayCall(p)
 	if err == nil && c.Setuid() {
 		if err = exec.FixedConfig(p.Path); err == nil {
-			_, err = policy.Load(p.Path, trust.Ancestors)
+			_, err = policy.Load(p.Path, trust.Ancestors, inifile.Parse)
 		}
 	}
 	if answer.May = err == nil; err != nil {

@@ -11,6 +11,7 @@ import (
 	"ironwrap/exec"
 	"ironwrap/filters"
 	"ironwrap/policy"
+	"ironwrap/policy/inifile"
 	"ironwrap/policy/machine"
 	"ironwrap/policy/trust"
 )
@@ -114,7 +115,7 @@ func refuse(code int, format string, args ...any) error {
 
 // allowed decides as the executor does.
 func allowed(config string, argv []filters.Untrusted, caller exec.Caller) (d policy.Decision, plan *exec.Plan, err error) {
-	p, err := policy.Load(config, trust.Object)
+	p, err := policy.Load(config, trust.Object, inifile.Parse)
 	if err != nil {
 		return d, nil, refuse(97, "Incorrect configuration file: %v", err)
 	}

@@ -8,6 +8,7 @@ import (
 
 	"ironwrap/policy"
 	"ironwrap/policy/account"
+	"ironwrap/policy/inifile"
 	"ironwrap/policy/machine"
 	"ironwrap/policy/sudoers"
 	"ironwrap/policy/trust"
@@ -33,7 +34,7 @@ exit status: 0 the file is printed, 2 wrong use or CONFIG cannot be used.`,
 			if err != nil {
 				return err
 			}
-			p, err := policy.Load(path, trust.Object)
+			p, err := policy.Load(path, trust.Object, inifile.Parse)
 			if err != nil {
 				return err
 			}

@@ -9,6 +9,7 @@ import (
 
 	"ironwrap/exec"
 	"ironwrap/policy"
+	"ironwrap/policy/inifile"
 	"ironwrap/policy/trust"
 )
 
@@ -90,7 +91,7 @@ func (c conf) write(t testing.TB, path, text string) {
 
 func (c conf) load(t testing.TB) *policy.Policy {
 	t.Helper()
-	p, err := policy.Load(c.path, trust.Object)
+	p, err := policy.Load(c.path, trust.Object, inifile.Parse)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"ironwrap/policy"
+	"ironwrap/policy/inifile"
 	"ironwrap/policy/trust"
 )
 
@@ -77,7 +78,7 @@ func (h *policies) load(always bool) *policy.Policy {
 		return s.Policy // another request was faster, or it cannot be used still
 	}
 	fresh := began.Sub(newest) < moment
-	p, err := policy.Load(s.Path, trust.Object)
+	p, err := policy.Load(s.Path, trust.Object, inifile.Parse)
 	if err != nil {
 		h.at = began
 		if h.failed = stamp; fresh {

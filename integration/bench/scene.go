@@ -30,7 +30,7 @@ type scene struct {
 	undo []func() // last first, when the scene is closed
 }
 
-// build is a directory with ironwrap, ironwrap-daemon and ironwrap-launch.
+// build is a directory with the privileged programs.
 type build string
 
 func (b build) ironwrap() string { return string(b) + "/ironwrap" }
@@ -87,7 +87,11 @@ func (s *scene) fill(base string) error {
 			continue
 		}
 		b := build(s.dir + "/" + to)
-		for _, name := range []string{"ironwrap", "ironwrap-daemon", "ironwrap-launch"} {
+		names := []string{"ironwrap", "ironwrap-read", "ironwrap-daemon", "ironwrap-launch"}
+		if _, err := os.Stat(from + "/ironwrap-read"); err != nil { // a build that had none
+			names = slices.Delete(names, 1, 2)
+		}
+		for _, name := range names {
 			if err := replicate(from+"/"+name, string(b)+"/"+name, 0o700); err != nil {
 				return fmt.Errorf("cannot copy a program to measure: %w", err)
 			}

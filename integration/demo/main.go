@@ -85,7 +85,7 @@ func (d *demo) prepare() error {
 	if err := os.Mkdir(filepath.Dir(d.ironwrap), 0o755); err != nil {
 		return err
 	}
-	for _, name := range []string{"ironwrap", "ironwrap-daemon", "ironwrap-launch"} {
+	for _, name := range []string{"ironwrap", "ironwrap-read", "ironwrap-daemon", "ironwrap-launch"} {
 		program, err := os.ReadFile("bin/" + name)
 		if err != nil {
 			return err

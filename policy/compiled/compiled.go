@@ -40,6 +40,10 @@ type Policy struct {
 	Conf    *document.Document // rootwrap.conf
 	Sources []Source           // in the order in which they were read, rootwrap.conf first
 	Lines   []Line             // of all sections [Filters], in the order in which they are asked
+
+	// Passing is why it may not be kept: what it depends on besides Sources. Empty for
+	// nothing.
+	Passing string
 }
 
 // Source is a file or directory that the policy came from.
@@ -111,9 +115,9 @@ func sum(block uint64, offset int, data []byte) uint64 {
 	return mix(h ^ last)
 }
 
-// hash is what a word is looked up by. Two words of one hash find each other's filters,
+// Hash is what a word is looked up by. Two words of one hash find each other's filters,
 // which are asked in vain.
-func hash(word string) uint64 {
+func Hash(word string) uint64 {
 	h := mix(uint64(len(word)) + 1)
 	for len(word) >= 8 {
 		h = mix(h ^ (uint64(word[0]) | uint64(word[1])<<8 | uint64(word[2])<<16 | uint64(word[3])<<24 |

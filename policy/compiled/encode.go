@@ -62,7 +62,7 @@ func (e *encoder) lists(lines []Line, spans []span) []found {
 	byHash := map[uint64][]int{}
 	for i, l := range lines {
 		for _, word := range l.Words {
-			h := hash(word)
+			h := Hash(word)
 			if list := byHash[h]; len(list) == 0 || list[len(list)-1] != i {
 				byHash[h] = append(list, i)
 			}
@@ -162,6 +162,7 @@ func (e *encoder) identity(id trust.Identity) {
 	e.u32(id.Mode)
 	e.u32(id.UID)
 	e.u32(id.GID)
+	e.flag(id.Local)
 }
 
 func (e *encoder) entries(list []document.Entry) {

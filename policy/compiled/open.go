@@ -70,7 +70,7 @@ func (b *Book) head(d *decoder) bool {
 		return false
 	}
 	b.Path = d.text()
-	b.Sources = make([]Source, d.count(4+4+6*8+3*4))
+	b.Sources = make([]Source, d.count(4+4+6*8+4*4))
 	for i := range b.Sources {
 		b.Sources[i] = Source{Kind(d.u32()), d.text(), d.identity()}
 	}
@@ -100,7 +100,7 @@ func (b *Book) Prefixes() []int { return b.prefixes }
 func (b *Book) Lines(words []string) ([]Line, error) {
 	places := b.always
 	for _, word := range words {
-		more, err := b.find(hash(word))
+		more, err := b.find(Hash(word))
 		if err != nil {
 			return nil, err
 		}
@@ -174,7 +174,7 @@ func (b *Book) line(p place) (Line, error) {
 	d := decoder{rest: string(data)}
 	number := d.u32()
 	l := Line{Source: int(d.u32()), Entry: d.entry()}
-	own := d.u32() == 1
+	own := d.flag()
 	if entries := d.entries(); own {
 		l.Own = append([]document.Entry{}, entries...)
 	}
@@ -246,7 +246,7 @@ func (d *decoder) places(n int) []place {
 func (d *decoder) identity() (id trust.Identity) {
 	id.Dev, id.Ino, id.Size, id.Nlink = d.u64(), d.u64(), d.u64(), d.u64()
 	id.Mtime, id.Ctime = int64(d.u64()), int64(d.u64())
-	id.Mode, id.UID, id.GID = d.u32(), d.u32(), d.u32()
+	id.Mode, id.UID, id.GID, id.Local = d.u32(), d.u32(), d.u32(), d.flag()
 	return id
 }
 
@@ -270,6 +270,8 @@ func (d *decoder) entry() document.Entry {
 func (d *decoder) span() span { return span{d.u32(), d.u32()} }
 
 func (d *decoder) text() string { return d.take(int(d.u32())) }
+
+func (d *decoder) flag() bool { return d.u32() == 1 }
 
 func (d *decoder) u32() uint32 {
 	if b := d.take(4); len(b) == 4 {

@@ -71,3 +71,16 @@ func (d *Document) find(name string) *Section {
 	}
 	return nil
 }
+
+// Mode says what a repetition means.
+type Mode int
+
+const (
+	// Strict refuses a repeated section and a repeated key, as
+	// RawConfigParser() does: for rootwrap.conf.
+	Strict Mode = iota
+	// Lenient merges repeated sections, and gives a repeated key its first
+	// position and its last value, as RawConfigParser(strict=False) does:
+	// for *.filters.
+	Lenient
+)

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"ironwrap/policy/document"
 )
 
 // ordinary is a filters file of about 50 lines, as services ship them.
@@ -49,7 +51,7 @@ func BenchmarkParse(b *testing.B) {
 			b.SetBytes(int64(len(c.data)))
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, err := Parse("f", c.data, Lenient); err != nil {
+				if _, err := Parse("f", c.data, document.Lenient); err != nil {
 					b.Fatal(err)
 				}
 			}

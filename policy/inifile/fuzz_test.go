@@ -5,6 +5,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"ironwrap/policy/document"
 )
 
 // Fragments of which nasty documents are made: such as Python reads and others
@@ -106,7 +108,7 @@ func TestRandomDocumentsAgainstPython(t *testing.T) {
 		case 3:
 			data = mutate(r, []byte(documents[r.IntN(len(documents))].doc))
 		}
-		for _, mode := range []Mode{Lenient, Strict} {
+		for _, mode := range []document.Mode{document.Lenient, document.Strict} {
 			ours, theirs, err := compare(o, data, mode)
 			switch {
 			case err != nil:
@@ -137,7 +139,7 @@ func FuzzParse(f *testing.F) {
 		f.Add(anyDocument(r))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		for _, mode := range []Mode{Lenient, Strict} {
+		for _, mode := range []document.Mode{document.Lenient, document.Strict} {
 			if o, err := python(); err == nil {
 				if _, _, err := compare(o, data, mode); err != nil {
 					t.Errorf("mode %d: %v", mode, err)

@@ -23,19 +23,6 @@ import (
 	"ironwrap/policy/document"
 )
 
-// Mode says what a repetition means.
-type Mode int
-
-const (
-	// Strict refuses a repeated section and a repeated key, as
-	// RawConfigParser() does: for rootwrap.conf.
-	Strict Mode = iota
-	// Lenient merges repeated sections, and gives a repeated key its first
-	// position and its last value, as RawConfigParser(strict=False) does:
-	// for *.filters.
-	Lenient
-)
-
 // Limits that no deployed file comes near. They bound the time and memory that
 // a file can cost, so that anything beyond them is refused, not cut.
 const (
@@ -48,7 +35,7 @@ const defaultName = "DEFAULT"
 
 // Parse reads the document data. The path is used for messages only. Any error
 // is an *Error.
-func Parse(path string, data []byte, mode Mode) (*document.Document, error) {
+func Parse(path string, data []byte, mode document.Mode) (*document.Document, error) {
 	text, err := decode(path, data)
 	if err != nil {
 		return nil, err

@@ -171,11 +171,11 @@ var documents = []struct {
 }
 
 // modes of a document: the answer wanted in each.
-func wanted(strict, lenient string) map[Mode]string {
+func wanted(strict, lenient string) map[document.Mode]string {
 	if strict == "" {
 		strict = lenient
 	}
-	return map[Mode]string{Lenient: lenient, Strict: strict}
+	return map[document.Mode]string{document.Lenient: lenient, document.Strict: strict}
 }
 
 func TestDocuments(t *testing.T) {
@@ -206,7 +206,7 @@ func TestDocuments(t *testing.T) {
 func TestDocumentsAgainstPython(t *testing.T) {
 	o := needPython(t)
 	for _, d := range documents {
-		for _, mode := range []Mode{Lenient, Strict} {
+		for _, mode := range []document.Mode{document.Lenient, document.Strict} {
 			if _, _, err := compare(o, []byte(d.doc), mode); err != nil {
 				t.Errorf("%s, mode %d: %v", d.name, mode, err)
 			}
@@ -215,7 +215,7 @@ func TestDocumentsAgainstPython(t *testing.T) {
 }
 
 func TestItems(t *testing.T) {
-	file, err := Parse("f", []byte("[F]\nown: 1\nboth: 2\n[DEFAULT]\nfirst: 3\nboth: 4\nlast: 5\n[G]\n"), Strict)
+	file, err := Parse("f", []byte("[F]\nown: 1\nboth: 2\n[DEFAULT]\nfirst: 3\nboth: 4\nlast: 5\n[G]\n"), document.Strict)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -251,11 +251,11 @@ func TestZero(t *testing.T) {
 	if _, ok := file.Items("Filters"); ok || len(file.Sections)+len(file.Defaults)+len(file.Own("Filters")) > 0 {
 		t.Error("there is something in the zero Document")
 	}
-	var mode Mode
+	var mode document.Mode
 	if _, err := Parse("f", []byte("[F]\na: b\na: c\n"), mode); err == nil {
 		t.Error("the zero Mode merges repetitions")
 	}
-	if _, err := Parse("f", []byte("[F]\na: b\na: c\n"), Mode(7)); err == nil {
+	if _, err := Parse("f", []byte("[F]\na: b\na: c\n"), document.Mode(7)); err == nil {
 		t.Error("an unknown Mode merges repetitions")
 	}
 }
@@ -268,7 +268,7 @@ func TestErrorText(t *testing.T) {
 		{"\xff", "a", `"\xff":1: "a" stands before the first [section]`},
 		{"f", long, `f:1: "` + strings.Repeat(`\u00e9`, 30) + `"... stands before the first [section]`},
 	} {
-		_, err := Parse(c.path, []byte(c.doc), Strict)
+		_, err := Parse(c.path, []byte(c.doc), document.Strict)
 		if err == nil || err.Error() != c.want {
 			t.Errorf("got %v\nwant %s", err, c.want)
 		}
@@ -283,25 +283,25 @@ func TestLimits(t *testing.T) {
 	value := func(lines int) []byte {
 		return []byte("[F]\nx: y\na: 1" + strings.Repeat("\n x", lines-1) + "\n\n\n\nb: c\n")
 	}
-	if _, err := Parse("f", value(maxLines), Strict); err != nil {
+	if _, err := Parse("f", value(maxLines), document.Strict); err != nil {
 		t.Errorf("%d lines: %v", maxLines, err)
 	}
-	_, err := Parse("f", value(maxLines+1), Strict)
+	_, err := Parse("f", value(maxLines+1), document.Strict)
 	if want := `f:3: the value of "a" goes on for more than 256 lines: check the indentation`; err == nil || err.Error() != want {
 		t.Errorf("%d lines: %v", maxLines+1, err)
 	}
-	if _, err := Parse("f", []byte("[F]\na: b\n"+strings.Repeat("\n", 10*maxLines)+"c: d\n"), Strict); err != nil {
+	if _, err := Parse("f", []byte("[F]\na: b\n"+strings.Repeat("\n", 10*maxLines)+"c: d\n"), document.Strict); err != nil {
 		t.Errorf("blank lines after a value: %v", err)
 	}
-	if _, err := Parse("f", []byte("[F]\na: b\n"+strings.Repeat("\n", maxLines)+" d\n"), Strict); err == nil {
+	if _, err := Parse("f", []byte("[F]\na: b\n"+strings.Repeat("\n", maxLines)+" d\n"), document.Strict); err == nil {
 		t.Error("blank lines within a value are not counted")
 	}
 
 	big := []byte(strings.Repeat("#\n", maxSize/2))
-	if _, err := Parse("f", big, Strict); err != nil {
+	if _, err := Parse("f", big, document.Strict); err != nil {
 		t.Errorf("%d bytes: %v", len(big), err)
 	}
-	_, err = Parse("f", append(big, '\n'), Strict)
+	_, err = Parse("f", append(big, '\n'), document.Strict)
 	if want := `f:1: 16777217 bytes are too many for a configuration file, 16777216 are allowed`; err == nil || err.Error() != want {
 		t.Errorf("%d bytes: %v", len(big)+1, err)
 	}
@@ -339,7 +339,7 @@ func TestTime(t *testing.T) {
 		"no section":                strings.Repeat("x", size),
 	} {
 		start := cpu()
-		file, err := Parse("f", []byte(doc), Lenient)
+		file, err := Parse("f", []byte(doc), document.Lenient)
 		took := cpu() - start
 		if err := wellFormed(file, err, []byte(doc)); err != nil {
 			t.Errorf("%s: %v", name, err)
@@ -467,7 +467,7 @@ func TestVectors(t *testing.T) {
 			t.Error(err)
 			continue
 		}
-		file, err := Parse(name, data, Lenient)
+		file, err := Parse(name, data, document.Lenient)
 		if err != nil {
 			if want.Err == "" {
 				t.Logf("refused, though Python accepts it: %v", err)
@@ -517,12 +517,12 @@ func TestDeployedFiles(t *testing.T) {
 			return err
 		}
 		files++
-		for _, mode := range []Mode{Lenient, Strict} {
+		for _, mode := range []document.Mode{document.Lenient, document.Strict} {
 			ours, _, err := compare(o, data, mode)
 			if err != nil {
 				t.Errorf("%s, mode %d: %v", path, mode, err)
 			}
-			if mode == Lenient && ours != nil {
+			if mode == document.Lenient && ours != nil {
 				t.Errorf("%s: %v", path, ours)
 			}
 		}

@@ -171,8 +171,8 @@ func (o *oracle) request(mode byte, data []byte) (oracleAnswer, error) {
 	return answer, json.Unmarshal(text, &answer)
 }
 
-func (o *oracle) parse(data []byte, mode Mode) (oracleAnswer, error) {
-	if mode == Lenient {
+func (o *oracle) parse(data []byte, mode document.Mode) (oracleAnswer, error) {
+	if mode == document.Lenient {
 		return o.request(0, data)
 	}
 	return o.request(1, data)
@@ -201,7 +201,7 @@ func mayRefuse(data []byte) string {
 // compare has both read a document and returns our refusal, CPython's, and
 // where they differ in any other way than mayRefuse allows: in names, values,
 // order or line numbers.
-func compare(o *oracle, data []byte, mode Mode) (ours, theirs, difference error) {
+func compare(o *oracle, data []byte, mode document.Mode) (ours, theirs, difference error) {
 	file, ours := Parse("f", data, mode)
 	if err := wellFormed(file, ours, data); err != nil {
 		return ours, nil, err

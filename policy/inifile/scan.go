@@ -12,7 +12,7 @@ import (
 // scanner reads a document line by line as RawConfigParser does.
 type scanner struct {
 	path  string // for messages
-	mode  Mode
+	mode  document.Mode
 	check check
 
 	sections map[string]*section // by name, [DEFAULT] among them
@@ -97,7 +97,7 @@ func (s *scanner) startSection(line int, name, text string) error {
 	case name == defaultName: // may come again, even in strict mode
 		s.section = old
 	case old != nil:
-		if s.mode != Lenient {
+		if s.mode != document.Lenient {
 			return s.refuse(line, "section %s again, it is on line %d already: join the two", quote(name), old.Line)
 		}
 		s.section = old
@@ -131,7 +131,7 @@ func (s *scanner) startEntry(line int, text string) error {
 		}
 	}
 	key := strings.ToLower(name)
-	if i, again := s.section.at[key]; again && s.mode != Lenient {
+	if i, again := s.section.at[key]; again && s.mode != document.Lenient {
 		return s.refuse(line, "key %s again, it is on line %d already: remove one", quote(key), s.section.Own[i].Line)
 	}
 	value := strings.TrimLeftFunc(text[delimiter+1:], isSpace)

@@ -109,8 +109,8 @@ func (f *filter) where() string {
 // one fault does not hide all others.
 func read(path string, facts Facts) *config {
 	c := &config{path: path, facts: facts}
-	c.policy, c.refusal = policy.Load(path, trust.Object)
-	c.written = readFile(path, inifile.Strict)
+	c.policy, c.refusal = policy.Load(path, trust.Object, inifile.Parse)
+	c.written = readFile(path, document.Strict)
 	if c.written.ini == nil {
 		return c
 	}
@@ -144,7 +144,7 @@ func (c *config) readDir(dir string) {
 		case !regular(path):
 			c.nofiles = append(c.nofiles, path)
 		default:
-			f := readFile(path, inifile.Lenient)
+			f := readFile(path, document.Lenient)
 			c.files = append(c.files, f)
 			c.readFilters(f)
 		}

@@ -25,7 +25,7 @@ type file struct {
 	err   error              // why
 }
 
-func readFile(path string, mode inifile.Mode) *file {
+func readFile(path string, mode document.Mode) *file {
 	f := &file{path: path}
 	data, err := readText(path)
 	if err != nil {

@@ -7,13 +7,14 @@ import (
 	"testing"
 
 	"ironwrap/filters"
+	"ironwrap/policy/document"
 	"ironwrap/policy/inifile"
 )
 
 func fileOf(t testing.TB, text string) *file {
 	t.Helper()
 	f := &file{path: "x.filters", lines: strings.Split(text, "\n")}
-	f.ini, f.err = inifile.Parse("x.filters", []byte(text), inifile.Lenient)
+	f.ini, f.err = inifile.Parse("x.filters", []byte(text), document.Lenient)
 	return f
 }
 

@@ -9,7 +9,7 @@ import (
 	"ironwrap/filters"
 	"ironwrap/filters/pyre"
 	"ironwrap/policy"
-	"ironwrap/policy/inifile"
+	"ironwrap/policy/document"
 )
 
 // Miss is a filter that would allow a command if one thing in it were otherwise.
@@ -37,7 +37,7 @@ func NewGuide(p *policy.Policy) *Guide {
 		f := &filter{Entry: e}
 		if e.File != "" {
 			if files[e.File] == nil {
-				files[e.File] = readFile(e.File, inifile.Lenient)
+				files[e.File] = readFile(e.File, document.Lenient)
 			}
 			f.file = files[e.File]
 			f.fields = f.file.definition(e.Name)

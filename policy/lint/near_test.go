@@ -8,6 +8,7 @@ import (
 
 	"ironwrap/filters"
 	"ironwrap/policy"
+	"ironwrap/policy/inifile"
 	"ironwrap/policy/machine"
 	"ironwrap/policy/trust"
 )
@@ -23,7 +24,7 @@ nice: ChainingRegExpFilter, nice, root, nice, -n, \d+
 ip: IpFilter, ip, root
 kill: KillFilter, root, /usr/bin/nosuch, -9`}
 	dir := e.lay(t)
-	p, err := policy.Load(dir+"/rootwrap.conf", trust.Object)
+	p, err := policy.Load(dir+"/rootwrap.conf", trust.Object, inifile.Parse)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,0 +1,140 @@
+package reading
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"ironwrap/filters"
+	"ironwrap/policy/trust"
+)
+
+const program = "ironwrap-read"
+
+// Program is where ironwrap-read is installed. The build sets it. One that lies beside
+// the running program comes first: it is of the same build.
+var Program = "/usr/lib/ironwrap/" + program
+
+// How the process ends.
+const (
+	wrote = iota // a compiled policy to its standard output
+	said         // why there is none
+)
+
+// run has ironwrap-read read the files, and returns what it wrote: a compiled policy. Its
+// environment is empty, its ids are root's alone, it gets nothing that the caller left
+// open, and it does not outlive this process.
+func run(r Request) ([]byte, error) {
+	path, err := find()
+	if err != nil {
+		return nil, err
+	}
+	null, err := unix.Open("/dev/null", unix.O_RDWR|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("cannot open /dev/null: %w", err)
+	}
+	defer unix.Close(null)
+	// Not a file: the caller's limit for those may be small (RLIMIT_FSIZE).
+	var pipe [2]int
+	if err := unix.Pipe2(pipe[:], unix.O_CLOEXEC); err != nil {
+		return nil, fmt.Errorf("cannot make a pipe: %w", err)
+	}
+	defer unix.Close(pipe[0])
+	if err := unix.CloseRange(3, ^uint(0)>>32, unix.CLOSE_RANGE_CLOEXEC); err != nil {
+		unix.Close(pipe[1])
+		return nil, fmt.Errorf("cannot mark descriptors close-on-exec: %w", err)
+	}
+	keep := "once"
+	if r.Keep {
+		keep = "keep"
+	}
+	pid, err := syscall.ForkExec(path, []string{program, r.Path, strconv.Itoa(int(r.Level)), keep}, &syscall.ProcAttr{
+		Env:   []string{},
+		Files: []uintptr{uintptr(null), uintptr(pipe[1]), uintptr(null)},
+		Sys:   &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL},
+	})
+	unix.Close(pipe[1])
+	if err != nil {
+		return nil, fmt.Errorf("cannot run %s to read %s: %w", filters.Show(path), filters.Show(r.Path), err)
+	}
+	data, err := readAll(pipe[0], time.Now().Add(r.Patience))
+	if err == errLate {
+		_ = unix.Kill(pid, unix.SIGKILL)
+		return nil, fmt.Errorf("nothing was executed: waited %v for a file of the policy: does a server not answer (NFS)?", r.Patience)
+	}
+	status, waited := wait(pid)
+	switch err = errors.Join(err, waited); {
+	case err != nil:
+		return nil, fmt.Errorf("cannot learn from %s what is in %s: %w", program, filters.Show(r.Path), err)
+	case status.Signaled():
+		return nil, fmt.Errorf("%s was killed by signal %d while it read %s: is there too little memory, or a limit?", program, status.Signal(), filters.Show(r.Path))
+	case status.ExitStatus() == said:
+		return nil, errors.New(string(data))
+	case status.ExitStatus() != wrote:
+		return nil, fmt.Errorf("%s failed with status %d while it read %s", program, status.ExitStatus(), filters.Show(r.Path))
+	}
+	return data, nil
+}
+
+// find returns the program, which is root's, and nobody else can put another in its place.
+func find() (string, error) {
+	path := Program
+	self, err := os.Executable()
+	if err != nil {
+		return "", fmt.Errorf("cannot tell where this program lies: %w", err)
+	}
+	if beside := filepath.Join(filepath.Dir(self), program); exists(beside) {
+		path = beside
+	}
+	id, err := trust.Executable(path, trust.Fixed)
+	if errors.Is(err, trust.ErrUntrusted) {
+		return "", fmt.Errorf("%w: install it beside ironwrap (make install)", err)
+	}
+	return id.Path, err
+}
+
+func exists(path string) bool {
+	_, err := os.Lstat(path)
+	return err == nil
+}
+
+var errLate = errors.New("too late")
+
+// readAll reads to the end, but not beyond a moment: then whoever writes waits for a
+// file of a server that is gone.
+func readAll(fd int, until time.Time) ([]byte, error) {
+	var data []byte
+	for {
+		n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, int(max(0, time.Until(until).Milliseconds())))
+		switch {
+		case err == unix.EINTR:
+			continue
+		case err != nil:
+			return nil, err
+		case n == 0:
+			return nil, errLate
+		}
+		data = slices.Grow(data, 64<<10) // a pipe holds as much (pipe(7))
+		if n, err = unix.Read(fd, data[len(data):cap(data)]); n == 0 && err == nil {
+			return data, nil
+		} else if err != nil && err != unix.EINTR {
+			return nil, err
+		}
+		data = data[:len(data)+max(n, 0)]
+	}
+}
+
+func wait(pid int) (status syscall.WaitStatus, err error) {
+	for {
+		if _, err = syscall.Wait4(pid, &status, 0, nil); err != syscall.EINTR {
+			return status, err
+		}
+	}
+}

@@ -1,0 +1,110 @@
+package policy
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+
+	"ironwrap/filters"
+	"ironwrap/policy/compiled"
+	"ironwrap/policy/trust"
+)
+
+// ErrStale tells that a compiled policy says no more what the files say, or that they
+// cannot be looked at as they were read. Who reads them learns why.
+var ErrStale = errors.New("the files of the policy are not what they were when it was compiled")
+
+// Open makes of a compiled policy the part that a command needs: the filters that can
+// match it, in their order. Decide says the same of argv as with all of them. Every file
+// and directory is looked at as Load looks at it, whatever the book was made under. The
+// error is ErrStale, compiled.ErrDamaged, or what Load would say of the machine as it is
+// now.
+func Open(book *compiled.Book, path string, level trust.Level, argv []filters.Untrusted) (*Policy, error) {
+	if book.Path != path {
+		return nil, compiled.ErrDamaged
+	}
+	p, err := begin(path, book.Conf, level)
+	if err != nil {
+		return nil, err
+	}
+	if err := unchanged(book.Sources, p.Trust); err != nil {
+		return nil, err
+	}
+	if err := p.checkExecDirs(); err != nil {
+		return nil, err
+	}
+	lines, err := book.Lines(called(argv, book.Prefixes()))
+	if err != nil {
+		return nil, err
+	}
+	for _, l := range lines {
+		file := book.Sources[l.Source].Path
+		f := p.filter(file, l.Entry)
+		if f == nil {
+			continue
+		}
+		if err := p.add(file, l, f); err != nil {
+			return nil, err
+		}
+	}
+	return p, p.addPrivsep()
+}
+
+// called are the words that argv, or a command behind a prefix of so many words, can be found
+// by. What stands behind a prefix is called by its base name, see nested.
+func called(argv []filters.Untrusted, prefixes []int) (list []string) {
+	for _, word := range filters.Called(argv) {
+		list = append(list, word.Raw())
+	}
+	for _, n := range prefixes {
+		if n < len(argv) {
+			for _, word := range filters.Called(unpathed(argv[n:])) {
+				list = append(list, word.Raw())
+			}
+		}
+	}
+	return list
+}
+
+// unchanged returns nil while the sources are there as they were, and are root's as the
+// level demands.
+func unchanged(sources []compiled.Source, level trust.Level) error {
+	var dir *trust.Directory // the last
+	leave := func() {
+		if dir != nil {
+			dir.Close()
+			dir = nil
+		}
+	}
+	defer leave()
+	for _, s := range sources {
+		var now trust.Identity
+		var err error
+		switch s.Kind {
+		case compiled.Conf:
+			now, err = trust.Look(s.Path, level)
+		case compiled.Dir:
+			leave()
+			if dir, err = trust.Dir(s.Path, level); err == nil {
+				now = dir.Identity()
+			}
+		case compiled.File:
+			if dir == nil {
+				return compiled.ErrDamaged
+			}
+			now, err = dir.Look(s.Path[strings.LastIndexByte(s.Path, '/')+1:])
+		case compiled.Absent:
+			leave()
+			if dir, err = trust.Dir(s.Path, level); errors.Is(err, fs.ErrNotExist) {
+				continue
+			}
+		default:
+			return compiled.ErrDamaged
+		}
+		if err != nil || now != s.Identity || s.Kind == compiled.Absent {
+			return fmt.Errorf("%w: %s", ErrStale, filters.Show(s.Path))
+		}
+	}
+	return nil
+}

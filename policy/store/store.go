@@ -1,0 +1,227 @@
+// Package store keeps compiled policies from one call to the next, in a directory of
+// root's own in memory. What is there is root's word as much as the files that it came
+// from, and no more: who opens it asks of each file whether it is still the same.
+package store
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"strconv"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"ironwrap/policy/compiled"
+	"ironwrap/policy/trust"
+)
+
+const parent = "/run/ironwrap"
+
+// Dir is where compiled policies are kept, on a tmpfs: it is gone when the machine
+// starts again, and no backup, no snapshot and no other machine brings one back.
+const Dir = parent + "/compiled"
+
+// ErrNone tells that nothing is kept for a configuration.
+var ErrNone = errors.New("no compiled policy is kept")
+
+// Open opens what is kept for the configuration at path. The directory and the file
+// must be such that nobody but root can have written them, or put them there. Any error
+// means that the files themselves have to be read.
+func Open(path string) (*Kept, error) {
+	if compiled.Build == "" {
+		return nil, ErrNone
+	}
+	d, err := trust.Dir(Dir, trust.Ancestors)
+	if err != nil {
+		return nil, err
+	}
+	defer d.Close()
+	fd, size, err := d.Open(name(path))
+	if err != nil {
+		return nil, err
+	}
+	if !isMemory(func(st *unix.Statfs_t) error { return unix.Fstatfs(fd, st) }) {
+		unix.Close(fd)
+		return nil, ErrNone
+	}
+	book, err := compiled.Open(file(fd), size)
+	if err != nil {
+		unix.Close(fd)
+		return nil, err
+	}
+	return &Kept{book, file(fd)}, nil
+}
+
+// Kept is an open compiled policy.
+type Kept struct {
+	*compiled.Book
+	fd file
+}
+
+// Close releases the file. The Book cannot be used afterwards.
+func (k *Kept) Close() { unix.Close(int(k.fd)) }
+
+// file reads what is asked for and nothing else: a mapped file that gets shorter kills
+// who reads it.
+type file int
+
+func (f file) ReadAt(p []byte, offset int64) (n int, err error) {
+	for n < len(p) {
+		more, err := unix.Pread(int(f), p[n:], offset+int64(n))
+		if err == unix.EINTR {
+			continue
+		}
+		if err != nil {
+			return n, err
+		}
+		if more == 0 {
+			return n, compiled.ErrDamaged
+		}
+		n += more
+	}
+	return n, nil
+}
+
+// settled is how long a source must have been left alone before what was read of it is
+// kept. Within the time for which the clock of its stamps stands still (a second, on an
+// ext4 with small inodes) it could change again and look the same.
+const settled = 2 * time.Second
+
+// ErrNotKept tells that a policy is good for one call only. What wraps it says why.
+var ErrNotKept = errors.New("not kept")
+
+// Keep keeps data, to which p was compiled, for the calls to come. began is trust.Now
+// before the first file was read. The error is ErrNotKept where keeping would be a
+// guess, or what hindered it; no call is the worse for either, but slower.
+func Keep(p *compiled.Policy, data []byte, began time.Time) error {
+	if why := unsettled(p, began); why != "" {
+		return fmt.Errorf("%w: %s", ErrNotKept, why)
+	}
+	d, err := dir()
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	names, err := d.Names()
+	if err != nil {
+		return err
+	}
+	// Each configuration has one. So many are of some that nobody uses any more.
+	const many = 256
+	if len(names) >= many {
+		for _, old := range names {
+			_ = unix.Unlink(Dir + "/" + old)
+		}
+	}
+	return write(Dir+"/"+name(p.Path), data)
+}
+
+// unsettled says why what was read must not be kept; "" where it may be.
+func unsettled(p *compiled.Policy, began time.Time) string {
+	switch {
+	case p.Build == "":
+		return "this build has no name (-X ironwrap/policy/compiled.Build)"
+	case p.Passing != "":
+		return p.Passing
+	}
+	for _, s := range p.Sources {
+		switch {
+		case s.Kind == compiled.Absent:
+		case !s.Identity.Local:
+			return s.Path + " is on a file system that another machine or process can change, or that is not known"
+		case began.Sub(s.Identity.Changed()) < settled:
+			return s.Path + " was changed a moment ago, or later than the clock says"
+		}
+	}
+	return ""
+}
+
+// dir opens Dir, and makes it in a directory in memory.
+func dir() (*trust.Directory, error) {
+	for _, d := range []struct {
+		path string
+		mode uint32
+	}{{parent, 0o755}, {Dir, 0o700}} {
+		if !inMemory(path.Dir(d.path)) {
+			continue
+		}
+		// Whatever the umask is that a caller has set.
+		if unix.Mkdir(d.path, d.mode) == nil {
+			_ = unix.Chmod(d.path, d.mode)
+		}
+	}
+	d, err := trust.Dir(Dir, trust.Ancestors)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, fmt.Errorf("%w: there is no %s: /run is not on a tmpfs", ErrNotKept, Dir)
+	case err != nil:
+		return nil, err
+	case !inMemory(Dir):
+		d.Close()
+		return nil, fmt.Errorf("%w: %s is not on a tmpfs", ErrNotKept, Dir)
+	}
+	return d, nil
+}
+
+// write puts a file in place as a whole.
+func write(path string, data []byte) error {
+	// Nobody reads what another process is about to write.
+	made := path + ".new-" + strconv.Itoa(unix.Getpid())
+	fd, err := unix.Open(made, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
+	if err != nil {
+		return fmt.Errorf("cannot make %s: %w", made, err)
+	}
+	defer unix.Close(fd)
+	err = unix.Fchmod(fd, 0o600)
+	for rest := data; len(rest) > 0 && err == nil; {
+		var n int
+		if n, err = unix.Write(fd, rest); err == unix.EINTR {
+			err = nil
+		}
+		rest = rest[max(n, 0):]
+	}
+	if err == nil {
+		err = unix.Rename(made, path)
+	}
+	if err != nil {
+		_ = unix.Unlink(made)
+		return fmt.Errorf("cannot write %s: %w", path, err)
+	}
+	return nil
+}
+
+// Remove removes what is kept for the configuration at path.
+func Remove(path string) error {
+	err := unix.Unlink(Dir + "/" + name(path))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+// name is the file for a configuration: its path, as far as a name can hold it. What
+// counts is the path in the file.
+func name(path string) string {
+	plain := []byte(path[:min(len(path), 160)])
+	for i, c := range plain {
+		if c == '/' {
+			plain[i] = '-'
+		}
+	}
+	return string(strconv.AppendUint(append(plain, '.'), compiled.Hash(path), 16))
+}
+
+func inMemory(path string) bool {
+	return isMemory(func(st *unix.Statfs_t) error { return unix.Statfs(path, st) })
+}
+
+func isMemory(statfs func(*unix.Statfs_t) error) bool {
+	var fs unix.Statfs_t
+	for {
+		if err := statfs(&fs); err != unix.EINTR {
+			return err == nil && fs.Type == unix.TMPFS_MAGIC
+		}
+	}
+}
