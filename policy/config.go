@@ -2,7 +2,6 @@ package policy
 
 import (
 	"fmt"
-	"maps"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -52,67 +51,80 @@ const defaultExecDirs = "/usr/local/sbin,/usr/local/bin,/usr/sbin,/usr/bin,/sbin
 // "/", 32 digits, "/rootwrap.sock" and a NUL byte behind it.
 const maxSocketDir = 60
 
+// key is one of [DEFAULT].
+type key struct {
+	name string
+	set  func(c *Config, e document.Entry) error
+}
+
 // keys lists what [DEFAULT] may hold, the peer's keys first.
-var keys = map[string]func(c *Config, e document.Entry) error{
-	"filters_path": func(c *Config, e document.Entry) (err error) {
+var keys = []key{
+	{"filters_path", func(c *Config, e document.Entry) (err error) {
 		c.filtersPathLine = e.Line
 		c.FiltersPath, err = directories(e.Value)
 		return err
-	},
-	"exec_dirs": func(c *Config, e document.Entry) (err error) {
+	}},
+	{"exec_dirs", func(c *Config, e document.Entry) (err error) {
 		c.execDirsLine = e.Line
 		c.ExecDirs, err = directories(e.Value)
 		return err
-	},
-	"use_syslog":          func(c *Config, e document.Entry) (err error) { return boolean(e, &c.UseSyslog) },
-	"syslog_log_facility": func(c *Config, e document.Entry) (err error) { return facility(e, &c.Facility) },
-	"syslog_log_level":    func(c *Config, e document.Entry) (err error) { return level(e, &c.Level) },
-	"daemon_timeout":      func(c *Config, e document.Entry) (err error) { return integer(e, &c.DaemonTimeout) },
-	"rlimit_nofile":       func(c *Config, e document.Entry) (err error) { return integer(e, &c.NoFile) },
+	}},
+	{"use_syslog", func(c *Config, e document.Entry) (err error) { return boolean(e, &c.UseSyslog) }},
+	{"syslog_log_facility", func(c *Config, e document.Entry) (err error) { return facility(e, &c.Facility) }},
+	{"syslog_log_level", func(c *Config, e document.Entry) (err error) { return level(e, &c.Level) }},
+	{"daemon_timeout", func(c *Config, e document.Entry) (err error) { return integer(e, &c.DaemonTimeout) }},
+	{"rlimit_nofile", func(c *Config, e document.Entry) (err error) { return integer(e, &c.NoFile) }},
 
-	"allow_users":    func(c *Config, e document.Entry) (err error) { c.AllowUsers, err = names(e.Value); return err },
-	"allow_groups":   func(c *Config, e document.Entry) (err error) { c.AllowGroups, err = names(e.Value); return err },
-	"env_keep":       func(c *Config, e document.Entry) (err error) { c.EnvKeep, err = kept(e.Value); return err },
-	"audit_required": func(c *Config, e document.Entry) (err error) { return boolean(e, &c.AuditRequired) },
-	"audit_file":     func(c *Config, e document.Entry) (err error) { return file(e, &c.AuditFile) },
-	"strict_paths":   func(c *Config, e document.Entry) (err error) { return boolean(e, &c.StrictPaths) },
-	"max_children":   func(c *Config, e document.Entry) (err error) { return natural(e, &c.MaxChildren) },
-	"max_output":     func(c *Config, e document.Entry) (err error) { return natural(e, &c.MaxOutput) },
+	{"allow_users", func(c *Config, e document.Entry) (err error) { c.AllowUsers, err = names(e.Value); return err }},
+	{"allow_groups", func(c *Config, e document.Entry) (err error) { c.AllowGroups, err = names(e.Value); return err }},
+	{"env_keep", func(c *Config, e document.Entry) (err error) { c.EnvKeep, err = kept(e.Value); return err }},
+	{"audit_required", func(c *Config, e document.Entry) (err error) { return boolean(e, &c.AuditRequired) }},
+	{"audit_file", func(c *Config, e document.Entry) (err error) { return file(e, &c.AuditFile) }},
+	{"strict_paths", func(c *Config, e document.Entry) (err error) { return boolean(e, &c.StrictPaths) }},
+	{"max_children", func(c *Config, e document.Entry) (err error) { return natural(e, &c.MaxChildren) }},
+	{"max_output", func(c *Config, e document.Entry) (err error) { return natural(e, &c.MaxOutput) }},
 
-	"kill_on_disconnect": func(c *Config, e document.Entry) (err error) { return boolean(e, &c.KillOnDisconnect) },
-	"metrics_file":       func(c *Config, e document.Entry) (err error) { return file(e, &c.MetricsFile) },
-	"authkey_file":       func(c *Config, e document.Entry) (err error) { return file(e, &c.KeyFile) },
-	"socket_dir": func(c *Config, e document.Entry) (err error) {
+	{"kill_on_disconnect", func(c *Config, e document.Entry) (err error) { return boolean(e, &c.KillOnDisconnect) }},
+	{"metrics_file", func(c *Config, e document.Entry) (err error) { return file(e, &c.MetricsFile) }},
+	{"authkey_file", func(c *Config, e document.Entry) (err error) { return file(e, &c.KeyFile) }},
+	{"socket_dir", func(c *Config, e document.Entry) (err error) {
 		if len(e.Value) > maxSocketDir {
 			return fmt.Errorf("%q is longer than %d bytes: the path of a socket below it would not fit (unix(7))", e.Value, maxSocketDir)
 		}
 		return file(e, &c.SocketDir)
-	},
-	"privsep_contexts": func(c *Config, e document.Entry) (err error) {
+	}},
+	{"privsep_contexts", func(c *Config, e document.Entry) (err error) {
 		if c.NoPrivsep = e.Value == "none"; c.NoPrivsep {
 			return nil
 		}
 		c.PrivsepContexts, err = names(e.Value)
 		return err
-	},
+	}},
 }
 
 // Keys lists what section [DEFAULT] may hold, sorted.
-func Keys() []string { return slices.Sorted(maps.Keys(keys)) }
+func Keys() []string {
+	var names []string
+	for _, key := range keys {
+		names = append(names, key.name)
+	}
+	slices.Sort(names)
+	return names
+}
 
 func parseConfig(path string, file *document.Document) (Config, []Note, error) {
 	c := Config{
-		Facility: facilities["syslog"], Level: levels["ERROR"], DaemonTimeout: 600, NoFile: 1024,
+		Facility: syslog, Level: severityError, DaemonTimeout: 600, NoFile: 1024,
 		MaxChildren: 256, MaxOutput: 64 << 20,
 	}
 	var notes []Note
 	for _, e := range file.Defaults {
-		set := keys[e.Key]
-		if set == nil {
+		i := slices.IndexFunc(keys, func(k key) bool { return k.name == e.Key })
+		if i < 0 {
 			notes = append(notes, Note{Path: path, Line: e.Line, Text: fmt.Sprintf("unknown key %q", e.Key)})
 			continue
 		}
-		if err := set(&c, e); err != nil {
+		if err := keys[i].set(&c, e); err != nil {
 			return Config{}, nil, fmt.Errorf("%s:%d: %s: %w", filters.Untrusted(path), e.Line, e.Key, err)
 		}
 	}
@@ -134,7 +146,7 @@ func parseConfig(path string, file *document.Document) (Config, []Note, error) {
 // Unusable stands for a configuration that cannot be used. It allows nobody
 // anything; its log is that of authentication failures.
 func Unusable(path string) *Policy {
-	return &Policy{Path: path, Config: Config{UseSyslog: true, Facility: facilities["authpriv"], Level: levels["ERROR"]}}
+	return &Policy{Path: path, Config: Config{UseSyslog: true, Facility: authpriv, Level: severityError}}
 }
 
 // directories reads a list of absolute paths. The peer keeps blanks and takes
@@ -231,7 +243,7 @@ func facility(e document.Entry, to *int) error {
 	if constant, ok := strings.CutPrefix(name, "LOG_"); ok {
 		name = strings.ToLower(constant)
 	}
-	n, ok := facilities[name]
+	n, ok := numberOf(name, facilities)
 	if !ok {
 		return fmt.Errorf("%q is not a syslog facility", e.Value)
 	}
@@ -240,7 +252,7 @@ func facility(e document.Entry, to *int) error {
 }
 
 func level(e document.Entry, to *int) error {
-	n, ok := levels[strings.ToUpper(e.Value)]
+	n, ok := numberOf(strings.ToUpper(e.Value), severities)
 	if !ok {
 		return fmt.Errorf("%q is not a log level", e.Value)
 	}
@@ -248,14 +260,33 @@ func level(e document.Entry, to *int) error {
 	return nil
 }
 
-// facilities are those of syslog(3) under Python's names.
-var facilities = map[string]int{
-	"kern": 0, "user": 1, "mail": 2, "daemon": 3, "auth": 4, "syslog": 5, "lpr": 6, "news": 7, "uucp": 8, "cron": 9,
-	"authpriv": 10, "ftp": 11, "ntp": 12, "security": 13, "console": 14, "solaris-cron": 15,
-	"local0": 16, "local1": 17, "local2": 18, "local3": 19, "local4": 20, "local5": 21, "local6": 22, "local7": 23,
+// number is what a word stands for.
+type number struct {
+	word string
+	n    int
 }
 
-// levels are Python's, as the severities of syslog(3).
-var levels = map[string]int{
-	"CRITICAL": 2, "FATAL": 2, "ERROR": 3, "WARN": 4, "WARNING": 4, "INFO": 6, "DEBUG": 7, "NOTSET": 7,
+func numberOf(word string, table []number) (int, bool) {
+	for _, entry := range table {
+		if entry.word == word {
+			return entry.n, true
+		}
+	}
+	return 0, false
 }
+
+// facilities are those of syslog(3) under Python's names.
+var facilities = []number{
+	{"kern", 0}, {"user", 1}, {"mail", 2}, {"daemon", 3}, {"auth", 4}, {"syslog", syslog}, {"lpr", 6}, {"news", 7}, {"uucp", 8}, {"cron", 9},
+	{"authpriv", authpriv}, {"ftp", 11}, {"ntp", 12}, {"security", 13}, {"console", 14}, {"solaris-cron", 15},
+	{"local0", 16}, {"local1", 17}, {"local2", 18}, {"local3", 19}, {"local4", 20}, {"local5", 21}, {"local6", 22}, {"local7", 23},
+}
+
+const syslog, authpriv = 5, 10
+
+// severities are Python's levels, as syslog(3) numbers them.
+var severities = []number{
+	{"CRITICAL", 2}, {"FATAL", 2}, {"ERROR", severityError}, {"WARN", 4}, {"WARNING", 4}, {"INFO", 6}, {"DEBUG", 7}, {"NOTSET", 7},
+}
+
+const severityError = 3

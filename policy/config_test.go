@@ -127,13 +127,13 @@ func TestConfigBadValues(t *testing.T) {
 			"GIT_SSH_COMMAND", "GIT_SSH", "GIT_EXTERNAL_DIFF", "GIT_PAGER", "GIT_EDITOR", "TAR_OPTIONS", "RSYNC_RSH", "MANPAGER", "SYSTEMD_PAGER", "SYSTEMD_EDITOR", "BROWSER",
 			"SSH_ASKPASS", "SUDO_ASKPASS"},
 	}
-	for key := range keys {
+	for _, key := range Keys() {
 		if len(bad[key]) == 0 {
 			t.Errorf("no bad value is tried for %s", key)
 		}
 	}
 	for key, values := range bad {
-		if keys[key] == nil {
+		if !slices.Contains(Keys(), key) {
 			t.Errorf("%s is no key", key)
 		}
 		for _, value := range values {

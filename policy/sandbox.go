@@ -44,43 +44,49 @@ type Limit struct {
 	Value uint64 // ^0 for unlimited
 }
 
+// sandboxKey is one of a sandbox section.
+type sandboxKey struct {
+	name string
+	set  func(s *Sandbox, e document.Entry) error
+}
+
 // sandboxKeys lists what a sandbox section may hold.
-var sandboxKeys = map[string]func(s *Sandbox, e document.Entry) error{
-	"seccomp": func(s *Sandbox, e document.Entry) error {
+var sandboxKeys = []sandboxKey{
+	{"seccomp", func(s *Sandbox, e document.Entry) error {
 		if e.Value == "" {
 			return fmt.Errorf("it is empty: name a profile, or none")
 		}
 		s.Seccomp = e.Value
 		return nil
-	},
-	"capabilities": func(s *Sandbox, e document.Entry) (err error) {
+	}},
+	{"capabilities", func(s *Sandbox, e document.Entry) (err error) {
 		s.Capabilities, err = capabilities(e.Value)
 		return err
-	},
-	"no_new_privs":              func(s *Sandbox, e document.Entry) error { return boolean(e, &s.NoNewPrivs) },
-	"memory_deny_write_execute": func(s *Sandbox, e document.Entry) error { return boolean(e, &s.DenyWriteExec) },
-	"private_keyring": func(s *Sandbox, e document.Entry) error {
+	}},
+	{"no_new_privs", func(s *Sandbox, e document.Entry) error { return boolean(e, &s.NoNewPrivs) }},
+	{"memory_deny_write_execute", func(s *Sandbox, e document.Entry) error { return boolean(e, &s.DenyWriteExec) }},
+	{"private_keyring", func(s *Sandbox, e document.Entry) error {
 		s.PrivateKeyring = new(bool)
 		return boolean(e, s.PrivateKeyring)
-	},
-	"private_tmp":          func(s *Sandbox, e document.Entry) error { return boolean(e, &s.PrivateTmp) },
-	"private_network":      func(s *Sandbox, e document.Entry) error { return boolean(e, &s.PrivateNetwork) },
-	"private_mounts":       func(s *Sandbox, e document.Entry) error { return boolean(e, &s.PrivateMounts) },
-	"pin_paths":            func(s *Sandbox, e document.Entry) error { return boolean(e, &s.PinPaths) },
-	"read_only":            func(s *Sandbox, e document.Entry) error { return paths(e, &s.ReadOnly) },
-	"landlock_ro":          func(s *Sandbox, e document.Entry) error { return paths(e, &s.LandlockRO) },
-	"landlock_rw":          func(s *Sandbox, e document.Entry) error { return paths(e, &s.LandlockRW) },
-	"landlock_tcp_bind":    func(s *Sandbox, e document.Entry) error { return ports(e, &s.LandlockBind) },
-	"landlock_tcp_connect": func(s *Sandbox, e document.Entry) error { return ports(e, &s.LandlockConnect) },
-	"landlock_scope":       func(s *Sandbox, e document.Entry) error { return scope(e, &s.LandlockScope) },
-	"landlock": func(s *Sandbox, e document.Entry) error {
+	}},
+	{"private_tmp", func(s *Sandbox, e document.Entry) error { return boolean(e, &s.PrivateTmp) }},
+	{"private_network", func(s *Sandbox, e document.Entry) error { return boolean(e, &s.PrivateNetwork) }},
+	{"private_mounts", func(s *Sandbox, e document.Entry) error { return boolean(e, &s.PrivateMounts) }},
+	{"pin_paths", func(s *Sandbox, e document.Entry) error { return boolean(e, &s.PinPaths) }},
+	{"read_only", func(s *Sandbox, e document.Entry) error { return paths(e, &s.ReadOnly) }},
+	{"landlock_ro", func(s *Sandbox, e document.Entry) error { return paths(e, &s.LandlockRO) }},
+	{"landlock_rw", func(s *Sandbox, e document.Entry) error { return paths(e, &s.LandlockRW) }},
+	{"landlock_tcp_bind", func(s *Sandbox, e document.Entry) error { return ports(e, &s.LandlockBind) }},
+	{"landlock_tcp_connect", func(s *Sandbox, e document.Entry) error { return ports(e, &s.LandlockConnect) }},
+	{"landlock_scope", func(s *Sandbox, e document.Entry) error { return scope(e, &s.LandlockScope) }},
+	{"landlock", func(s *Sandbox, e document.Entry) error {
 		if e.Value != "best-effort" && e.Value != "required" {
 			return fmt.Errorf("%q is neither best-effort nor required", e.Value)
 		}
 		s.BestEffort = e.Value == "best-effort"
 		return nil
-	},
-	"umask": func(s *Sandbox, e document.Entry) error {
+	}},
+	{"umask", func(s *Sandbox, e document.Entry) error {
 		n, err := strconv.ParseUint(e.Value, 8, 32)
 		if err != nil || n > 0o777 {
 			return fmt.Errorf("%q is not an octal number up to 777", e.Value)
@@ -88,10 +94,10 @@ var sandboxKeys = map[string]func(s *Sandbox, e document.Entry) error{
 		mask := uint32(n)
 		s.Umask = &mask
 		return nil
-	},
-	"nice":          func(s *Sandbox, e document.Entry) error { return within(e, &s.Nice, -20, 19) },
-	"oom_score_adj": func(s *Sandbox, e document.Entry) error { return within(e, &s.OOMScore, -1000, 1000) },
-	"inherit":       func(*Sandbox, document.Entry) error { return nil }, // of has seen to it
+	}},
+	{"nice", func(s *Sandbox, e document.Entry) error { return within(e, &s.Nice, -20, 19) }},
+	{"oom_score_adj", func(s *Sandbox, e document.Entry) error { return within(e, &s.OOMScore, -1000, 1000) }},
+	{"inherit", func(*Sandbox, document.Entry) error { return nil }}, // of has seen to it
 }
 
 // limitNames are those of getrlimit(2).
@@ -122,11 +128,11 @@ func (s *Sandbox) set(e document.Entry) error {
 		s.Limits = append(s.Limits, l)
 		return nil
 	}
-	set := sandboxKeys[e.Key]
-	if set == nil {
+	i := slices.IndexFunc(sandboxKeys, func(k sandboxKey) bool { return k.name == e.Key })
+	if i < 0 {
 		return fmt.Errorf("unknown key of a sandbox section")
 	}
-	return set(s, e)
+	return sandboxKeys[i].set(s, e)
 }
 
 // sandboxes are the sections of rootwrap.conf.
