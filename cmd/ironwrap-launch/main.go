@@ -1,6 +1,9 @@
 // Command ironwrap-launch runs what ironwrap-daemon decided about. It is started
 // by the daemon alone, ahead of need, and is of no use to anybody else: it takes
 // its orders from a socket that only a parent of root's can have made.
+//
+//go:debug updatemaxprocs=0
+//go:debug decoratemappings=0
 package main
 
 import (

@@ -1,6 +1,9 @@
 // Command ironwrap runs one command with the rights that oslo.rootwrap's
 // configuration gives it: it decides, drops to the run-as user, and becomes the
 // command.
+//
+//go:debug updatemaxprocs=0
+//go:debug decoratemappings=0
 package main
 
 import (
