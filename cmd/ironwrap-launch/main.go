@@ -14,9 +14,13 @@ import (
 	"ironwrap/sandbox"
 )
 
-func main() {
+// The program is an init function, as ironwrap is.
+func init() {
 	if err := launch.Serve(); err != nil {
 		stderr.New("ironwrap-launch", sandbox.Owner{}).Last(err.Error())
 		os.Exit(1)
 	}
+	os.Exit(0)
 }
+
+func main() {}
