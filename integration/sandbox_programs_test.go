@@ -1,9 +1,9 @@
 package integration
 
 import (
-	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
+	"hash/fnv"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -72,11 +72,19 @@ func (s *profiled) command() string {
 	return ": run `ironwrapctl seccomp compile " + s.dir + "/p.json`"
 }
 
+// A program's file: a header, four instructions, a checksum of both, the profile.
+const (
+	firstAt   = 32
+	sumAt     = firstAt + 4*8
+	profileAt = sumAt + 8
+)
+
 // resum puts the right checksum under changed contents.
 func resum(data []byte) []byte {
-	body := data[:len(data)-sha256.Size]
-	sum := sha256.Sum256(body)
-	return append(append([]byte(nil), body...), sum[:]...)
+	sum := fnv.New64a()
+	sum.Write(data[:sumAt])
+	binary.LittleEndian.PutUint64(data[sumAt:], sum.Sum64())
+	return data
 }
 
 // The contents: whatever is not the program that was compiled from the profile as
@@ -89,25 +97,32 @@ func TestSandboxProgramContents(t *testing.T) {
 		binary.LittleEndian.PutUint32(data[at:], value)
 		return resum(data)
 	}
-	first := 60 // the first instruction
+	first := firstAt
+	source := readFile(t, s.dir+"/p.json")
+	if len(program) != profileAt+len(source) {
+		t.Fatalf("the program has %d bytes, the profile %d", len(program), len(source))
+	}
 	bad := map[string][]byte{
 		"empty":                        {},
 		"one byte":                     program[:1],
 		"header alone":                 program[:first],
 		"header cut short":             program[:first-1],
-		"an instruction missing":       append(append([]byte(nil), program[:len(program)-40]...), program[len(program)-32:]...),
-		"checksum missing":             program[:len(program)-32],
+		"an instruction missing":       append(append([]byte(nil), program[:sumAt-8]...), program[sumAt:]...),
+		"checksum and profile missing": program[:sumAt],
+		"checksum missing":             append(append([]byte(nil), program[:sumAt]...), program[profileAt:]...),
+		"profile missing":              program[:profileAt],
 		"last byte missing":            program[:len(program)-1],
 		"a byte more":                  append(append([]byte(nil), program...), 0),
 		"twice":                        append(append([]byte(nil), program...), program...),
 		"text":                         []byte(strings.Repeat("not a program\n", 20)),
-		"the profile itself":           []byte(readFile(t, s.dir+"/p.json")),
+		"the profile itself":           []byte(source),
 		"an ELF program":               []byte("\x7fELF" + strings.Repeat("\x02\x01\x01\x00", 64)),
 		"foreign machine":              put(12, unix.AUDIT_ARCH_PPC64LE),
 		"32 bits":                      put(12, unix.AUDIT_ARCH_I386),
 		"no machine":                   put(12, 0),
 		"other byte order":             put(12, seccomp.Arch&^0x40000000),
-		"later format":                 put(8, 2),
+		"later format":                 put(8, 3),
+		"earlier format":               put(8, 1),
 		"format 0":                     put(8, 0),
 		"flags: TSYNC":                 put(20, unix.SECCOMP_FILTER_FLAG_TSYNC),
 		"flags: listener":              put(20, unix.SECCOMP_FILTER_FLAG_NEW_LISTENER),
@@ -115,7 +130,10 @@ func TestSandboxProgramContents(t *testing.T) {
 		"no instruction":               put(24, 0),
 		"more than there are":          put(24, 5),
 		"2^32-1 instructions":          put(24, 1<<32-1),
-		"of another profile":           put(28, 0x12345678),
+		"of a profile of 300 MB":       put(28, 0x12345678),
+		"of a shorter profile":         put(28, uint32(len(source)-1)),
+		"of no profile":                put(28, 0),
+		"of another profile":           put(profileAt, 0x12345678),
 		"loads outside":                put(first+4, 64),
 		"unknown instruction":          put(first, 0xffff),
 		"extended BPF":                 put(first, 0x85),
@@ -127,7 +145,7 @@ func TestSandboxProgramContents(t *testing.T) {
 		"zeros as long as the program": make([]byte, len(program)),
 	}
 	// One bit, anywhere, without a new checksum.
-	for _, at := range []int{0, 7, 8, 12, 16, 19, 20, 24, 28, 59, 60, 64, 67, 75, len(program) - 33, len(program) - 32, len(program) - 1} {
+	for _, at := range []int{0, 7, 8, 12, 16, 19, 20, 24, 28, firstAt - 1, firstAt, firstAt + 4, firstAt + 7, firstAt + 15, sumAt - 1, sumAt, profileAt - 1, profileAt, len(program) - 1} {
 		data := append([]byte(nil), program...)
 		data[at] ^= 1
 		bad[fmt.Sprintf("a bit of byte %d", at)] = data
@@ -147,7 +165,6 @@ func TestSandboxProgramContents(t *testing.T) {
 	s.runs(t)
 
 	// The profile has changed since: stale, be it by a blank.
-	source := readFile(t, s.dir+"/p.json")
 	for _, text := range []string{source + " ", strings.Replace(source, "fchmodat", "fchownat", 1), "", "{}"} {
 		write(t, s.dir+"/p.json", text)
 		s.refuses(t, s.remedy(), "the profile has changed since it was compiled", s.command())

@@ -2,19 +2,14 @@ package sandbox
 
 import (
 	"fmt"
-	"runtime"
 	"syscall"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
 
-// The goroutine of main stays on the leading thread: credentials belong to
-// threads, and execve(2) must be called by the one that gave its rights up.
-func init() { runtime.LockOSThread() }
-
 // Begin takes the process out of its caller's hands: none but root can stop,
-// kill or trace it from here on. It comes before anything is read.
+// kill or trace it from here on. It comes before anything is read, on the leading thread.
 func Begin() error {
 	if euid := unix.Geteuid(); euid != 0 {
 		return fmt.Errorf("not run as root but as uid %d: %s", euid, whyNotRoot())

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"syscall"
@@ -18,6 +19,9 @@ import (
 // Enter cannot be undone, so each case of it is a process: this test's program
 // again, which reads a Spec from its standard input, and tells what became of it.
 const isChild = "IRONWRAP_TEST_CHILD=1"
+
+// The children are on the leading thread, as the programs are.
+func init() { runtime.LockOSThread() }
 
 func TestMain(m *testing.M) {
 	if slices.Contains(os.Environ(), isChild) {

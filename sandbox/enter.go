@@ -18,6 +18,10 @@ var steps = [...]struct {
 	what string
 	do   func(*Spec) error
 }{
+	// Credentials belong to threads, and the one that gives its rights up is to become
+	// the command.
+	{"be the leading thread", leading},
+
 	// Nothing that was open before reaches the command, but what the Spec keeps
 	// and 0, 1 and 2, which must be there, or the first file that it opens becomes
 	// its standard output.
@@ -88,8 +92,8 @@ var steps = [...]struct {
 	{"install the seccomp profile", profile},
 }
 
-// Enter confines the calling thread as s says. It returns nil only if every step
-// succeeded and was confirmed. After an error the process is neither what it was
+// Enter confines the calling thread as s says: the leading thread, to which the caller's
+// goroutine is locked. It returns nil only if every step succeeded and was confirmed. After an error the process is neither what it was
 // nor what it should be: it must exit.
 func Enter(s *Spec) error {
 	for _, step := range steps {
@@ -109,6 +113,15 @@ func call(number uintptr, args ...uintptr) error {
 	copy(a[:], args)
 	if _, _, errno := unix.RawSyscall6(number, a[0], a[1], a[2], a[3], a[4], a[5]); errno != 0 {
 		return errno
+	}
+	return nil
+}
+
+func leading(*Spec) error {
+	pid, _, _ := unix.RawSyscall(unix.SYS_GETPID, 0, 0, 0)
+	tid, _, _ := unix.RawSyscall(unix.SYS_GETTID, 0, 0, 0)
+	if pid != tid {
+		return errors.New("internal error: the caller is not locked to it")
 	}
 	return nil
 }

@@ -12,6 +12,7 @@ import (
 // and says why.
 func TestOrderIsFrozen(t *testing.T) {
 	want := []string{
+		"be the leading thread",
 		"mark descriptors close-on-exec",
 		"find descriptors 0 to 2 open",
 		"set the umask",
@@ -183,5 +184,16 @@ func TestCall(t *testing.T) {
 	}
 	if !errors.Is(call(unix.SYS_SETGROUPS, 1<<20, 0), unix.EINVAL) && unix.Geteuid() == 0 {
 		t.Error("2^20 groups: not refused")
+	}
+}
+
+// No other thread becomes a command: the rights that it gives up would be its own alone.
+func TestOtherThread(t *testing.T) {
+	if err := leading(nil); err == nil {
+		// Tests run on goroutines of their own, and the leading thread is main's.
+		t.Error("a test is on the leading thread")
+	}
+	if steps[0].what != "be the leading thread" {
+		t.Errorf("the first step is to %s", steps[0].what)
 	}
 }

@@ -5,6 +5,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"runtime"
 
 	"ironwrap/exec"
 	"ironwrap/exec/daemon"
@@ -35,6 +36,9 @@ exit status: 0, or
 
 // version is set by the build.
 var version = "unknown"
+
+// What gives the process up (package stderr) must be the leading thread.
+func init() { runtime.LockOSThread() }
 
 func main() { os.Exit(run(os.Args)) }
 

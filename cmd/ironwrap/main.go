@@ -1,6 +1,9 @@
 // Command ironwrap runs one command with the rights that oslo.rootwrap's
 // configuration gives it: it decides, drops to the run-as user, and becomes the
 // command.
+//
+//go:debug updatemaxprocs=0
+//go:debug decoratemappings=0
 package main
 
 import (
@@ -48,7 +51,11 @@ const patience = time.Minute
 // version is set by the build.
 var version = "unknown"
 
-func main() { os.Exit(run(os.Args)) }
+// The program is an init function: these run on the startup thread (package runtime,
+// LockOSThread), which is to become the command. To keep main on it takes one thread more.
+func init() { os.Exit(run(os.Args)) }
+
+func main() {}
 
 func run(argv []string) (status int) {
 	name := stderr.Name(argv, "ironwrap", "-rootwrap")
@@ -90,11 +97,11 @@ func run(argv []string) (status int) {
 		return fail(noCommand, "No command specified")
 	}
 	config, words := argv[1], filters.Words(argv[2:])
-	watchdog := time.AfterFunc(patience, func() {
+	go func() {
+		sandbox.Sleep(patience)
 		say.Late(fmt.Sprintf("nothing was executed: waited %v for a file or a name service: does a server not answer (NFS, LDAP)?", patience))
 		os.Exit(badConfig)
-	})
-	defer watchdog.Stop()
+	}()
 
 	level := trust.Object
 	if caller.Setuid() {

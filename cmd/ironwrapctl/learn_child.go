@@ -51,6 +51,9 @@ func startCommand(config string, argv []filters.Untrusted) (child *osexec.Cmd, s
 	return child, socket, nil
 }
 
+// What becomes the command must be the leading thread.
+func init() { runtime.LockOSThread() }
+
 func learnBecomeCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:                becomeName,

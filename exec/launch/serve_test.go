@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	osexec "os/exec"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -16,6 +17,9 @@ import (
 	"ironwrap/filters"
 	"ironwrap/sandbox"
 )
+
+// The children are on the leading thread, as the launcher is.
+func init() { runtime.LockOSThread() }
 
 func TestMain(m *testing.M) {
 	switch os.Getenv("LAUNCH_TEST_CHILD") {

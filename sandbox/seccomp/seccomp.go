@@ -5,10 +5,11 @@
 package seccomp
 
 import (
-	"crypto/sha256"
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash/fnv"
 
 	"golang.org/x/sys/unix"
 )
@@ -21,21 +22,28 @@ import (
 //	16   4  version of libseccomp, a byte each: major, minor, micro
 //	20   4  flags for seccomp(2)
 //	24   4  number of instructions, n
-//	28  32  SHA-256 of the profile
-//	60  8n  instructions, each struct sock_filter
-//	..  32  SHA-256 of all that precedes
+//	28   4  length of the profile, m
+//	32  8n  instructions, each struct sock_filter
+//	..   8  FNV-1a of all that precedes
+//	..   m  the profile
 //
-// The last one is against what was cut short or damaged. Against forgery there
-// is only the ownership of the file, which the caller has looked at.
+// The checksum is against damage: it is another whenever one byte is. Against forgery
+// there is only the ownership of the file, which the caller has looked at. The profile is
+// there as it was, so that nothing but a comparison tells whether it has changed, and so
+// that none of the cryptography that package crypto sets up at each start is linked.
 const (
 	magic      = "\x00ironBPF"
-	version    = 1
-	headerSize = 60
+	version    = 2
+	headerSize = 32
+	sumSize    = 8
 	maxLength  = unix.BPF_MAXINSNS // the kernel's own limit
 )
 
+// MaxProfile is the size of the largest profile, in bytes.
+const MaxProfile = 1 << 20
+
 // MaxSize is the size of the largest file that Parse accepts, in bytes.
-const MaxSize = headerSize + 8*maxLength + sha256.Size
+const MaxSize = headerSize + 8*maxLength + sumSize + MaxProfile
 
 // knownFlags are those that a profile may ask for. TSYNC is not: a filter is for
 // the one thread that becomes the command.
@@ -46,14 +54,14 @@ type Program struct {
 	filter     []unix.SockFilter
 	flags      uint32
 	libseccomp [3]uint8
-	profile    [sha256.Size]byte
+	profile    []byte
 }
 
 // New is the program of the given instructions, compiled by libseccomp (major,
 // minor, micro) on this machine from profile, the bytes of the JSON file. It
 // refuses what Parse would refuse.
 func New(filter []unix.SockFilter, flags uint32, libseccomp [3]uint8, profile []byte) (*Program, error) {
-	p := &Program{filter, flags, libseccomp, sha256.Sum256(profile)}
+	p := &Program{filter, flags, libseccomp, profile}
 	return p, p.verify()
 }
 
@@ -73,15 +81,19 @@ func Parse(data []byte) (*Program, error) {
 	if lib[3] != 0 {
 		return nil, errors.New("its header is damaged")
 	}
-	n := binary.LittleEndian.Uint32(data[24:])
+	n, m := binary.LittleEndian.Uint32(data[24:]), binary.LittleEndian.Uint32(data[28:])
 	if n < 1 || n > maxLength {
 		return nil, fmt.Errorf("it says to have %d instructions, not 1 to %d", n, maxLength)
 	}
-	body := headerSize + 8*int(n)
-	if len(data) != body+sha256.Size {
-		return nil, fmt.Errorf("it is %d bytes long, not %d", len(data), body+sha256.Size)
+	if m > MaxProfile {
+		return nil, fmt.Errorf("it says to be of a profile of %d bytes, and the largest has %d", m, MaxProfile)
 	}
-	if sha256.Sum256(data[:body]) != [sha256.Size]byte(data[body:]) {
+	body := headerSize + 8*int(n)
+	profile := body + sumSize
+	if len(data) != profile+int(m) {
+		return nil, fmt.Errorf("it is %d bytes long, not %d", len(data), profile+int(m))
+	}
+	if checksum(data[:body]) != binary.LittleEndian.Uint64(data[body:]) {
 		return nil, errors.New("it is damaged: its checksum is another")
 	}
 
@@ -89,7 +101,7 @@ func Parse(data []byte) (*Program, error) {
 		filter:     make([]unix.SockFilter, n),
 		flags:      binary.LittleEndian.Uint32(data[20:]),
 		libseccomp: [3]uint8(lib),
-		profile:    [sha256.Size]byte(data[28:]),
+		profile:    data[profile:],
 	}
 	for i := range p.filter {
 		in := data[headerSize+8*i:]
@@ -105,26 +117,32 @@ func Parse(data []byte) (*Program, error) {
 
 // Encode is the file of p.
 func (p *Program) Encode() []byte {
-	data := make([]byte, 0, headerSize+8*len(p.filter)+sha256.Size)
+	data := make([]byte, 0, headerSize+8*len(p.filter)+sumSize+len(p.profile))
 	data = append(data, magic...)
 	data = binary.LittleEndian.AppendUint32(data, version)
 	data = binary.LittleEndian.AppendUint32(data, Arch)
 	data = append(append(data, p.libseccomp[:]...), 0)
 	data = binary.LittleEndian.AppendUint32(data, p.flags)
 	data = binary.LittleEndian.AppendUint32(data, uint32(len(p.filter)))
-	data = append(data, p.profile[:]...)
+	data = binary.LittleEndian.AppendUint32(data, uint32(len(p.profile)))
 	for _, in := range p.filter {
 		data = binary.LittleEndian.AppendUint16(data, in.Code)
 		data = append(data, in.Jt, in.Jf)
 		data = binary.LittleEndian.AppendUint32(data, in.K)
 	}
-	sum := sha256.Sum256(data)
-	return append(data, sum[:]...)
+	data = binary.LittleEndian.AppendUint64(data, checksum(data))
+	return append(data, p.profile...)
+}
+
+func checksum(data []byte) uint64 {
+	sum := fnv.New64a()
+	sum.Write(data) // it never fails
+	return sum.Sum64()
 }
 
 // Check tells whether p was compiled from profile, the bytes of the JSON file.
 func (p *Program) Check(profile []byte) error {
-	if sha256.Sum256(profile) != p.profile {
+	if !bytes.Equal(profile, p.profile) {
 		return errors.New("the profile has changed since it was compiled")
 	}
 	return nil
@@ -152,6 +170,9 @@ func (p *Program) verify() error {
 	n := len(p.filter)
 	if n < 1 || n > maxLength {
 		return fmt.Errorf("it has %d instructions, not 1 to %d", n, maxLength)
+	}
+	if len(p.profile) > MaxProfile {
+		return fmt.Errorf("its profile is larger than %d bytes", MaxProfile)
 	}
 	for i, in := range p.filter {
 		left := uint32(n - i - 1) // instructions after this one

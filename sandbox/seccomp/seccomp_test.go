@@ -2,7 +2,6 @@ package seccomp
 
 import (
 	"bytes"
-	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"strings"
@@ -69,7 +68,7 @@ func TestRoundTrip(t *testing.T) {
 	for i := range longest {
 		longest[i] = unix.SockFilter{Code: ret, K: allow}
 	}
-	if data := file(t, longest, 0, ""); len(data) != MaxSize {
+	if data := file(t, longest, 0, strings.Repeat(" ", MaxProfile)); len(data) != MaxSize {
 		t.Errorf("the longest file has %d bytes, not %d", len(data), MaxSize)
 	} else if _, err := Parse(data); err != nil {
 		t.Error(err)
@@ -80,11 +79,15 @@ func TestRoundTrip(t *testing.T) {
 	if _, err := New(nil, 0, [3]uint8{}, nil); err == nil {
 		t.Error("no instruction")
 	}
+	if _, err := New(small, 0, [3]uint8{}, make([]byte, MaxProfile+1)); err == nil {
+		t.Error("a profile that is too large")
+	}
 }
 
 // Whatever is cut off, added, or changed in one bit is noticed.
 func TestDamage(t *testing.T) {
-	data := file(t, small, 0, "{}")
+	const profile = `{"defaultAction": "SCMP_ACT_ERRNO"}`
+	data := file(t, small, 0, profile)
 	for n := range data {
 		if _, err := Parse(data[:n]); err == nil {
 			t.Errorf("cut to %d bytes: accepted", n)
@@ -97,17 +100,26 @@ func TestDamage(t *testing.T) {
 		for bit := range 8 {
 			bad := bytes.Clone(data)
 			bad[i] ^= 1 << bit
-			if _, err := Parse(bad); err == nil {
+			p, err := Parse(bad)
+			inProfile := i >= len(data)-len(profile)
+			if err == nil && inProfile {
+				err = p.Check([]byte(profile))
+			} else if inProfile {
+				t.Errorf("bit %d of byte %d: %v", bit, i, err)
+			}
+			if err == nil {
 				t.Errorf("bit %d of byte %d: accepted", bit, i)
 			}
 		}
 	}
 }
 
-// seal puts a right checksum on a forged file, so that the other tests are met.
-func seal(data []byte) []byte {
-	sum := sha256.Sum256(data[:len(data)-32])
-	return append(data[:len(data)-32:len(data)-32], sum[:]...)
+// seal puts a right checksum on a forged file of a program of n instructions, so that
+// the other tests are met.
+func seal(data []byte, n int) []byte {
+	body := headerSize + 8*n
+	binary.LittleEndian.PutUint64(data[body:], checksum(data[:body]))
+	return data
 }
 
 func TestHeader(t *testing.T) {
@@ -118,7 +130,8 @@ func TestHeader(t *testing.T) {
 	}{
 		{0, 0x7f454c46, "no compiled seccomp program"},
 		{8, 0, "format 0"},
-		{8, 2, "format 2"},
+		{8, 1, "format 1"},
+		{8, 3, "format 3"},
 		{12, unix.AUDIT_ARCH_PPC64LE, "for machines of audit architecture 0xc0000015"},
 		{12, 0, "for machines of audit architecture 0x0"},
 		{16, 0x01040502, "header is damaged"},
@@ -130,10 +143,14 @@ func TestHeader(t *testing.T) {
 		{24, 1 << 29, "536870912 instructions"},
 		{24, uint32(len(small)) + 1, "bytes long"},
 		{24, uint32(len(small)) - 1, "bytes long"},
+		{28, 1, "bytes long"},
+		{28, 3, "bytes long"},
+		{28, MaxProfile + 1, "a profile of 1048577 bytes"},
+		{28, 1<<32 - 1, "a profile of 4294967295 bytes"},
 	} {
 		data := file(t, small, 0, "{}")
 		binary.LittleEndian.PutUint32(data[c.at:], c.value)
-		_, err := Parse(seal(data))
+		_, err := Parse(seal(data, len(small)))
 		if err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%#x at %d: %v, not %q", c.value, c.at, err, c.want)
 		}
@@ -222,8 +239,10 @@ func FuzzParse(f *testing.F) {
 	f.Add([]byte(magic), true)
 	f.Fuzz(func(t *testing.T, data []byte, sealed bool) {
 		data = bytes.Clone(data)
-		if sealed && len(data) > 60+32 {
-			data = seal(data)
+		if sealed && len(data) >= headerSize {
+			if n := binary.LittleEndian.Uint32(data[24:]); n <= maxLength && len(data) >= headerSize+8*int(n)+sumSize {
+				data = seal(data, int(n))
+			}
 		}
 		p, err := Parse(data)
 		if err != nil {
@@ -232,7 +251,7 @@ func FuzzParse(f *testing.F) {
 		if !bytes.Equal(p.Encode(), data) {
 			t.Errorf("%x becomes %x", data, p.Encode())
 		}
-		if n := len(p.Filter()); n < 1 || n > 4096 || len(data) != 60+8*n+32 {
+		if n := len(p.Filter()); n < 1 || n > 4096 || len(data) < 32+8*n+8 || p.Check(data[32+8*n+8:]) != nil {
 			t.Errorf("%d instructions in %d bytes", n, len(data))
 		}
 		// Every path ends with an answer: walked backwards, each instruction is

@@ -14,10 +14,12 @@ import (
 	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
+
+	"ironwrap/sandbox/seccomp"
 )
 
 // MaxSize is the size of the largest profile that is read, in bytes.
-const MaxSize = 1 << 20
+const MaxSize = seccomp.MaxProfile
 
 // Profile is a file as it is written, for all machines.
 type Profile struct {
