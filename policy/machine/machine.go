@@ -17,6 +17,10 @@ import (
 
 // Machine implements policy.Machine, for one request.
 type Machine struct {
+	// Road is what Find walks along, so that what it passes for one program it need not
+	// pass for the next. Nil for none. Who made it closes it when the request is decided.
+	Road *trust.Road
+
 	execDirs []string
 	level    trust.Level
 	held     []int           // pidfds, and directories in /proc
@@ -47,7 +51,7 @@ func (m *Machine) Find(name, runAs string) (program.Program, error) {
 			owners = append(owners, u.UID)
 		}
 	}
-	return program.Finder{Dirs: m.execDirs, Level: m.level, Owners: owners}.Find(name)
+	return program.Finder{Dirs: m.execDirs, Level: m.level, Owners: owners, Road: m.Road}.Find(name)
 }
 
 // Programs lists where a program may lie, whether or not it may be executed.

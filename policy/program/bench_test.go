@@ -26,3 +26,33 @@ func BenchmarkFind(b *testing.B) {
 		})
 	}
 }
+
+// What a call pays for a look at exec_dirs, and at one program, or two.
+func BenchmarkCall(b *testing.B) {
+	execDirs := []string{"/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"}
+	call := func(dirs bool, names ...string) func(*testing.B) {
+		return func(b *testing.B) {
+			for b.Loop() {
+				var road trust.Road
+				if dirs {
+					for _, dir := range execDirs {
+						if err := road.Enter(dir, trust.Fixed); err != nil {
+							b.Fatal(err)
+						}
+					}
+				}
+				f := Finder{Dirs: execDirs, Level: trust.Fixed, Owners: []uint32{0}, Road: &road}
+				for _, name := range names {
+					if _, err := f.Find(name); err != nil {
+						b.Fatal(err)
+					}
+				}
+				road.Close()
+			}
+		}
+	}
+	b.Run("exec_dirs", call(true))
+	b.Run("true", call(false, "true"))
+	b.Run("exec_dirs and true", call(true, "true"))
+	b.Run("exec_dirs, nice and true", call(true, "nice", "true"))
+}

@@ -29,7 +29,7 @@ func (c *chain) program(path string, words []string, depth int) (real string, er
 	if depth == maxDepth {
 		return "", errors.New("it leads through too many interpreters")
 	}
-	file, err := trust.Open(path, c.Level, c.Owners...)
+	file, err := c.Road.Open(path, c.Level, c.Owners...)
 	if err != nil {
 		return "", err
 	}
@@ -105,7 +105,7 @@ func (c *chain) script(path string, head []byte, depth int) error {
 	any := false
 	for _, dir := range dirs {
 		found := dir + "/" + words[0]
-		_, err := trust.Executable(found, c.Level, c.Owners...)
+		_, err := c.Road.Executable(found, c.Level, c.Owners...)
 		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
 			continue
 		}
@@ -145,8 +145,8 @@ func (c *chain) operand(path string) error {
 	if !strings.HasPrefix(path, "/") {
 		return fmt.Errorf("its first line names %s, which is not an absolute path, so that the caller's directory would decide: write all of it", filters.Show(path))
 	}
-	id, err := trust.Any(path, c.Level, c.Owners...)
-	if err != nil && !trust.Absent(path) && !hidden(err) {
+	id, err := c.Road.Any(path, c.Level, c.Owners...)
+	if err != nil && !c.Road.Absent(path) && !hidden(err) {
 		return about("cannot use what its first line names,", path, err)
 	}
 	c.note(path, id)
@@ -176,7 +176,7 @@ func (c *chain) elf(file *trust.Program, head []byte, known bool) error {
 	if d.interpreter[0] != '/' {
 		return fmt.Errorf("its loader %s (PT_INTERP) is not named by an absolute path, so that the caller's directory would decide: link it anew", filters.Show(d.interpreter))
 	}
-	id, err := trust.Executable(d.interpreter, c.Level, c.Owners...)
+	id, err := c.Road.Executable(d.interpreter, c.Level, c.Owners...)
 	if err != nil && !hidden(err) {
 		return about("cannot use its loader (PT_INTERP)", d.interpreter, err)
 	}
@@ -210,8 +210,8 @@ func (c *chain) libraries(path string, d dynamic) error {
 			if !strings.HasPrefix(p, "/") {
 				return fmt.Errorf("it needs the library %s by a path that is not absolute, so that the caller's directory would decide: link it anew", filters.Show(p))
 			}
-			id, err := trust.Regular(p, c.Level, c.Owners...)
-			if err != nil && !trust.Absent(p) && !hidden(err) {
+			id, err := c.Road.Regular(p, c.Level, c.Owners...)
+			if err != nil && !c.Road.Absent(p) && !hidden(err) {
 				return about("cannot use its library", p, err)
 			}
 			c.note(p, id)
@@ -237,9 +237,9 @@ func (c *chain) libraries(path string, d dynamic) error {
 
 // directory looks at one directory that libraries are taken from.
 func (c *chain) directory(dir string, names []string) error {
-	d, err := trust.Dir(dir, c.Level)
+	d, err := c.Road.Dir(dir, c.Level)
 	if err != nil {
-		if trust.Absent(dir) || hidden(err) {
+		if c.Road.Absent(dir) || hidden(err) {
 			return nil
 		}
 		return err

@@ -88,8 +88,6 @@ type elf struct {
 	windowAt uint64
 }
 
-var order = binary.LittleEndian
-
 // read returns up to size bytes at offset: fewer at the end of the file.
 func (e *elf) read(offset, size uint64) ([]byte, error) {
 	if offset > 1<<62 {
@@ -109,9 +107,9 @@ func (e *elf) read(offset, size uint64) ([]byte, error) {
 // word returns an address, offset or size of the file's class.
 func (e *elf) word(b []byte) uint64 {
 	if e.wide {
-		return order.Uint64(b)
+		return binary.LittleEndian.Uint64(b)
 	}
-	return uint64(order.Uint32(b))
+	return uint64(binary.LittleEndian.Uint32(b))
 }
 
 func (e *elf) segments() ([]segment, error) {
@@ -119,9 +117,9 @@ func (e *elf) segments() ([]segment, error) {
 	size := uint64(32)
 	if e.wide {
 		size = 56
-		offset, each, count = order.Uint64(e.head[32:]), uint64(order.Uint16(e.head[54:])), uint64(order.Uint16(e.head[56:]))
+		offset, each, count = binary.LittleEndian.Uint64(e.head[32:]), uint64(binary.LittleEndian.Uint16(e.head[54:])), uint64(binary.LittleEndian.Uint16(e.head[56:]))
 	} else {
-		offset, each, count = uint64(order.Uint32(e.head[28:])), uint64(order.Uint16(e.head[42:])), uint64(order.Uint16(e.head[44:]))
+		offset, each, count = uint64(binary.LittleEndian.Uint32(e.head[28:])), uint64(binary.LittleEndian.Uint16(e.head[42:])), uint64(binary.LittleEndian.Uint16(e.head[44:]))
 	}
 	if each != size || count*size > maxHeaders {
 		return nil, nil // ENOEXEC
@@ -132,11 +130,11 @@ func (e *elf) segments() ([]segment, error) {
 	}
 	var list []segment
 	for ; uint64(len(b)) >= size; b = b[size:] {
-		s := segment{kind: order.Uint32(b)}
+		s := segment{kind: binary.LittleEndian.Uint32(b)}
 		if e.wide {
-			s.offset, s.address, s.size = order.Uint64(b[8:]), order.Uint64(b[16:]), order.Uint64(b[32:])
+			s.offset, s.address, s.size = binary.LittleEndian.Uint64(b[8:]), binary.LittleEndian.Uint64(b[16:]), binary.LittleEndian.Uint64(b[32:])
 		} else {
-			s.offset, s.address, s.size = uint64(order.Uint32(b[4:])), uint64(order.Uint32(b[8:])), uint64(order.Uint32(b[16:]))
+			s.offset, s.address, s.size = uint64(binary.LittleEndian.Uint32(b[4:])), uint64(binary.LittleEndian.Uint32(b[8:])), uint64(binary.LittleEndian.Uint32(b[16:]))
 		}
 		list = append(list, s)
 	}

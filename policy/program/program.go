@@ -94,6 +94,7 @@ type Finder struct {
 	Dirs   []string    // absolute, all of them root's: exec_dirs
 	Level  trust.Level // how far up the paths must be root's
 	Owners []uint32    // to whom a file may belong: root, and the run-as user
+	Road   *trust.Road // what was passed before for the same request; may be nil
 }
 
 // Find returns the program that name stands for: name itself where it is absolute,

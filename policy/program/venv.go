@@ -20,10 +20,10 @@ func (c *chain) venv(path string) error {
 	above := filepath.Dir(dir)
 	for _, place := range []string{dir, above} {
 		config := place + "/pyvenv.cfg"
-		if trust.Absent(config) {
+		if c.Road.Absent(config) {
 			continue
 		}
-		id, err := trust.Regular(config, c.Level, c.Owners...)
+		id, err := c.Road.Regular(config, c.Level, c.Owners...)
 		switch {
 		case err == nil:
 			c.note(config, id)
@@ -64,7 +64,7 @@ func (c *chain) base(config string) error {
 // starts, and at those files.
 func (c *chain) site(prefix string) error {
 	for _, pattern := range []string{"lib*/python*/*-packages", "local/lib*/python*/*-packages"} {
-		found, err := filepath.Glob(escaped.Replace(prefix) + "/" + pattern)
+		found, err := filepath.Glob(escaped(prefix) + "/" + pattern)
 		if err != nil {
 			return err
 		}
@@ -78,10 +78,12 @@ func (c *chain) site(prefix string) error {
 }
 
 // escaped takes the meaning for Glob from a path.
-var escaped = strings.NewReplacer(`\`, `\\`, "*", `\*`, "?", `\?`, "[", `\[`)
+func escaped(path string) string {
+	return strings.NewReplacer(`\`, `\\`, "*", `\*`, "?", `\?`, "[", `\[`).Replace(path)
+}
 
 func (c *chain) packages(dir string) error {
-	d, err := trust.Dir(dir, c.Level)
+	d, err := c.Road.Dir(dir, c.Level)
 	if err != nil {
 		if hidden(err) {
 			return nil

@@ -49,7 +49,7 @@ func (d *Directory) records(name string, flags int) (fd int, size int64, err err
 	case st.Uid != 0:
 		err = fmt.Errorf("it is owned by uid %d, not root: move it away, and a new one is made", st.Uid)
 	case st.Mode&0o022 != 0:
-		err = fmt.Errorf("it is writable by %s (mode %04o): run \"chmod go-w %s\"", writers[st.Mode&0o022], st.Mode&0o7777, shell(d.path+"/"+name))
+		err = fmt.Errorf("it is writable by %s (mode %04o): run \"chmod go-w %s\"", writers(st.Mode), st.Mode&0o7777, shell(d.path+"/"+name))
 	case st.Nlink != 1:
 		err = fmt.Errorf("it has %d names: remove the others", st.Nlink)
 	}

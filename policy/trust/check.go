@@ -19,37 +19,45 @@ func (w *walk) checkDir(holds bool) error {
 		return nil
 	}
 	var st unix.Stat_t
-	if err := fstat(w.dir, &st); err != nil {
+	if p := w.past; p != nil {
+		st.Mode, st.Dev, w.dev, w.local = p.mode, p.dev, p.dev, p.local
+	} else if err := fstat(w.dir, &st); err != nil {
 		return w.cannot("open", w.at, err)
 	}
+	mode := st.Mode
 	if w.sticky && st.Uid == 0 && st.Mode&unix.S_ISVTX != 0 {
 		st.Mode &^= 0o022
 	}
-	what := "directory " + show(w.at)
-	if holds {
-		what = "its " + what
+	what := func() string {
+		if holds {
+			return "its directory " + show(w.at)
+		}
+		return "directory " + show(w.at)
 	}
 	if err := w.check(what, w.at, w.dir, &st, nil, holds); err != nil {
 		return err
 	}
 	w.checked = true
+	if !w.kept && w.fixed() {
+		w.kept = w.road.keep(passed{path: w.at, fd: w.dir, mode: mode, dev: st.Dev, local: w.local})
+	}
 	return nil
 }
 
 // checkObject returns nil when only root, or one of owners, can have written
 // the object.
 func (w *walk) checkObject(owners []uint32) error {
-	return w.check(w.its(""), w.object, w.fd, &w.st, owners, true)
+	return w.check(func() string { return w.its("") }, w.object, w.fd, &w.st, owners, true)
 }
 
 // check looks at owner and mode of the object fd, at the path where. near tells that
-// it is what was asked for, or the directory that holds that.
-func (w *walk) check(what, where string, fd int, st *unix.Stat_t, owners []uint32, near bool) error {
+// it is what was asked for, or the directory that holds that. what names it in a message.
+func (w *walk) check(what func() string, where string, fd int, st *unix.Stat_t, owners []uint32, near bool) error {
 	if st.Uid != 0 && !slices.Contains(owners, st.Uid) {
-		return w.distrust("%s is owned by uid %d, not root%s: %s", what, st.Uid, orOneOf(owners), ownerAdvice(where, fd, st))
+		return w.distrust("%s is owned by uid %d, not root%s: %s", what(), st.Uid, orOneOf(owners), ownerAdvice(where, fd, st))
 	}
-	if bits := st.Mode & 0o022; bits != 0 {
-		return w.distrust("%s is writable by %s (mode %04o): %s", what, writers[bits], st.Mode&0o7777, modeAdvice(where, fd, st, near))
+	if st.Mode&0o022 != 0 {
+		return w.distrust("%s is writable by %s (mode %04o): %s", what(), writers(st.Mode), st.Mode&0o7777, modeAdvice(where, fd, st, near))
 	}
 	return w.checkDevice(what, fd, st)
 }
@@ -88,18 +96,27 @@ func readOnly(fd int) bool {
 	return err == nil && fs.Flags&unix.ST_RDONLY != 0
 }
 
-var writers = map[uint32]string{0o020: "group", 0o002: "others", 0o022: "group and others"}
+// writers says who besides the owner may write by a mode that lets somebody.
+func writers(mode uint32) string {
+	switch mode & 0o022 {
+	case 0o020:
+		return "group"
+	case 0o002:
+		return "others"
+	}
+	return "group and others"
+}
 
 // checkDevice returns nil unless the object is on a file system whose owners
 // and modes say nothing about who wrote a file.
-func (w *walk) checkDevice(what string, fd int, st *unix.Stat_t) error {
+func (w *walk) checkDevice(what func() string, fd int, st *unix.Stat_t) error {
 	switch system, err := w.untrustedSystem(fd, st); {
 	case err != nil:
 		return err
 	case system == procSystem:
-		return w.distrust("%s is in a proc file system, where other processes decide what is read: name a file on disk", what)
+		return w.distrust("%s is in a proc file system, where other processes decide what is read: name a file on disk", what())
 	case system == fuseSystem:
-		return w.distrust("%s is in a FUSE file system, whose owner decides what is read: copy it to a file system of root's", what)
+		return w.distrust("%s is in a FUSE file system, whose owner decides what is read: copy it to a file system of root's", what())
 	}
 	return nil
 }
@@ -183,11 +200,24 @@ func (w *walk) cannot(do, where string, err error) error {
 	case w.onNFS():
 		hint = ": its NFS server makes root a stranger (root_squash): let others read it, or keep it on a disk of this machine"
 	}
-	if where == path.Clean(w.path) {
-		return fmt.Errorf("cannot %s %s: %w%s", do, show(w.path), err, hint)
-	}
-	return fmt.Errorf("cannot %s %s: %s: %w%s", do, show(w.path), show(where), err, hint)
+	return &failure{do: do, path: w.path, where: where, hint: hint, err: err}
 }
+
+// failure is written down when somebody reads it: that a program is missing in a
+// directory of exec_dirs nobody does.
+type failure struct {
+	do, path, where, hint string
+	err                   error
+}
+
+func (f *failure) Error() string {
+	if f.where == path.Clean(f.path) {
+		return fmt.Sprintf("cannot %s %s: %v%s", f.do, show(f.path), f.err, f.hint)
+	}
+	return fmt.Sprintf("cannot %s %s: %s: %v%s", f.do, show(f.path), show(f.where), f.err, f.hint)
+}
+
+func (f *failure) Unwrap() error { return f.err }
 
 // onNFS tells whether the directory reached is on an NFS mount.
 func (w *walk) onNFS() bool {

@@ -2,6 +2,7 @@ package trust
 
 import (
 	"bytes"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -74,6 +75,16 @@ func FuzzPath(f *testing.F) {
 				judge(t, base+"/d/"+p, lvl, "Directory.File", err)
 			}
 			d.Close()
+		}
+		var road Road
+		for range 2 {
+			for _, lvl := range []Level{Fixed, Ancestors} {
+				sameAnswers(t, fmt.Sprintf("%q, level %d, on a road", path, lvl), ask(&road, path, lvl), ask(nil, path, lvl))
+			}
+		}
+		road.Close()
+		for _, lvl := range []Level{Object, Parent} {
+			sameWalk(t, path, lvl)
 		}
 		if real, err := Canonical(path); err != nil && !oneLine(err.Error()) {
 			t.Errorf("%q: Canonical: error %q", path, err)

@@ -63,21 +63,11 @@ func (d *Directory) Identity() Identity { return d.identity }
 // Look returns the identity of the regular file at path (absolute) where Read would
 // read it now, with the same errors. It does not open the file for reading: that the
 // kernel would refuse that (EACCES), it does not notice.
-func Look(path string, lvl Level) (Identity, error) {
-	w, err := find(path, lvl, false)
-	if err != nil {
-		return Identity{}, err
-	}
-	defer w.close()
-	return w.look()
-}
+func Look(path string, lvl Level) (Identity, error) { return (*Road)(nil).Look(path, lvl) }
 
 // Look is like the function Look for the entry of that name, with the level the
 // directory was opened with.
 func (d *Directory) Look(name string) (Identity, error) {
-	if id, ok := d.glance(name); ok {
-		return id, nil
-	}
 	w, err := d.find(name)
 	if err != nil {
 		return Identity{}, err
@@ -97,26 +87,4 @@ func (w *walk) look() (Identity, error) {
 		return Identity{}, w.tooLarge()
 	}
 	return identity(&w.st, w.local), nil
-}
-
-// glance is Look for a file about which one fstatat(2) says all: a regular file of
-// root's with one name, which nobody else can write to, on the file system of the
-// directory. Whatever else it is, a walk finds the words for.
-func (d *Directory) glance(name string) (id Identity, ok bool) {
-	if !isEntry(name) {
-		return id, false
-	}
-	var st unix.Stat_t
-	if d.lvl != Object {
-		if err := fstat(d.fd, &st); err != nil || st.Uid != 0 || st.Mode&0o022 != 0 {
-			return id, false
-		}
-	}
-	_, err := retry(func() (int, error) { return 0, unix.Fstatat(d.fd, name, &st, unix.AT_SYMLINK_NOFOLLOW) })
-	switch {
-	case err != nil, !isType(&st, unix.S_IFREG), st.Uid != 0, st.Mode&0o022 != 0,
-		uint64(st.Dev) != d.identity.Dev, d.lvl == Object && st.Nlink > 1, st.Size > MaxSize:
-		return id, false
-	}
-	return identity(&st, d.identity.Local), true
 }

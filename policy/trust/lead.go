@@ -40,7 +40,8 @@ func Lead(path string) (Place, error) {
 }
 
 func findLead(path string) (*walk, error) {
-	w := &walk{path: path, lvl: Object, lead: true, start: -1, dir: -1, fd: -1}
+	w := (*Road)(nil).walk(path, Object)
+	w.lead = true
 	return w.find(false)
 }
 
@@ -108,8 +109,8 @@ func (w *walk) redirected(here string) error {
 	if dir.Uid != 0 {
 		return why("lies in %s, which is owned by uid %d, not root", show(w.at), dir.Uid)
 	}
-	if bits := dir.Mode & 0o022; bits != 0 {
-		return why("lies in %s, which is writable by %s (mode %04o)", show(w.at), writers[bits], dir.Mode&0o7777)
+	if dir.Mode&0o022 != 0 {
+		return why("lies in %s, which is writable by %s (mode %04o)", show(w.at), writers(dir.Mode), dir.Mode&0o7777)
 	}
 	system, err := w.untrustedSystem(w.dir, &dir)
 	switch {
@@ -125,7 +126,7 @@ func (w *walk) redirected(here string) error {
 	case above != "" && st.Uid != 0:
 		return why("lies below %s, where uid %d can put another directory in the place of that of the link", show(above), st.Uid)
 	case above != "":
-		return why("lies below %s, where %s can put another directory in the place of that of the link (mode %04o)", show(above), writers[st.Mode&0o022], st.Mode&0o7777)
+		return why("lies below %s, where %s can put another directory in the place of that of the link (mode %04o)", show(above), writers(st.Mode), st.Mode&0o7777)
 	}
 	w.checked = true
 	return nil

@@ -17,39 +17,28 @@ type Program struct {
 
 // Open is Executable with the file held open, until Close. A file that may be
 // executed but not read is no error: ReadAt has the error then.
-func Open(path string, lvl Level, owners ...uint32) (p Program, err error) {
-	for range 5 { // a package manager replaces programs
-		if p, err = open(path, lvl, owners); !errors.Is(err, errReplaced) {
-			return p, err
-		}
-	}
-	return p, err
+func Open(path string, lvl Level, owners ...uint32) (Program, error) {
+	return (*Road)(nil).Open(path, lvl, owners...)
 }
 
-func open(path string, lvl Level, owners []uint32) (Program, error) {
-	w, err := find(path, lvl, false)
-	if err != nil {
-		return Program{}, err
-	}
-	defer w.close()
+// program opens the object that the walk has found.
+func (w *walk) program(owners []uint32) (Program, error) {
 	id, err := w.executable(owners)
 	if err != nil {
 		return Program{}, err
 	}
-	p := Program{ID: id}
-	if p.fd, err = openat(w.dir, w.name, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_NOCTTY); err != nil {
-		p.fd, p.unread = -1, w.cannot("read", w.object, err)
-		return p, nil
+	held, err := w.open("read")
+	if !held {
+		return Program{ID: id, fd: -1, unread: err}, nil
 	}
-	var st unix.Stat_t
-	if err := fstat(p.fd, &st); err != nil {
-		p.Close()
-		return Program{}, w.cannot("read", w.object, err)
+	if err == nil {
+		id, err = w.executable(owners)
 	}
-	if st.Dev != w.st.Dev || st.Ino != w.st.Ino {
-		p.Close()
-		return Program{}, w.distrust("%w", errReplaced)
+	if err != nil {
+		return Program{}, err
 	}
+	p := Program{ID: id, fd: w.fd}
+	w.fd = -1
 	return p, nil
 }
 
@@ -83,22 +72,16 @@ func (p *Program) ReadAt(b []byte, offset int64) (n int, err error) {
 // Regular identifies the regular file that path (absolute) leads to, if only root or
 // one of owners can have written it. It need not be executable, as a library.
 func Regular(path string, lvl Level, owners ...uint32) (ID, error) {
-	w, err := find(path, lvl, false)
-	if err != nil {
-		return ID{}, err
-	}
-	defer w.close()
-	return w.regular(owners)
+	return (*Road)(nil).Regular(path, lvl, owners...)
 }
 
 // Any identifies whatever path (absolute) leads to, if only root or one of owners can
 // write to it: for a directory, if only root can.
 func Any(path string, lvl Level, owners ...uint32) (ID, error) {
-	w, err := find(path, lvl, false)
-	if err != nil {
-		return ID{}, err
-	}
-	defer w.close()
+	return (*Road)(nil).Any(path, lvl, owners...)
+}
+
+func (w *walk) any(owners []uint32) (ID, error) {
 	switch {
 	case isType(&w.st, unix.S_IFDIR):
 		owners = nil
@@ -134,13 +117,7 @@ func (w *walk) regular(owners []uint32) (ID, error) {
 
 // Absent tells that there is nothing at path (absolute), and that nobody but root can
 // come to put something there.
-func Absent(path string) bool {
-	w, err := find(path, Ancestors, false)
-	if err == nil {
-		w.close()
-	}
-	return gone(err)
-}
+func Absent(path string) bool { return (*Road)(nil).Absent(path) }
 
 // Absent tells that the entry of that name is missing, or a symbolic link that leads
 // nowhere, and that nobody but root can come to put something there.

@@ -64,24 +64,7 @@ func File(path string, lvl Level) ([]byte, error) {
 }
 
 // Read is File, with what the file was before its first byte was read.
-func Read(path string, lvl Level) (data []byte, id Identity, err error) {
-	// Whoever changes /etc/passwd replaces it: what is there now is as good.
-	for range 5 {
-		if data, id, err = read(path, lvl); !errors.Is(err, errReplaced) {
-			return data, id, err
-		}
-	}
-	return data, id, err
-}
-
-func read(path string, lvl Level) ([]byte, Identity, error) {
-	w, err := find(path, lvl, false)
-	if err != nil {
-		return nil, Identity{}, err
-	}
-	defer w.close()
-	return w.read()
-}
+func Read(path string, lvl Level) ([]byte, Identity, error) { return (*Road)(nil).Read(path, lvl) }
 
 // ErrNotRegular tells that a path leads to a directory, a FIFO, a socket or a device.
 var ErrNotRegular = errors.New("not a regular file")
@@ -102,12 +85,7 @@ type ID struct {
 // says. A file that execve(2) would refuse, because it is not a regular file or
 // has no execute bit, gives an error that satisfies fs.ErrPermission.
 func Executable(path string, lvl Level, owners ...uint32) (ID, error) {
-	w, err := find(path, lvl, false)
-	if err != nil {
-		return ID{}, err
-	}
-	defer w.close()
-	return w.executable(owners)
+	return (*Road)(nil).Executable(path, lvl, owners...)
 }
 
 // Stable returns nil when nobody but root decides what path (absolute) leads to:
@@ -115,7 +93,7 @@ func Executable(path string, lvl Level, owners ...uint32) (ID, error) {
 // else. The object itself may be anybody's, and of any type, but must exist. A
 // path into a proc file system is never stable: the process decides.
 func Stable(path string) error {
-	w, err := find(path, Ancestors, false)
+	w, err := (*Road)(nil).find(path, Ancestors, false)
 	if err != nil {
 		return err
 	}
@@ -131,19 +109,21 @@ type Directory struct {
 	real     string // the same without symbolic links
 	lvl      Level
 	identity Identity
+	road     *Road // for what its links lead to; nil for none
 }
 
 // Dir opens the directory at path, which must be absolute. The caller closes it.
-func Dir(path string, lvl Level) (*Directory, error) {
-	w, err := find(path, lvl, true)
-	if err != nil {
-		return nil, err
-	}
-	defer w.close()
+func Dir(path string, lvl Level) (*Directory, error) { return (*Road)(nil).Dir(path, lvl) }
+
+// directory makes the object that the walk has found a Directory.
+func (w *walk) directory() (*Directory, error) {
 	if err := w.checkObject(nil); err != nil {
 		return nil, err
 	}
-	d := &Directory{fd: w.fd, path: strings.TrimRight(path, "/"), real: w.object, lvl: lvl, identity: identity(&w.st, w.local)}
+	d := &Directory{fd: w.fd, path: strings.TrimRight(w.path, "/"), real: w.object, lvl: w.lvl, identity: identity(&w.st, w.local)}
+	if w.fixed() {
+		d.road = w.road
+	}
 	w.fd = -1
 	return d, nil
 }
@@ -213,27 +193,17 @@ func (w *walk) read() ([]byte, Identity, error) {
 		return nil, Identity{}, err
 	}
 
-	// An O_PATH descriptor cannot be read, and there is no way from it to one that
-	// can without /proc. So the name is opened in the same directory, in a way
-	// that waits for nothing (a FIFO's writer, a lease), and must still be the same
-	// file.
-	fd, err := openat(w.dir, w.name, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_NOCTTY)
-	if err != nil {
-		return nil, Identity{}, w.cannot("open", w.object, err)
+	if _, err := w.open("open"); err != nil {
+		return nil, Identity{}, err
 	}
-	defer unix.Close(fd)
-	found := w.st
-	if err := fstat(fd, &w.st); err != nil {
-		return nil, Identity{}, w.cannot("open", w.object, err)
-	}
-	if w.st.Dev != found.Dev || w.st.Ino != found.Ino {
-		return nil, Identity{}, w.distrust("%w", errReplaced)
+	if err := w.readable(); err != nil {
+		return nil, Identity{}, err
 	}
 	if err := w.checkObject(nil); err != nil {
 		return nil, Identity{}, err
 	}
 
-	data, err := readAll(fd, w.st.Size)
+	data, err := readAll(w.fd, w.st.Size, w.local)
 	if err != nil {
 		return nil, Identity{}, w.cannot("read", w.object, err)
 	}
@@ -241,6 +211,32 @@ func (w *walk) read() ([]byte, Identity, error) {
 		return nil, Identity{}, w.tooLarge()
 	}
 	return data, identity(&w.st, w.local), nil
+}
+
+// open opens the object for reading; do says why, for a message. What is known of it
+// afterwards is of what was opened, and must be checked. A file that cannot be opened is
+// not held.
+func (w *walk) open(do string) (held bool, err error) {
+	// An O_PATH descriptor cannot be read, and there is no way from it to one that
+	// can without /proc. So the name is opened in the same directory, in a way
+	// that waits for nothing (a FIFO's writer, a lease), and must still be the same
+	// file.
+	fd, err := openat(w.dir, w.name, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_NOCTTY)
+	if err != nil {
+		return false, w.cannot(do, w.object, err)
+	}
+	if w.fd >= 0 {
+		unix.Close(w.fd)
+	}
+	w.fd = fd
+	found := w.st
+	if err := fstat(fd, &w.st); err != nil {
+		return true, w.cannot(do, w.object, err)
+	}
+	if w.st.Dev != found.Dev || w.st.Ino != found.Ino {
+		return true, w.distrust("%w", errReplaced)
+	}
+	return true, nil
 }
 
 // readable returns nil when the object that the walk has found is a file that may be
@@ -262,18 +258,20 @@ func (w *walk) tooLarge() error {
 }
 
 // readAll reads to the end, or until it has more than MaxSize bytes. It expects
-// size of them, but a file can grow, and some of sysfs never tell.
-func readAll(fd int, size int64) ([]byte, error) {
+// size of them, but a file can grow, and some of sysfs never tell. On a local disk less
+// than was asked for is the end.
+func readAll(fd int, size int64, local bool) ([]byte, error) {
 	data := make([]byte, 0, min(size, MaxSize)+1) // one more, to meet the end without growing
 	for len(data) <= MaxSize {
 		n, err := retry(func() (int, error) { return unix.Read(fd, data[len(data):cap(data)]) })
 		if err != nil {
 			return nil, err
 		}
-		if n == 0 {
+		data = data[:len(data)+n]
+		if n == 0 || local && int64(len(data)) == size && len(data) < cap(data) {
 			break
 		}
-		data = slices.Grow(data[:len(data)+n], 1)
+		data = slices.Grow(data, 1)
 	}
 	return data, nil
 }
@@ -304,35 +302,12 @@ func (d *Directory) find(name string) (*walk, error) {
 	if !isEntry(name) {
 		return nil, fmt.Errorf("cannot open %s: its last part is not the name of a directory entry", show(path))
 	}
-	w := &walk{path: path, lvl: d.lvl, start: d.fd, dir: d.fd, at: d.real, fd: -1, dev: d.identity.Dev, local: d.identity.Local}
+	w := d.road.walk(path, d.lvl)
+	w.dir, w.kept, w.at, w.dev, w.local = d.fd, true, d.real, d.identity.Dev, d.identity.Local
 	return w.run([]string{name}, false)
 }
 
 // isEntry tells whether name can be that of a directory entry.
 func isEntry(name string) bool {
 	return name != "" && name != "." && name != ".." && !strings.ContainsAny(name, "/\x00")
-}
-
-// find walks to the object at path; with wantDir it must be a directory.
-func find(path string, lvl Level, wantDir bool) (*walk, error) {
-	w := &walk{path: path, lvl: lvl, start: -1, dir: -1, fd: -1}
-	return w.find(wantDir)
-}
-
-func (w *walk) find(wantDir bool) (*walk, error) {
-	path := w.path
-	switch {
-	case path == "":
-		return nil, errors.New("cannot open a file without a name: give its absolute path")
-	case strings.Contains(path, "\x00"):
-		return nil, fmt.Errorf("cannot open %s: a path cannot hold a NUL byte", show(path))
-	case path[0] != '/':
-		return nil, fmt.Errorf("cannot open %s: not an absolute path: begin it with /", show(path))
-	case len(path) >= unix.PathMax:
-		return nil, fmt.Errorf("cannot open %s: %w", show(path), unix.ENAMETOOLONG)
-	}
-	if err := w.fromRoot(); err != nil {
-		return nil, err
-	}
-	return w.run(components(path), wantDir)
 }

@@ -415,16 +415,17 @@ func TestReadAll(t *testing.T) {
 		0: {0, 4096}, 1: {0, 1, 4096}, 5000: {0, 1, 4096, 4999, 5000, 1 << 40},
 		MaxSize: {1}, MaxSize + 1: {1}, 1 << 40: {1},
 	} {
-		for _, told := range hints {
+		for i, told := range append(hints, hints...) {
+			local := i < len(hints)
 			if err := f.Truncate(size); err != nil {
 				t.Fatal(err)
 			}
 			if _, err := f.Seek(0, 0); err != nil {
 				t.Fatal(err)
 			}
-			data, err := readAll(int(f.Fd()), told)
+			data, err := readAll(int(f.Fd()), told, local)
 			if err != nil || size <= MaxSize && int64(len(data)) != size || size > MaxSize && len(data) <= MaxSize {
-				t.Errorf("%d bytes told as %d: read %d, %v", size, told, len(data), err)
+				t.Errorf("%d bytes told as %d, local %v: read %d, %v", size, told, local, len(data), err)
 			}
 		}
 	}
