@@ -120,7 +120,7 @@ func TestWalls(t *testing.T) {
 		packages string
 		banned   []string
 	}{
-		{"ironwrap/filters/...", []string{"ironwrap/policy", "ironwrap/exec", "ironwrap/sandbox", unix, "os", "syscall"}},
+		{"ironwrap/filters/...", []string{"ironwrap/policy", "ironwrap/exec", "ironwrap/sandbox", unix, "os", "syscall", "regexp"}},
 		{"ironwrap/sandbox/...", []string{"ironwrap/policy", "ironwrap/exec", "ironwrap/filters"}},
 		{"ironwrap/policy/...", []string{"ironwrap/exec", "ironwrap/sandbox"}},
 		{"ironwrap/policy", []string{unix, "ironwrap/policy/lint", "ironwrap/policy/inifile", "ironwrap/policy/store"}},

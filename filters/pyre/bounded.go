@@ -1,13 +1,15 @@
 package pyre
 
+import "unicode/utf8"
+
 const (
 	// maxCode is how many instructions are too many for a pattern, with its
 	// counts written out.
 	maxCode = 1 << 17
 
-	// maxSteps is how many instructions may be looked at for one argument: some
-	// 30 a byte for the longest argument that execve(2) takes, 128 KiB.
-	maxSteps = 1 << 22
+	// maxSteps is how many instructions may be looked at for one argument: 128
+	// a byte for the longest argument that execve(2) takes, 128 KiB.
+	maxSteps = 1 << 24
 )
 
 // bounded is a pattern as a little program that is carried out in all ways at
@@ -15,7 +17,7 @@ const (
 // instructions that some way of matching has come to there. No instruction is
 // looked at twice at one position, so it takes no more steps than the program
 // has instructions (the shared done is one for each pass) times the argument
-// has positions.
+// has positions. What a pattern's last loop takes is no step.
 //
 // Whether a look-around holds depends on nothing but the position. So it is
 // found out for all of them before, in a pass of its own: a look-behind from
@@ -29,9 +31,12 @@ type bounded struct {
 
 // inst is one instruction: what is to be met here, and where to go on then.
 type inst struct {
-	*node
-	next  int32
-	other int32 // of opAlternate and opRepeat: go on there as well; of opLook: its number
+	op     op
+	negate bool // of opLook
+	r      rune // of opChar
+	next   int32
+	other  int32 // of opAlternate and opRepeat: go on there as well; of opLook: its number
+	set    set   // of opSet and opLoop
 }
 
 type look struct {
@@ -41,34 +46,29 @@ type look struct {
 
 const done = 0
 
-// newBounded returns nil if the pattern comes to maxCode.
-func newBounded(tree *node) *bounded {
-	b := &builder{looks: make(map[*node]int32)}
-	b.code = append(b.code, inst{})
-	b.start = b.build(tree, done, false)
-	if len(b.code) == maxCode {
-		return nil
+// build makes a program of pieces that follow one another. It is false if that
+// comes to maxCode. size is about how many instructions it will have.
+func (b *bounded) build(pieces []*node, size int) bool {
+	b.code = append(make([]inst, 0, min(size, 256)), inst{op: opDone})
+	b.start = done
+	for i := len(pieces) - 1; i >= 0; i-- {
+		b.start = b.add(pieces[i], b.start, false)
 	}
-	return &b.bounded
+	return len(b.code) < maxCode
 }
 
-type builder struct {
-	bounded
-	looks map[*node]int32 // their numbers: an unrolled repeat shares one
-}
-
-// add adds nothing any more if the program is full, at maxCode.
-func (b *builder) add(n *node, next, other int32) int32 {
+// put adds nothing any more if the program is full, at maxCode.
+func (b *bounded) put(n *node, next, other int32) int32 {
 	if len(b.code) == maxCode {
 		return done
 	}
-	b.code = append(b.code, inst{n, next, other})
+	b.code = append(b.code, inst{n.op, n.negate, n.r, next, other, n.set})
 	return int32(len(b.code) - 1)
 }
 
-// build adds what matches n and goes on at next, and returns where it starts.
+// add adds what matches n and goes on at next, and returns where it starts.
 // back is for going from right to left.
-func (b *builder) build(n *node, next int32, back bool) int32 {
+func (b *bounded) add(n *node, next int32, back bool) int32 {
 	if len(b.code) == maxCode { // do not go on counting in vain
 		return done
 	}
@@ -78,37 +78,41 @@ func (b *builder) build(n *node, next int32, back bool) int32 {
 			if !back { // the last is built first
 				i = len(n.subs) - 1 - i
 			}
-			next = b.build(&n.subs[i], next, back)
+			next = b.add(&n.subs[i], next, back)
 		}
 		return next
 	case opAlternate:
-		start := b.build(&n.subs[0], next, back)
+		start := b.add(&n.subs[0], next, back)
 		for i := range n.subs[1:] {
-			start = b.add(n, start, b.build(&n.subs[i+1], next, back))
+			start = b.put(n, start, b.add(&n.subs[i+1], next, back))
 		}
 		return start
 	case opRepeat:
 		return b.repeat(n, next, back)
 	case opLook:
-		number, ok := b.looks[n]
-		if !ok {
-			start := b.build(&n.subs[0], done, !n.behind)
-			number = int32(len(b.bounded.looks))
-			b.looks[n] = number
-			b.bounded.looks = append(b.bounded.looks, look{start, n.behind})
+		if n.number == 0 {
+			start := b.add(&n.subs[0], done, !n.behind)
+			b.looks = append(b.looks, look{start, n.behind})
+			n.number = int32(len(b.looks))
 		}
-		return b.add(n, next, number)
+		return b.put(n, next, n.number-1)
 	}
-	return b.add(n, next, 0)
+	return b.put(n, next, 0)
 }
 
 // repeat writes the count out: as many copies as must be, and then a loop, or as
 // many as may be.
-func (b *builder) repeat(n *node, next int32, back bool) int32 {
+func (b *bounded) repeat(n *node, next int32, back bool) int32 {
 	body, must := &n.subs[0], n.lo
-	if n.hi < 0 {
-		loop := b.add(n, next, 0)
-		start := b.build(body, loop, back)
+	switch {
+	case n.hi >= 0:
+	case body.op == opChar || body.op == opSet:
+		loop := *body
+		loop.op, loop.set = opLoop, one(body)
+		next = b.put(&loop, next, 0)
+	default:
+		loop := b.put(n, next, 0)
+		start := b.add(body, loop, back)
 		b.code[loop].other = start
 		if next = loop; must > 0 { // the loop's own copy is the last of them
 			next = start
@@ -117,112 +121,150 @@ func (b *builder) repeat(n *node, next int32, back bool) int32 {
 	}
 	after := next
 	for may := n.hi - n.lo; may > 0 && len(b.code) < maxCode; may-- {
-		next = b.add(n, after, b.build(body, next, back))
+		next = b.put(n, after, b.add(body, next, back))
 	}
 	for size := 0; must > 0 && len(b.code) > size; must-- { // copies that add nothing are all the same
 		size = len(b.code)
-		next = b.build(body, next, back)
+		next = b.add(body, next, back)
 	}
 	return next
 }
 
-// match reports whether all of text is matched, and how many steps it took. If
-// those are more than maxSteps, it gave up.
-func (b *bounded) match(text []rune) (ok bool, steps int) {
-	r := &run{code: b.code, text: text, seen: make([]int32, len(b.code))}
+// match reports whether arg is matched from a position to its end, and how many
+// steps it took. If those are more than maxSteps, it gave up.
+func (b *bounded) match(arg string, from int) (ok bool, steps int) {
+	size := len(b.code)
+	room := make([]int32, 3*size)
+	r := run{code: b.code, arg: arg, seen: room[:size], now: room[size : size : 2*size], then: room[2*size : 2*size]}
 	for _, l := range b.looks {
-		table := r.pass(l.start, !l.behind, true)
-		if table == nil {
+		table := make([]bool, len(arg)+1)
+		if r.tables = append(r.tables, table); l.behind {
+			r.pass(l.start, 0, false, table)
+		} else {
+			r.pass(l.start, len(arg), true, table)
+		}
+		if r.steps > maxSteps {
 			return false, r.steps
 		}
-		r.tables = append(r.tables, table)
 	}
-	ends := r.pass(b.start, false, false)
-	return ends != nil && ends[len(text)], r.steps
+	ok = r.pass(b.start, from, false, nil)
+	return ok && r.steps <= maxSteps, r.steps
 }
 
 // run is what one match has to remember.
 type run struct {
 	code   []inst
-	text   []rune
+	arg    string
 	tables [][]bool // by number of look-around and position: its inside matches
 	steps  int
 
 	round     int32   // counts the positions of all passes
 	seen      []int32 // by instruction: the last round that came to it
-	now, then []int32
+	now, then []int32 // what is come to at a position, and at the one behind
 }
 
-// pass goes over the text once, from right to left if back. It tells for every
-// position whether done was reached there, having begun at start: at the first
-// position, or everywhere. After maxSteps it returns nil.
-func (r *run) pass(start int32, back, everywhere bool) []bool {
-	ends := make([]bool, len(r.text)+1)
-	r.then = append(r.then[:0], start)
-	for i := 0; i <= len(r.text); i++ {
-		at, c := i, rune(-1) // no character is left at the last position
-		if back {
-			at = len(r.text) - i
+// pass goes over the argument once, from a position to its end, or if back to its
+// start. It tells whether done was reached there. With a table, it begins anew at
+// every position, and writes down at which done was reached. After maxSteps it
+// stops.
+func (r *run) pass(start int32, at int, back bool, table []bool) bool {
+	code, seen := r.code, r.seen
+	now, then := r.now[:0], append(r.then[:0], start)
+	for {
+		// Most patterns end in one such loop, and it takes most of the argument.
+		if in := &code[then[0]]; in.op == opLoop && in.next == done && len(then) == 1 && table == nil {
+			return r.all(in.set, at)
 		}
-		if back && at > 0 {
-			c = r.text[at-1]
-		} else if !back && at < len(r.text) {
-			c = r.text[at]
-		}
-		if everywhere && i > 0 {
-			r.then = append(r.then, start)
-		}
+		c, size := r.char(at, back)
+		ended := false
 		r.round++
-		r.now = r.now[:0]
-		for _, pc := range r.then {
-			r.visit(pc)
-		}
-		r.then = r.then[:0]
-		for k := 0; k < len(r.now); k++ { // it grows while we go
-			pc := r.now[k]
-			if pc == done {
-				ends[at] = true
+		now, then = then, now[:0]
+		for k := 0; k < len(now); k++ { // it grows while we go
+			pc := now[k]
+			if seen[pc] == r.round {
 				continue
 			}
-			switch in := &r.code[pc]; in.op {
+			seen[pc] = r.round
+			r.steps++
+			switch in := &code[pc]; in.op {
+			case opDone:
+				ended = true
 			case opChar:
 				if in.r == c {
-					r.then = append(r.then, in.next)
+					then = append(then, in.next)
 				}
 			case opSet:
 				if in.set.has(c) {
-					r.then = append(r.then, in.next)
+					then = append(then, in.next)
+				}
+			case opLoop:
+				now = append(now, in.next)
+				if in.set.has(c) {
+					then = append(then, pc)
 				}
 			case opAlternate, opRepeat:
-				r.visit(in.next)
-				r.visit(in.other)
+				now = append(now, in.next, in.other)
 			default:
 				if r.holds(in, at) {
-					r.visit(in.next)
+					now = append(now, in.next)
 				}
 			}
 		}
-		r.steps += len(r.now)
-		if r.steps > maxSteps {
-			return nil
+		if table != nil {
+			table[at] = ended
+			then = append(then, start)
 		}
-		if len(r.now) == 0 {
-			break
+		if size == 0 || len(then) == 0 || r.steps > maxSteps {
+			r.now, r.then = now, then
+			return ended && size == 0
 		}
+		if back {
+			size = -size
+		}
+		at += size
 	}
-	return ends
 }
 
-func (r *run) visit(pc int32) {
-	if r.seen[pc] != r.round {
-		r.seen[pc] = r.round
-		r.now = append(r.now, pc)
+// all tells whether everything from a position on is in s.
+func (r *run) all(s set, at int) bool {
+	for at < len(r.arg) {
+		c, size := r.char(at, false)
+		if !s.has(c) {
+			return false
+		}
+		at += size
 	}
+	return true
+}
+
+// char is the character ahead of a position, or if back behind it, and its size in
+// bytes. It reads bytes as Python does: each that is not UTF-8 is a lone surrogate.
+// Where there is none it is -1, of no size.
+func (r *run) char(at int, back bool) (c rune, size int) {
+	switch {
+	case back && at == 0, !back && at == len(r.arg):
+		return -1, 0
+	case back:
+		if c = rune(r.arg[at-1]); c < utf8.RuneSelf {
+			return c, 1
+		}
+		c, size = utf8.DecodeLastRuneInString(r.arg[:at])
+		at--
+	default:
+		if c = rune(r.arg[at]); c < utf8.RuneSelf {
+			return c, 1
+		}
+		c, size = utf8.DecodeRuneInString(r.arg[at:])
+	}
+	if c == utf8.RuneError && size == 1 {
+		c = 0xdc00 + rune(r.arg[at])
+	}
+	return c, size
 }
 
 // holds reports whether what takes no character is so at a position.
 func (r *run) holds(in *inst, at int) bool {
-	first, last := at == 0, at == len(r.text)
+	first, last := at == 0, at == len(r.arg)
 	switch in.op {
 	case opLook:
 		return r.tables[in.other][at] != in.negate
@@ -231,14 +273,14 @@ func (r *run) holds(in *inst, at int) bool {
 	case opEnd:
 		return last
 	case opEndOrLF:
-		return last || at == len(r.text)-1 && r.text[at] == '\n'
+		return last || at == len(r.arg)-1 && r.arg[at] == '\n'
 	case opLineBegin:
-		return first || r.text[at-1] == '\n'
+		return first || r.arg[at-1] == '\n'
 	case opLineEnd:
-		return last || r.text[at] == '\n'
-	case opBoundary:
-		before := !first && asciiWord.has(r.text[at-1])
-		after := !last && asciiWord.has(r.text[at])
+		return last || r.arg[at] == '\n'
+	case opBoundary: // only asked of arguments in ASCII
+		before := !first && asciiWord.has(rune(r.arg[at-1]))
+		after := !last && asciiWord.has(rune(r.arg[at]))
 		return before != after
 	}
 	return false

@@ -203,10 +203,12 @@ func (c *tally) compare(t testing.TB, o *oracle, pattern string, args []string) 
 	} else {
 		c.engines[refused]++
 	}
-	// The bounded engine has to say the same of what it is not needed for.
+	// The engine has to say the same of what it is not needed for, and as Go's
+	// regexp where that can be asked.
 	var bounded *Pattern
+	var golang *gore
 	if p != nil {
-		bounded = forced(t, pattern)
+		bounded, golang = forced(t, pattern), newGore(pattern)
 	}
 	for i, arg := range args {
 		reason, fault := judge(p, arg, vs[i])
@@ -215,6 +217,9 @@ func (c *tally) compare(t testing.TB, o *oracle, pattern string, args []string) 
 		}
 		if _, fault := judge(bounded, arg, vs[i]); fault != nil {
 			t.Errorf("%q with %q: bounded: %v: %+v", pattern, arg, fault, vs[i])
+		}
+		if p != nil && golang.differs(p, arg) {
+			t.Errorf("%q with %q: Go's regexp says %v", pattern, arg, !p.Match(arg))
 		}
 		if c.verdicts++; vs[i].peer {
 			c.matches++
@@ -371,6 +376,19 @@ func (g generator) sample(n *node, size int) string {
 	return ""
 }
 
+// decode is encode's reverse, for a whole argument.
+func decode(arg string) (runes []rune) {
+	for i := 0; i < len(arg); {
+		r, size := utf8.DecodeRuneInString(arg[i:])
+		if r == utf8.RuneError && size == 1 {
+			r = 0xdc00 + rune(arg[i])
+		}
+		runes = append(runes, r)
+		i += size
+	}
+	return runes
+}
+
 func encode(r rune) string {
 	if r >= 0xdc80 && r <= 0xdcff {
 		return string([]byte{byte(r - 0xdc00)})
@@ -490,6 +508,44 @@ func TestCharactersAgainstPython(t *testing.T) {
 		}
 		if !row.same {
 			t.Logf("%-14q %7d characters fewer than Python's", row.pattern, narrower)
+		}
+	}
+}
+
+// From the end, an argument is taken for the same characters as from its start.
+func TestCharactersBackwards(t *testing.T) {
+	seed := rand.Uint64()
+	g := generator{rand.New(rand.NewPCG(seed, 0))}
+	for range 20_000 {
+		var b []byte
+		for range g.IntN(6) {
+			if a := atoms[g.IntN(len(atoms))]; g.IntN(3) == 0 {
+				b = append(b, a[g.IntN(len(a)):]...)
+			} else {
+				b = append(b, a...)
+			}
+		}
+		r := run{arg: string(b)}
+		want := decode(r.arg)
+		for at, k := 0, 0; ; k++ {
+			c, size := r.char(at, false)
+			if size == 0 {
+				break
+			}
+			if c != want[k] {
+				t.Fatalf("%q: %U at %d, not %U: seed %d", r.arg, c, at, want[k], seed)
+			}
+			at += size
+		}
+		for at, k := len(r.arg), len(want)-1; ; k-- {
+			c, size := r.char(at, true)
+			if size == 0 {
+				break
+			}
+			if c != want[k] {
+				t.Fatalf("%q: from behind %U at %d, not %U: seed %d", r.arg, c, at, want[k], seed)
+			}
+			at -= size
 		}
 	}
 }

@@ -22,6 +22,10 @@ const (
 	opLineBegin           // ^ with (?m)
 	opLineEnd             // $ with (?m)
 	opBoundary            // \b
+
+	// In a program only.
+	opDone // its end
+	opLoop // any number of code points out of set
 )
 
 // node is one piece of a parsed pattern. Greedy and lazy repeats are the same
@@ -33,6 +37,40 @@ type node struct {
 	lo, hi         int
 	set            set
 	subs           []node
+	number         int32 // of opLook, once it is built: one more than its place in looks
+}
+
+// endless is the width of what has no limit, and of what is wider than any
+// argument.
+const endless int64 = 1 << 31
+
+// width is how many characters n takes, at least and at most.
+func width(n *node) (lo, hi int64) {
+	switch n.op {
+	case opChar, opSet:
+		return 1, 1
+	case opConcat:
+		for i := range n.subs {
+			l, h := width(&n.subs[i])
+			lo, hi = min(lo+l, endless), min(hi+h, endless)
+		}
+	case opAlternate:
+		lo = endless
+		for i := range n.subs {
+			l, h := width(&n.subs[i])
+			lo, hi = min(lo, l), max(hi, h)
+		}
+	case opRepeat:
+		lo, hi = width(&n.subs[0])
+		lo = min(lo*int64(n.lo), endless)
+		switch {
+		case n.hi >= 0:
+			hi = min(hi*int64(n.hi), endless)
+		case hi > 0:
+			hi = endless
+		}
+	}
+	return lo, hi
 }
 
 // The parser's own bounds. Python's are higher, but no pattern in use nests
@@ -200,7 +238,12 @@ const (
 )
 
 func (p *parser) concatenation(f *flags, whole bool) (node, error) {
-	subs := make([]node, 0, min(8, len(p.src)-p.pos))
+	// As many pieces as there can be before the next group or alternative.
+	room := strings.IndexAny(p.src[p.pos:], "|()")
+	if room < 0 {
+		room = len(p.src) - p.pos
+	}
+	subs := make([]node, 0, min(room+1, 64))
 	last := none
 	for p.pos < len(p.src) && p.src[p.pos] != '|' && p.src[p.pos] != ')' {
 		start := p.pos
@@ -591,7 +634,7 @@ func (p *parser) class(start int, f *flags) (node, error) {
 	complement := p.accept('^')
 	maybe := p.negated != complement
 	foreign := false // a character outside of ASCII is named
-	var s set
+	s := make(set, 0, 8)
 	for first := true; ; first = false {
 		at := p.pos
 		from, err := p.member(f, maybe)

@@ -131,7 +131,7 @@ func (w *posix) set(s set) error {
 	switch {
 	case len(members) == 0:
 		return fmt.Errorf("a blank, one of %s, or a character that is not printable ASCII", outside)
-	case len(members) == 1 && (plain[members[0]] || members[0] == '-'):
+	case len(members) == 1 && bare(members[0]):
 		w.b.WriteByte(members[0])
 		return nil
 	}
@@ -173,3 +173,6 @@ func (w *posix) set(s set) error {
 func alphanumeric(c byte) bool {
 	return c >= '0' && c <= '9' || c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z'
 }
+
+// bare tells that c means itself wherever it stands outside of a set.
+func bare(c byte) bool { return alphanumeric(c) || strings.IndexByte("_/:=,@%-", c) >= 0 }

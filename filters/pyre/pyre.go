@@ -18,7 +18,7 @@
 //     in none of the Unicode that Python may know; a character that our Unicode
 //     does not know is in none of them. A pattern with a \b matches no argument
 //     that has anything outside of ASCII.
-//   - The Bounded engine gave up: see Engine.
+//   - The engine gave up: see Bounded.
 //   - Compile refused the pattern, saying "is not supported": back-references;
 //     possessive repeats and atomic groups (new in 3.11), conditional groups,
 //     \N{name}, \B, the flag t, group names outside of ASCII; what is outside of
@@ -27,14 +27,14 @@
 //     backslash at the very end is refused as well: Python would escape its own
 //     $ with it.
 //
-// Patterns are read by our own parser, for the grammar of CPython 3.11; no
-// engine ever reads a pattern's own text. What Python refuses to compile is
-// refused.
+// Patterns are read by our own parser, for the grammar of CPython 3.11, and
+// evaluated by our own engine. Go's regexp knows neither look-arounds nor bytes that
+// are not UTF-8, and linking it costs each call the time in which its tables are
+// built. What Python refuses to compile is refused.
 package pyre
 
 import (
 	"errors"
-	"regexp"
 	"strings"
 	"unicode/utf8"
 )
@@ -45,12 +45,9 @@ type Engine string
 const (
 	// Literal compares bytes.
 	Literal Engine = "literal"
-	// Linear takes time linear in the argument's length, with Go's regexp.
-	Linear Engine = "linear"
-	// Bounded is our own, for what Go's regexp cannot say: a look-around in the
-	// middle, a count above 1000, a byte that is not UTF-8. It takes time linear
-	// in the argument's length as well, but more of it, and gives up, and does
-	// not match, after maxSteps.
+	// Bounded takes time linear in the argument's length. It gives up, and does
+	// not match, after maxSteps: no pattern in use comes near to that with the
+	// longest argument that execve(2) takes.
 	Bounded Engine = "bounded"
 )
 
@@ -59,20 +56,11 @@ const (
 type Pattern struct {
 	source   string
 	engine   Engine
-	literal  string
-	whole    *regexp.Regexp
-	aheads   []ahead
-	bounded  *bounded
-	min, max int64 // width in characters
-	ascii    bool  // only arguments in ASCII are matched
-	open     bool  // see OpenAlternation
-}
-
-// ahead is a look-ahead taken out of a pattern: what must, or must not, match
-// from the argument's start.
-type ahead struct {
-	re     *regexp.Regexp
-	negate bool
+	literal  string  // what the argument begins with, or all of it
+	rest     bounded // what follows on literal
+	min, max int64   // width in characters
+	ascii    bool    // only arguments in ASCII are matched
+	open     bool    // see OpenAlternation
 }
 
 // Compile reads a pattern as Python 3.11 does. The error names what is wrong
@@ -92,15 +80,38 @@ func Compile(pattern string) (*Pattern, error) {
 	}
 	p.open, p.ascii = tree.open, tree.boundary
 	p.min, p.max = width(&tree.node)
-	pieces := flat(&tree.node, nil)
-	if p.compileLiteral(pieces) || p.compileLinear(pieces) {
+	text, rest := leading(flat(&tree.node, make([]*node, 0, 1+len(tree.subs))))
+	p.literal = text
+	if len(rest) == 0 {
+		p.engine = Literal
 		return p, nil
 	}
-	if p.bounded = newBounded(&tree.node); p.bounded == nil {
+	if !p.rest.build(rest, 2+len(pattern)-len(text)) {
 		return nil, errors.New("a pattern this large, with its counts written out, is not supported: write it with smaller counts")
 	}
 	p.engine = Bounded
 	return p, nil
+}
+
+// flat lists the pieces of n that follow one another.
+func flat(n *node, pieces []*node) []*node {
+	if n.op != opConcat {
+		return append(pieces, n)
+	}
+	for i := range n.subs {
+		pieces = flat(&n.subs[i], pieces)
+	}
+	return pieces
+}
+
+// leading is the text that pieces begin with, and what follows on it.
+func leading(pieces []*node) (text string, rest []*node) {
+	b := make([]byte, 0, len(pieces))
+	n := 0
+	for ; n < len(pieces) && pieces[n].op == opChar && utf8.ValidRune(pieces[n].r); n++ {
+		b = utf8.AppendRune(b, pieces[n].r)
+	}
+	return string(b), pieces[n:]
 }
 
 // PlainText returns the text of a pattern that is nothing else, but perhaps escaped
@@ -125,57 +136,6 @@ func PlainText(pattern string) (string, bool) {
 	return string(text), true
 }
 
-func (p *Pattern) compileLiteral(pieces []*node) bool {
-	var text strings.Builder
-	for _, n := range pieces {
-		if n.op != opChar || !utf8.ValidRune(n.r) {
-			return false
-		}
-		text.WriteRune(n.r)
-	}
-	p.engine, p.literal = Literal, text.String()
-	return true
-}
-
-// compileLinear gives a pattern to Go's regexp, if that can say the same.
-//
-// It has no look-aheads, but P(?!Y)S can be asked as two questions: PS matches
-// the whole argument, and PY does not match from its start. That is the same if
-// P ends in one place only, which is so if it has a fixed width: then the Y of
-// the second question stands where the first one's P ended.
-func (p *Pattern) compileLinear(pieces []*node) bool {
-	var aheads []ahead
-	w := printer{}
-	w.text(`\A`)
-	fixed := true
-	for _, n := range pieces {
-		if n.op == opLook && !n.behind && fixed {
-			y := printer{out: append([]byte(nil), w.out...)}
-			if y.print(&n.subs[0], true); y.foreign {
-				return false
-			}
-			re, err := regexp.Compile(string(y.out))
-			if err != nil {
-				return false
-			}
-			aheads = append(aheads, ahead{re, n.negate})
-			continue
-		}
-		if w.print(n, false); w.foreign {
-			return false
-		}
-		lo, hi := width(n)
-		fixed = fixed && lo == hi
-	}
-	w.text(`\z`)
-	re, err := regexp.Compile(string(w.out)) // fails for counts above 1000
-	if err != nil {
-		return false
-	}
-	p.engine, p.whole, p.aheads = Linear, re, aheads
-	return true
-}
-
 // Match reports whether the whole of arg, bytes as they came, is matched.
 func (p *Pattern) Match(arg string) bool {
 	ok, _ := p.match(arg)
@@ -184,26 +144,15 @@ func (p *Pattern) Match(arg string) bool {
 
 // match also tells whether the engine gave up.
 func (p *Pattern) match(arg string) (ok, gaveUp bool) {
-	if p.engine == Literal {
-		return arg == p.literal, false
-	}
-	size := int64(len(arg))
-	if size < p.min || size > utf8.UTFMax*p.max || p.ascii && !isASCII(arg) {
-		return false, false
-	}
 	switch p.engine {
-	case Linear:
-		if !p.whole.MatchString(arg) {
+	case Literal:
+		return arg == p.literal, false
+	case Bounded:
+		size := int64(len(arg))
+		if size < p.min || size > utf8.UTFMax*p.max || p.ascii && !isASCII(arg) || !strings.HasPrefix(arg, p.literal) {
 			return false, false
 		}
-		for _, a := range p.aheads {
-			if a.re.MatchString(arg) == a.negate {
-				return false, false
-			}
-		}
-		return true, false
-	case Bounded:
-		ok, steps := p.bounded.match(decode(arg))
+		ok, steps := p.rest.match(arg, len(p.literal))
 		return ok, steps > maxSteps
 	}
 	return false, false
@@ -219,21 +168,6 @@ func (p *Pattern) OpenAlternation() bool { return p.open }
 
 // String returns the pattern as it was given to Compile.
 func (p *Pattern) String() string { return p.source }
-
-// decode reads bytes as Python does: what is not UTF-8 becomes, byte for byte,
-// a lone surrogate.
-func decode(arg string) []rune {
-	runes := make([]rune, 0, len(arg))
-	for i := 0; i < len(arg); {
-		r, size := utf8.DecodeRuneInString(arg[i:])
-		if r == utf8.RuneError && size == 1 {
-			r = 0xdc00 + rune(arg[i])
-		}
-		runes = append(runes, r)
-		i += size
-	}
-	return runes
-}
 
 func isASCII(s string) bool {
 	for i := range len(s) {

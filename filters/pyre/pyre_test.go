@@ -398,10 +398,10 @@ func TestEngines(t *testing.T) {
 		want    Engine
 	}{
 		{``, Literal}, {`root`, Literal}, {`/tmp/keepalived\.conf`, Literal}, {`\(sleep 100\)`, Literal}, {`(a)[.](?:é)`, Literal},
-		{`\d+`, Linear}, {`.*`, Linear}, {`a|b`, Linear}, {`(?i)(add|rem)`, Linear}, {`a{1000}`, Linear},
-		{`/etc/(?!\.\.).*`, Linear}, {`/dev/(?!.*/\.\.).*`, Linear}, {`(?!.*\.\..*|.*\/.*).*`, Linear},
-		{`chown root:root /etc/pstorage/clusters/(?!.*/\.\.).*`, Linear}, {`((?!x).)y(?=z$)..`, Linear},
-		{`^[/]*([^/\0]+(/+)?)*$`, Linear}, {`(?!x$).*`, Linear}, {`[ab](?!c)(?:d|e)(?!f).*`, Linear},
+		{`\d+`, Bounded}, {`.*`, Bounded}, {`a|b`, Bounded}, {`(?i)(add|rem)`, Bounded}, {`a{1000}`, Bounded},
+		{`/etc/(?!\.\.).*`, Bounded}, {`/dev/(?!.*/\.\.).*`, Bounded}, {`(?!.*\.\..*|.*\/.*).*`, Bounded},
+		{`chown root:root /etc/pstorage/clusters/(?!.*/\.\.).*`, Bounded}, {`((?!x).)y(?=z$)..`, Bounded},
+		{`^[/]*([^/\0]+(/+)?)*$`, Bounded}, {`(?!x$).*`, Bounded}, {`[ab](?!c)(?:d|e)(?!f).*`, Bounded},
 		{`.*(?!x)y`, Bounded}, {`(?:(?!x).)*`, Bounded}, {`.*(?<!x)`, Bounded}, {`a{1001}`, Bounded},
 		{`(?!x$\n).*`, Bounded}, {`\udc80`, Bounded}, {"[^\ufffd]", Bounded}, {`(?!(?!a)).*`, Bounded}, {`(?!a)b|c`, Bounded},
 	} {
@@ -444,9 +444,9 @@ func forced(t testing.TB, pattern string) *Pattern {
 	if err != nil {
 		t.Fatalf("%q: %v", pattern, err)
 	}
-	p := &Pattern{source: pattern, engine: Bounded, bounded: newBounded(&tree.node), ascii: tree.boundary}
+	p := &Pattern{source: pattern, engine: Bounded, ascii: tree.boundary}
 	p.min, p.max = width(&tree.node)
-	if p.bounded == nil {
+	if !p.rest.build([]*node{&tree.node}, 0) {
 		t.Fatalf("%q: too large for the bounded engine", pattern)
 	}
 	return p
@@ -475,25 +475,26 @@ func TestHostile(t *testing.T) {
 		{`^[/]*([^/\0]+(/+)?)*$`, slashes, true, false},
 		{`^[/]*([^/\0]+(/+)?)*$`, slashes + "\x00", false, false},
 		{`^[/]*((?!\.\.)[^/\0]+(/+)?)*$`, slashes + "\x00", false, false},
-		{`.*`, strings.Repeat("a", maxSteps/3-1), true, false}, // three steps each, one position more
-		{`.*`, strings.Repeat("a", maxSteps/3), false, true},
-		{`(?:(?!x).)*`, strings.Repeat("a", 1<<20), false, true},
-		{`.*(?:(?!x)a?){40}b`, a, false, true},
+		{`.*`, strings.Repeat("a", maxSteps), true, false},
+		{`.*b?`, strings.Repeat("a", maxSteps/4-1), true, false}, // four steps each, one position more
+		{`.*b?`, strings.Repeat("a", maxSteps/4), false, true},
+		{`(?:(?!x).)*`, strings.Repeat("a", 1<<22), false, true},
+		{`.*(?:(?!x)a?){60}b`, a, false, true},
 		{`(?:(?!x)a?){1000}a{1000}`, a[:1000], true, false},
 		{`(?:(?!x)a?){5000}a{5000}`, a[:5000], false, true},
-		{strings.Repeat("(?!b)", 100) + ".*", a, false, true}, // one look-ahead is enough to give up, and no is not yes then
+		{strings.Repeat("(?!b)", 200) + ".*", a, false, true}, // one look-ahead is enough to give up, and no is not yes then
 		{`a{65535}`, a[:65535], true, false},
 		{`.*` + strings.Repeat("(?!b)", 20_000), "b", true, false},
 		{`\W*(?!y)x`, strings.Repeat("€", 40<<10), false, false},
 	} {
 		p, short := forced(t, row.pattern), row.pattern[:min(len(row.pattern), 40)]
-		text := decode(row.arg)
-		ok, steps := p.bounded.match(text)
-		t.Logf("%-40s %4d instructions, %6d characters: %7d steps", short, len(p.bounded.code), len(text), steps)
+		size := len(decode(row.arg))
+		ok, steps := p.rest.match(row.arg, 0)
+		t.Logf("%-40s %4d instructions, %6d characters: %8d steps", short, len(p.rest.code), size, steps)
 		if gave := steps > maxSteps; ok != row.want || gave != row.gaveUp {
 			t.Errorf("%q: got %v, gave up %v", short, ok, gave)
 		}
-		if limit := (len(p.bounded.code) + len(p.bounded.looks)) * (len(text) + 1); steps > limit || steps > maxSteps+len(p.bounded.code) {
+		if limit := (len(p.rest.code) + len(p.rest.looks)) * (size + 1); steps > limit || steps > maxSteps+len(p.rest.code) {
 			t.Errorf("%q: %d steps, of at most %d", short, steps, limit)
 		}
 		if ok, gave := p.match(row.arg); ok != row.want || gave && !row.gaveUp {
@@ -510,21 +511,21 @@ func TestLong(t *testing.T) {
 		engine       Engine
 		want         bool
 	}{
-		{`(a+)+b`, mega, Linear, false},
-		{`^[/]*([^/\0]+(/+)?)*$`, mega, Linear, true},
-		{`.*`, mega, Linear, true},
-		{`[a-z]+-[0-9a-f-]+`, mega, Linear, false},
-		{`/dev/(?!.*/\.\.).*`, "/dev/" + mega, Linear, true},
-		{`(?!.*\.\..*|.*\/.*).*`, mega, Linear, true},
+		{`(a+)+b`, mega, Bounded, false},
+		{`^[/]*([^/\0]+(/+)?)*$`, mega, Bounded, true},
+		{`.*`, mega, Bounded, true},
+		{`[a-z]+-[0-9a-f-]+`, mega, Bounded, false},
+		{`/dev/(?!.*/\.\.).*`, "/dev/" + mega, Bounded, true},
+		{`(?!.*\.\..*|.*\/.*).*`, mega, Bounded, true},
 		{`[a-z]{1,9}(?!x).{2,9}`, mega, Bounded, false},
 		{`root`, mega, Literal, false},
 		{mega[:100_000], mega[:100_000], Literal, true},
-		{mega[:100_000] + "+", mega[:100_001], Linear, true},
-		{mega[:100_000] + "(?!b).*", mega[:100_001], Linear, true},
-		{strings.Repeat("[ab]?", 20_000), mega[:10], Linear, true},
-		{strings.Repeat("(a|b)", 20_000), mega[:20_000], Linear, true},
+		{mega[:100_000] + "+", mega[:100_001], Bounded, true},
+		{mega[:100_000] + "(?!b).*", mega[:100_001], Bounded, true},
+		{strings.Repeat("[ab]?", 20_000), mega[:10], Bounded, true},
+		{strings.Repeat("(a|b)", 20_000), mega[:20_000], Bounded, true},
 		{".*" + strings.Repeat("(?!b)", 20_000), "b", Bounded, true},
-		{"[" + strings.Repeat("é\x01", 33_000) + "]+", "é", Linear, true},
+		{"[" + strings.Repeat("é\x01", 33_000) + "]+", "é", Bounded, true},
 	} {
 		p, err := Compile(row.pattern)
 		if err != nil {
@@ -548,18 +549,18 @@ func TestCounts(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if b := newBounded(&tree.node); (b != nil) != row.fits {
-			t.Errorf("90 times %s of %q: fits: %v", row.count, row.body, b != nil)
+		if fits := new(bounded).build([]*node{&tree.node}, 0); fits != row.fits {
+			t.Errorf("90 times %s of %q: fits: %v", row.count, row.body, fits)
 		}
 	}
 	for _, row := range []struct {
 		pattern string
 		size    int
 	}{
-		{``, 1}, {`a`, 2}, {`a*`, 3}, {`a+`, 3}, {`a?`, 3}, {`a{3}`, 4}, {`a{3,}`, 5}, {`a{2,4}`, 7}, {`a{0}`, 1},
+		{``, 1}, {`a`, 2}, {`a*`, 2}, {`a+`, 3}, {`a?`, 3}, {`a{3}`, 4}, {`a{3,}`, 5}, {`a{2,4}`, 7}, {`a{0}`, 1},
 		{`(?!x)a`, 4}, {`(?:(?!x)a){9}`, 20}, {`(?:(((a+)+)+)+)+`, 7},
 	} {
-		if b := forced(t, row.pattern).bounded; len(b.code) != row.size {
+		if b := forced(t, row.pattern).rest; len(b.code) != row.size {
 			t.Errorf("%q: %d instructions, want %d", row.pattern, len(b.code), row.size)
 		}
 	}
@@ -651,7 +652,7 @@ func TestPatternsOfRealFiles(t *testing.T) {
 	if len(files) == 0 {
 		t.Skip("NOT CHECKED: that the patterns of real filter files compile: no files in ../shared/corpus")
 	}
-	engines := make(map[Engine]int)
+	engines, most := make(map[Engine]int), 0
 	seen := make(map[string]bool)
 	for _, file := range files {
 		data, err := os.ReadFile(file)
@@ -674,63 +675,96 @@ func TestPatternsOfRealFiles(t *testing.T) {
 					t.Errorf("%s: %q: %v", file, pattern, err)
 					continue
 				}
-				if engines[p.Engine()]++; p.Engine() == Bounded || p.OpenAlternation() {
-					t.Errorf("%s: %q: engine %s, open alternation %v", file, pattern, p.Engine(), p.OpenAlternation())
+				if engines[p.Engine()]++; p.OpenAlternation() {
+					t.Errorf("%s: %q: open alternation", file, pattern)
+				}
+				if p.Engine() == Literal {
+					continue
+				}
+				for _, piece := range append([]string{"a", "0", "/", "/..", "-a", " "}, p.Examples()...) {
+					_, steps := p.rest.match(long(p.literal, piece), len(p.literal))
+					if most = max(most, steps); steps > maxSteps/10 {
+						t.Errorf("%s: %q: %d steps for the longest argument made of %q", file, pattern, steps, piece)
+					}
 				}
 			}
 		}
 	}
-	t.Logf("%d files, %d patterns, by engine: %v", len(files), len(seen), engines)
+	t.Logf("%d files, %d patterns, by engine: %v; at most %d steps for one argument", len(files), len(seen), engines, most)
 }
 
-var benchmarks = []struct{ name, pattern, arg string }{
-	{"literal", `--vty_socket`, "--vty_socket"},
-	{"escaped", `/tmp/keepalived\.conf`, "/tmp/keepalived.conf"},
-	{"digits", `\d+`, "65535"},
-	{"prefix", `/tmp/.*`, "/tmp/openstack-vfs-localfs"},
-	{"typical", `/var/run/frr/[a-z]+-[0-9a-f-]+`, "/var/run/frr/qdhcp-0123-4567-89ab"},
-	{"lookahead", `/dev/(?!.*/\.\.).*`, "/dev/disk/by-path/ip-10.0.0.1"},
-	{"bounded", `(?:(?!/\.\.).)*`, "/dev/disk/by-path/ip-10.0.0.1"},
+// long is the longest argument that execve(2) takes: begin, and then piece over and
+// over.
+func long(begin, piece string) string {
+	return begin + strings.Repeat(piece, max(0, 128<<10-1-len(begin))/max(1, len(piece)))
 }
 
-func BenchmarkCompile(b *testing.B) {
-	for _, row := range benchmarks {
-		b.Run(row.name, func(b *testing.B) {
+// ordinary are patterns of real files, each with an argument that it matches.
+var ordinary = []struct{ pattern, arg string }{
+	{`--vty_socket`, "--vty_socket"},
+	{`/tmp/keepalived\.conf`, "/tmp/keepalived.conf"},
+	{`/tmp/.*`, "/tmp/openstack-vfs-localfs"},
+	{`\d+`, "65535"},
+	{`-n[0-7]`, "-n4"},
+	{`of=\S+`, "of=/dev/disk/by-id/x"},
+	{`(?i)(add|rem)`, "Add"},
+	{`(--getsize64|--flushbufs)`, "--flushbufs"},
+	{`/dev/(?!.*/\.\.).*`, "/dev/disk/by-path/ip-10.0.0.1"},
+	{`(?!.*\.\..*|.*\/.*).*`, "volume-3c1b6a7e"},
+	{`http://[0-9a-z:./-]+`, "http://169.254.169.254/latest/meta-data"},
+	{`(.*/strongswan.d|.*/ipsec/[0-9a-z-]+)`, "/var/lib/neutron/ipsec/0123-4567-89ab"},
+	{`/usr/lib(exec)?/frr/frrinit\.sh restart [a-z]+-[0-9a-f-]+ > /dev/null 2>&1`, "/usr/lib/frr/frrinit.sh restart qdhcp-0123-4567-89ab > /dev/null 2>&1"},
+	{`/dev/disk/by-path/ip-.*-iscsi-iqn.2010-10.org.openstack:volume-.*`, "/dev/disk/by-path/ip-10.0.0.1:3260-iscsi-iqn.2010-10.org.openstack:volume-3c1b6a7e"},
+}
+
+// A pattern is mostly asked about one word, just after it was read.
+func BenchmarkCompileAndMatch(b *testing.B) {
+	for _, row := range ordinary {
+		b.Run(row.pattern, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, err := Compile(row.pattern); err != nil {
-					b.Fatal(err)
+				if p, err := Compile(row.pattern); err != nil || !p.Match(row.arg) {
+					b.Fatal("no match", err)
 				}
 			}
 		})
 	}
 }
 
-func BenchmarkMatch(b *testing.B) {
-	for _, row := range benchmarks {
-		b.Run(row.name, func(b *testing.B) {
+func BenchmarkMatchLong(b *testing.B) {
+	for _, row := range ordinary {
+		b.Run(row.pattern, func(b *testing.B) {
 			p, err := Compile(row.pattern)
 			if err != nil {
 				b.Fatal(err)
 			}
+			arg := long(row.arg, row.arg[len(row.arg)-3:])
 			b.ReportAllocs()
 			for b.Loop() {
-				if !p.Match(row.arg) {
-					b.Fatal("no match")
-				}
+				p.Match(arg)
 			}
 		})
 	}
 }
 
-func TestLiteralMatchAllocatesNothing(t *testing.T) {
-	for _, row := range benchmarks[:2] {
+// What a match allocates depends on the pattern alone.
+func TestMatchAllocations(t *testing.T) {
+	for _, row := range ordinary {
 		p, err := Compile(row.pattern)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if n := testing.AllocsPerRun(100, func() { p.Match(row.arg); p.Match("other") }); n > 0 {
-			t.Errorf("%s: %v allocations", row.name, n)
+		want := 0
+		if p.Engine() == Bounded {
+			want = 1
+		}
+		if looks := len(p.rest.looks); looks > 0 {
+			want += looks + 1
+		}
+		for _, arg := range []string{row.arg, "other", long(row.arg, "ab/")} {
+			if n := testing.AllocsPerRun(20, func() { p.Match(arg) }); n > float64(want) {
+				t.Errorf("%s: %v allocations for an argument of %d bytes", row.pattern, n, len(arg))
+			}
 		}
 	}
 }

@@ -30,26 +30,34 @@ var (
 	// Which characters are digits and letters grows with every Unicode, and
 	// Python's may be older or newer than Go's. What is not assigned in ours
 	// may be either in theirs, so it counts as in.
-	maybeDigit = sync.OnceValue(func() set { return fromTables(unicode.Nd, unicode.Cn) })
-	maybeWord  = sync.OnceValue(func() set {
-		return normalize(append(fromTables(unicode.L, unicode.N, unicode.Cn), '_', '_'))
-	})
+	maybeDigit, maybeWord tables
 )
+
+// tables is a set that is made of Unicode's tables when somebody asks for it.
+type tables struct {
+	once sync.Once
+	set  set
+}
+
+func (t *tables) of(more set, list ...*unicode.RangeTable) set {
+	t.once.Do(func() { t.set = normalize(append(fromTables(list...), more...)) })
+	return t.set
+}
 
 // category is the set of \d, \D and so on: of all characters that surely are
 // in Python's or, with maybe, of all that could be.
 func category(letter rune, ascii, maybe bool) set {
-	if unicode.IsUpper(letter) {
-		return category(unicode.ToLower(letter), ascii, !maybe).complement()
+	if letter < 'a' {
+		return category(letter-'A'+'a', ascii, !maybe).complement()
 	}
 	maybe = maybe && !ascii
 	switch {
 	case letter == 'd' && maybe:
-		return maybeDigit()
+		return maybeDigit.of(nil, unicode.Nd, unicode.Cn)
 	case letter == 'd':
 		return asciiDigit
 	case letter == 'w' && maybe:
-		return maybeWord()
+		return maybeWord.of(set{'_', '_'}, unicode.L, unicode.N, unicode.Cn)
 	case letter == 'w':
 		return asciiWord
 	case maybe:
@@ -111,6 +119,9 @@ func fromTables(tables ...*unicode.RangeTable) set {
 
 // normalize sorts s and joins what overlaps or touches.
 func normalize(s set) set {
+	if s.apart() {
+		return s
+	}
 	pairs := make([][2]rune, 0, len(s)/2)
 	for i := 0; i < len(s); i += 2 {
 		pairs = append(pairs, [2]rune{s[i], s[i+1]})
@@ -125,6 +136,16 @@ func normalize(s set) set {
 		out = append(out, p[0], p[1])
 	}
 	return out
+}
+
+// apart tells that s needs no normalizing.
+func (s set) apart() bool {
+	for i := 2; i < len(s); i += 2 {
+		if s[i] <= s[i-1]+1 {
+			return false
+		}
+	}
+	return true
 }
 
 func (s set) complement() set {
@@ -155,34 +176,4 @@ func (s set) has(r rune) bool {
 		}
 	}
 	return false
-}
-
-// hasAll reports whether all of lo to hi is in s; being apart, the pairs of s
-// hold it in one piece or not at all.
-func (s set) hasAll(lo, hi rune) bool {
-	for i := 0; i < len(s); i += 2 {
-		if s[i] <= lo && hi <= s[i+1] {
-			return true
-		}
-	}
-	return false
-}
-
-func (s set) hasAny(lo, hi rune) bool {
-	for i := 0; i < len(s); i += 2 {
-		if s[i] <= hi && lo <= s[i+1] {
-			return true
-		}
-	}
-	return false
-}
-
-// uniform reports whether s makes no difference between U+FFFD and surrogates.
-// Go's regexp reads a byte that is not UTF-8 as U+FFFD, so only to such a set
-// is it the same.
-func (s set) uniform() bool {
-	if s.hasAny(0xd800, 0xdfff) {
-		return s.hasAll(0xd800, 0xdfff) && s.has(unicode.ReplacementChar)
-	}
-	return !s.has(unicode.ReplacementChar)
 }
