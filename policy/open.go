@@ -19,8 +19,8 @@ var ErrStale = errors.New("the files of the policy are not what they were when i
 // match it, in their order. Decide says the same of argv as with all of them. Every file
 // and directory is looked at as Load looks at it, whatever the book was made under. The
 // error is ErrStale, compiled.ErrDamaged, or what Load would say of the machine as it is
-// now.
-func Open(book *compiled.Book, path string, level trust.Level, argv []filters.Untrusted) (*Policy, error) {
+// now. road remembers what was passed, for the rest of the request; nil for nothing.
+func Open(book *compiled.Book, path string, level trust.Level, argv []filters.Untrusted, road *trust.Road) (*Policy, error) {
 	if book.Path != path {
 		return nil, compiled.ErrDamaged
 	}
@@ -28,10 +28,10 @@ func Open(book *compiled.Book, path string, level trust.Level, argv []filters.Un
 	if err != nil {
 		return nil, err
 	}
-	if err := unchanged(book.Sources, p.Trust); err != nil {
+	if err := unchanged(book.Sources, p.Trust, road); err != nil {
 		return nil, err
 	}
-	if err := p.checkExecDirs(); err != nil {
+	if err := p.checkExecDirs(road); err != nil {
 		return nil, err
 	}
 	lines, err := book.Lines(called(argv, book.Prefixes()))
@@ -69,7 +69,7 @@ func called(argv []filters.Untrusted, prefixes []int) (list []string) {
 
 // unchanged returns nil while the sources are there as they were, and are root's as the
 // level demands.
-func unchanged(sources []compiled.Source, level trust.Level) error {
+func unchanged(sources []compiled.Source, level trust.Level, road *trust.Road) error {
 	var dir *trust.Directory // the last
 	leave := func() {
 		if dir != nil {
@@ -83,10 +83,10 @@ func unchanged(sources []compiled.Source, level trust.Level) error {
 		var err error
 		switch s.Kind {
 		case compiled.Conf:
-			now, err = trust.Look(s.Path, level)
+			now, err = road.Look(s.Path, level)
 		case compiled.Dir:
 			leave()
-			if dir, err = trust.Dir(s.Path, level); err == nil {
+			if dir, err = road.Dir(s.Path, level); err == nil {
 				now = dir.Identity()
 			}
 		case compiled.File:
@@ -96,7 +96,7 @@ func unchanged(sources []compiled.Source, level trust.Level) error {
 			now, err = dir.Look(s.Path[strings.LastIndexByte(s.Path, '/')+1:])
 		case compiled.Absent:
 			leave()
-			if dir, err = trust.Dir(s.Path, level); errors.Is(err, fs.ErrNotExist) {
+			if dir, err = road.Dir(s.Path, level); errors.Is(err, fs.ErrNotExist) {
 				continue
 			}
 		default:

@@ -94,7 +94,10 @@ func Read(path string, level trust.Level, parse Parser) (*Policy, *compiled.Poli
 			return nil, nil, at(path, err)
 		}
 	}
-	if err := r.p.checkExecDirs(); err != nil {
+	road := new(trust.Road)
+	err = r.p.checkExecDirs(road)
+	road.Close()
+	if err != nil {
 		return nil, nil, err
 	}
 	if err := r.filters(); err != nil {
@@ -132,13 +135,12 @@ func at(path string, err error) error {
 // can write to, or put another one in the place of: the command searches its PATH long
 // after this check. What is left out is not in PATH either, so that passing over it is
 // as safe as refusing to run anything, in every mode.
-func (p *Policy) checkExecDirs() error {
+func (p *Policy) checkExecDirs(road *trust.Road) error {
 	var present []string
 	for _, dir := range p.ExecDirs {
-		d, err := trust.Dir(dir, max(p.Trust, trust.Fixed))
+		err := road.Enter(dir, max(p.Trust, trust.Fixed))
 		switch {
 		case err == nil:
-			d.Close()
 			present = append(present, dir)
 		case errors.Is(err, fs.ErrNotExist):
 			p.note(p.Path, p.execDirsLine, "exec_dirs: %s does not exist", filters.Show(dir))

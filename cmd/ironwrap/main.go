@@ -110,7 +110,8 @@ func run(argv []string) (status int) {
 			return fail(badConfig, "Incorrect configuration file: %v", err)
 		}
 	}
-	p, err := reading.Load(reading.Request{Path: config, Level: level, Argv: words, Keep: !caller.Setuid(), Patience: patience})
+	road := new(trust.Road)
+	p, err := reading.Load(reading.Request{Path: config, Level: level, Argv: words, Keep: !caller.Setuid(), Patience: patience, Road: road})
 	if err != nil && caller.Setuid() {
 		// Who may call is not known then, and a stranger shall not learn from the
 		// fault what lies below ConfigDir.
@@ -128,7 +129,10 @@ func run(argv []string) (status int) {
 	log.Warnings()
 
 	machine.Lost = func(why string) int { return fail(badConfig, "%s", why) }
-	d := p.Decide(policy.Request{Argv: words, Machine: machine.New(p.ExecDirs, p.Trust)})
+	m := machine.New(p.ExecDirs, p.Trust)
+	m.Road = road
+	d := p.Decide(policy.Request{Argv: words, Machine: m})
+	road.Close()
 	switch d.Verdict {
 	case policy.Allowed:
 	case policy.NotExecutable:

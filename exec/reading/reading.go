@@ -25,6 +25,7 @@ type Request struct {
 	// else shall have a hand in when that happens, and below which limits.
 	Keep     bool
 	Patience time.Duration // for the process that reads
+	Road     *trust.Road   // remembers what was passed, for the rest of the request
 }
 
 // Load returns the policy with those filters that can match the command. What is kept
@@ -48,7 +49,7 @@ func kept(r Request) (*policy.Policy, error) {
 		return nil, err
 	}
 	defer k.Close()
-	return policy.Open(k.Book, r.Path, r.Level, r.Argv)
+	return policy.Open(k.Book, r.Path, r.Level, r.Argv, r.Road)
 }
 
 // read has a process read the files, and opens what it made of them.
@@ -61,5 +62,5 @@ func read(r Request) (*policy.Policy, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot understand what %s made of %s: %w: install both programs of one build", program, filters.Show(r.Path), err)
 	}
-	return policy.Open(book, r.Path, r.Level, r.Argv)
+	return policy.Open(book, r.Path, r.Level, r.Argv, r.Road)
 }
