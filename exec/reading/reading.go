@@ -44,7 +44,7 @@ func Load(r Request) (*policy.Policy, error) {
 }
 
 func kept(r Request) (*policy.Policy, error) {
-	k, err := store.Open(r.Path)
+	k, err := store.Open(r.Path, r.Road)
 	if err != nil {
 		return nil, err
 	}

@@ -28,12 +28,13 @@ var ErrNone = errors.New("no compiled policy is kept")
 
 // Open opens what is kept for the configuration at path. The directory and the file
 // must be such that nobody but root can have written them, or put them there. Any error
-// means that the files themselves have to be read.
-func Open(path string) (*Kept, error) {
+// means that the files themselves have to be read. road remembers what was passed; nil
+// for nothing.
+func Open(path string, road *trust.Road) (*Kept, error) {
 	if compiled.Build == "" {
 		return nil, ErrNone
 	}
-	d, err := trust.Dir(Dir, trust.Ancestors)
+	d, err := road.Dir(Dir, trust.Ancestors)
 	if err != nil {
 		return nil, err
 	}
