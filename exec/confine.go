@@ -118,7 +118,7 @@ func (g *given) add(spec *sandbox.Spec, b *policy.Sandbox, level trust.Level) er
 		spec.OOMScore = max(spec.OOMScore, *b.OOMScore)
 	}
 	for _, l := range b.Limits {
-		addLimit(spec, sandbox.Limit{Resource: resources[l.Name], Value: l.Value})
+		addLimit(spec, sandbox.Limit{Resource: resource(l.Name), Value: l.Value})
 	}
 	if err := landlock(spec, b); err != nil {
 		return err
@@ -197,13 +197,44 @@ func addLimit(spec *sandbox.Spec, l sandbox.Limit) {
 	spec.Limits[i].Value = min(spec.Limits[i].Value, l.Value)
 }
 
-// resources are the limits of getrlimit(2) by their names in a section.
-var resources = map[string]int{
-	"as": unix.RLIMIT_AS, "core": unix.RLIMIT_CORE, "cpu": unix.RLIMIT_CPU, "data": unix.RLIMIT_DATA,
-	"fsize": unix.RLIMIT_FSIZE, "locks": unix.RLIMIT_LOCKS, "memlock": unix.RLIMIT_MEMLOCK,
-	"msgqueue": unix.RLIMIT_MSGQUEUE, "nice": unix.RLIMIT_NICE, "nofile": unix.RLIMIT_NOFILE,
-	"nproc": unix.RLIMIT_NPROC, "rss": unix.RLIMIT_RSS, "rtprio": unix.RLIMIT_RTPRIO,
-	"rttime": unix.RLIMIT_RTTIME, "sigpending": unix.RLIMIT_SIGPENDING, "stack": unix.RLIMIT_STACK,
+// resource is a limit of getrlimit(2) by its name in a section, which package policy has
+// looked at; -1 is none that can be set.
+func resource(name string) int {
+	switch name {
+	case "as":
+		return unix.RLIMIT_AS
+	case "core":
+		return unix.RLIMIT_CORE
+	case "cpu":
+		return unix.RLIMIT_CPU
+	case "data":
+		return unix.RLIMIT_DATA
+	case "fsize":
+		return unix.RLIMIT_FSIZE
+	case "locks":
+		return unix.RLIMIT_LOCKS
+	case "memlock":
+		return unix.RLIMIT_MEMLOCK
+	case "msgqueue":
+		return unix.RLIMIT_MSGQUEUE
+	case "nice":
+		return unix.RLIMIT_NICE
+	case "nofile":
+		return unix.RLIMIT_NOFILE
+	case "nproc":
+		return unix.RLIMIT_NPROC
+	case "rss":
+		return unix.RLIMIT_RSS
+	case "rtprio":
+		return unix.RLIMIT_RTPRIO
+	case "rttime":
+		return unix.RLIMIT_RTTIME
+	case "sigpending":
+		return unix.RLIMIT_SIGPENDING
+	case "stack":
+		return unix.RLIMIT_STACK
+	}
+	return -1
 }
 
 // Program reads the seccomp program of the profile that the value of a key seccomp

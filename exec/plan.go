@@ -91,7 +91,7 @@ func mayHave(p *Plan, d policy.Decision) error {
 // stack is the stack limit that the command is executed with.
 func (p *Plan) stack() uint64 {
 	for _, l := range p.Spec.Limits {
-		if l.Resource == resources["stack"] {
+		if l.Resource == resource("stack") {
 			return l.Value
 		}
 	}

@@ -71,7 +71,7 @@ func Uncatch() error {
 // uncatch gives a signal back its default action, unless it is ignored.
 func uncatch(sig uintptr) error {
 	var now sigaction
-	if err := call(unix.SYS_RT_SIGACTION, sig, 0, uintptr(unsafe.Pointer(&now)), 8); err != nil || now.handler == sigIgn {
+	if err := result(unix.RawSyscall6(unix.SYS_RT_SIGACTION, sig, 0, uintptr(unsafe.Pointer(&now)), 8, 0, 0)); err != nil || now.handler == sigIgn {
 		return err
 	}
 	return setAction(sig, sigaction{})

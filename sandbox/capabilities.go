@@ -3,6 +3,7 @@ package sandbox
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"unsafe"
 
@@ -29,8 +30,8 @@ var names = [...]string{
 // Capability returns the set that holds the capability of that name
 // ("cap_net_admin").
 func Capability(name string) (Capabilities, error) {
-	for n, known := range names {
-		if "cap_"+known == strings.ToLower(name) {
+	if known, ok := strings.CutPrefix(strings.ToLower(name), "cap_"); ok {
+		if n := slices.Index(names[:], known); n >= 0 {
 			return Capabilities{Set: 1 << n}, nil
 		}
 	}
@@ -65,7 +66,7 @@ func dropBounding(s *Spec) error {
 		if s.Capabilities.has(n) {
 			continue
 		}
-		if err := call(unix.SYS_PRCTL, unix.PR_CAPBSET_DROP, n); err != nil && err != unix.EINVAL {
+		if err := prctl(unix.PR_CAPBSET_DROP, n); err != nil && err != unix.EINVAL {
 			return fmt.Errorf("capability %d: %w", n, err)
 		}
 	}
@@ -79,7 +80,7 @@ func keepCapabilities(s *Spec) error {
 	if s.UID != 0 && (s.ambient() != 0 || s.needsAdmin()) {
 		keep = 1
 	}
-	return call(unix.SYS_PRCTL, unix.PR_SET_KEEPCAPS, keep)
+	return prctl(unix.PR_SET_KEEPCAPS, keep)
 }
 
 // ambient is what a command of another user's is given: root has no need of it.
@@ -122,7 +123,7 @@ func setCapabilities(s *Spec) error {
 	} else {
 		c.permitted, c.effective = s.working(), s.working()
 	}
-	if err := call(unix.SYS_PRCTL, unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_CLEAR_ALL); err != nil {
+	if err := prctl(unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_CLEAR_ALL); err != nil {
 		return err
 	}
 	if err := capset(c); err != nil {
@@ -135,7 +136,7 @@ func setCapabilities(s *Spec) error {
 		if s.ambient()>>n&1 == 0 {
 			continue
 		}
-		if err := call(unix.SYS_PRCTL, unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_RAISE, n); err != nil {
+		if err := prctl(unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_RAISE, n); err != nil {
 			return fmt.Errorf("capability %d: %w", n, err)
 		}
 	}
@@ -156,7 +157,25 @@ func confirmCapabilities(s *Spec) error {
 		s.UID != 0 && (have.permitted != s.working() || have.effective != s.working()) {
 		return fmt.Errorf("the kernel says permitted %016x, effective %016x, not %016x", have.permitted, have.effective, s.working())
 	}
+	// What is not inheritable cannot be ambient (capabilities(7)), and no more than what
+	// should be ambient is inheritable.
 	for n := uintptr(0); n < capabilityBits; n++ {
+		if have.inheritable>>n&1 == 0 {
+			continue
+		}
+		in, _, err := ask(unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_IS_SET, n)
+		if err != nil {
+			return err
+		}
+		if !in {
+			return fmt.Errorf("the kernel says that capability %d is not ambient", n)
+		}
+	}
+	// A bounding set that was smaller before stays smaller.
+	for n := uintptr(0); n < capabilityBits; n++ {
+		if s.Capabilities.has(n) {
+			continue
+		}
 		in, known, err := ask(unix.PR_CAPBSET_READ, n)
 		if err != nil {
 			return err
@@ -164,15 +183,8 @@ func confirmCapabilities(s *Spec) error {
 		if !known {
 			break
 		}
-		// A bounding set that was smaller before stays smaller.
-		if in && !s.Capabilities.has(n) {
+		if in {
 			return fmt.Errorf("the kernel says that capability %d is in the bounding set still", n)
-		}
-		if in, _, err = ask(unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_IS_SET, n); err != nil {
-			return err
-		}
-		if in != (s.ambient()>>n&1 != 0) {
-			return fmt.Errorf("the kernel says that capability %d is ambient: %v", n, in)
 		}
 	}
 	return nil
@@ -198,7 +210,7 @@ type capabilitySets struct{ permitted, effective, inheritable uint64 }
 func capget() (capabilitySets, error) {
 	var c [2]unix.CapUserData
 	h := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
-	if err := call(unix.SYS_CAPGET, uintptr(unsafe.Pointer(&h)), uintptr(unsafe.Pointer(&c))); err != nil {
+	if err := result(unix.RawSyscall(unix.SYS_CAPGET, uintptr(unsafe.Pointer(&h)), uintptr(unsafe.Pointer(&c)), 0)); err != nil {
 		return capabilitySets{}, err
 	}
 	whole := func(low, high uint32) uint64 { return uint64(high)<<32 | uint64(low) }
@@ -216,7 +228,7 @@ func capset(c capabilitySets) error {
 		{Effective: high(c.effective), Permitted: high(c.permitted), Inheritable: high(c.inheritable)},
 	}
 	h := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
-	return call(unix.SYS_CAPSET, uintptr(unsafe.Pointer(&h)), uintptr(unsafe.Pointer(&data)))
+	return result(unix.RawSyscall(unix.SYS_CAPSET, uintptr(unsafe.Pointer(&h)), uintptr(unsafe.Pointer(&data)), 0))
 }
 
 // able tells whether the process has a capability now.
@@ -227,24 +239,32 @@ func able(n uintptr) bool {
 
 // takes are the capabilities without which a step fails. What a step does without one,
 // it says itself.
-var takes = map[string]uintptr{
-	"reset the resource limits":                unix.CAP_SYS_RESOURCE,
-	"set the nice value":                       unix.CAP_SYS_NICE,
-	"set the OOM score":                        unix.CAP_SYS_RESOURCE,
-	"leave the machine's namespaces (unshare)": unix.CAP_SYS_ADMIN,
-	"mount what is the command's own":          unix.CAP_SYS_ADMIN,
-	"bring up the loopback interface":          unix.CAP_NET_ADMIN,
-	"drop capabilities from the bounding set":  unix.CAP_SETPCAP,
-	"set the supplementary groups":             unix.CAP_SETGID,
-	"set the group id":                         unix.CAP_SETGID,
-	"set the user id":                          unix.CAP_SETUID,
-	"enter the Landlock ruleset":               unix.CAP_SYS_ADMIN,
-	"install the seccomp profile":              unix.CAP_SYS_ADMIN,
+var takes = [...]struct {
+	step       string
+	capability uintptr
+}{
+	{"reset the resource limits", unix.CAP_SYS_RESOURCE},
+	{"set the nice value", unix.CAP_SYS_NICE},
+	{"set the OOM score", unix.CAP_SYS_RESOURCE},
+	{"leave the machine's namespaces (unshare)", unix.CAP_SYS_ADMIN},
+	{"mount what is the command's own", unix.CAP_SYS_ADMIN},
+	{"bring up the loopback interface", unix.CAP_NET_ADMIN},
+	{"drop capabilities from the bounding set", unix.CAP_SETPCAP},
+	{"set the supplementary groups", unix.CAP_SETGID},
+	{"set the group id", unix.CAP_SETGID},
+	{"set the user id", unix.CAP_SETUID},
+	{"enter the Landlock ruleset", unix.CAP_SYS_ADMIN},
+	{"install the seccomp profile", unix.CAP_SYS_ADMIN},
 }
 
 // explained adds to the error of a step the capability that is missing, and what to do.
 func (s *Spec) explained(step string, err error) error {
-	n, known := takes[step]
+	n, known := uintptr(0), false
+	for _, t := range takes {
+		if t.step == step {
+			n, known = t.capability, true
+		}
+	}
 	if !known || !errors.Is(err, unix.EPERM) && !errors.Is(err, unix.EACCES) {
 		return err
 	}
@@ -266,7 +286,7 @@ const raise = "give it to the container or the unit, or raise the hard limit of 
 // listed names capabilities.
 func listed(set uint64) string {
 	var list []string
-	for n, name := range names {
+	for n, name := range names[:] {
 		if set>>n&1 != 0 {
 			list = append(list, "CAP_"+strings.ToUpper(name))
 		}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -96,7 +97,8 @@ var steps = [...]struct {
 // goroutine is locked. It returns nil only if every step succeeded and was confirmed. After an error the process is neither what it was
 // nor what it should be: it must exit.
 func Enter(s *Spec) error {
-	for _, step := range steps {
+	for i := range steps {
+		step := &steps[i]
 		if err := step.do(s); err != nil {
 			return fmt.Errorf("cannot %s: %w", step.what, s.explained(step.what, err))
 		}
@@ -104,17 +106,21 @@ func Enter(s *Spec) error {
 	return nil
 }
 
-// call makes a system call on this thread alone. The directive keeps what the
-// arguments point to in place and alive.
-//
-//go:uintptrescapes
-func call(number uintptr, args ...uintptr) error {
-	var a [6]uintptr
-	copy(a[:], args)
-	if _, _, errno := unix.RawSyscall6(number, a[0], a[1], a[2], a[3], a[4], a[5]); errno != 0 {
+// result is the error of a system call that unix.RawSyscall has made, on this thread
+// alone. It is written around the call, so that what the arguments point to stays in
+// place and alive (package unsafe, Pointer), and takes no memory of its own.
+func result(_, _ uintptr, errno unix.Errno) error {
+	if errno != 0 {
 		return errno
 	}
 	return nil
+}
+
+// prctl takes no pointers. What is not given is 0.
+func prctl(option uintptr, args ...uintptr) error {
+	var a [4]uintptr
+	copy(a[:], args)
+	return result(unix.RawSyscall6(unix.SYS_PRCTL, option, a[0], a[1], a[2], a[3], 0))
 }
 
 func leading(*Spec) error {
@@ -128,11 +134,11 @@ func leading(*Spec) error {
 
 // closeOnExec needs Linux 5.11, see close_range(2).
 func closeOnExec(s *Spec) error {
-	if err := call(unix.SYS_CLOSE_RANGE, 3, ^uintptr(0)>>32, unix.CLOSE_RANGE_CLOEXEC); err != nil {
+	if err := result(unix.RawSyscall(unix.SYS_CLOSE_RANGE, 3, ^uintptr(0)>>32, unix.CLOSE_RANGE_CLOEXEC)); err != nil {
 		return err
 	}
 	for _, fd := range s.Keep {
-		if err := call(unix.SYS_FCNTL, uintptr(fd), unix.F_SETFD, 0); err != nil {
+		if err := result(unix.RawSyscall(unix.SYS_FCNTL, uintptr(fd), unix.F_SETFD, 0)); err != nil {
 			return err
 		}
 	}
@@ -141,18 +147,18 @@ func closeOnExec(s *Spec) error {
 
 func standardOpen(*Spec) error {
 	for fd := uintptr(0); fd <= 2; fd++ {
-		if err := call(unix.SYS_FCNTL, fd, unix.F_GETFD); err != nil {
+		if err := result(unix.RawSyscall(unix.SYS_FCNTL, fd, unix.F_GETFD, 0)); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func umask(s *Spec) error { return call(unix.SYS_UMASK, uintptr(s.Umask)) }
+func umask(s *Spec) error { return result(unix.RawSyscall(unix.SYS_UMASK, uintptr(s.Umask), 0, 0)) }
 
 // nice leaves alone a value that it may not lower, unless the section asks for one.
 func nice(s *Spec) error {
-	err := call(unix.SYS_SETPRIORITY, unix.PRIO_PROCESS, 0, uintptr(s.Nice))
+	err := result(unix.RawSyscall(unix.SYS_SETPRIORITY, unix.PRIO_PROCESS, 0, uintptr(s.Nice)))
 	if err == unix.EACCES && !s.NiceAsked && !able(unix.CAP_SYS_NICE) {
 		return nil
 	}
@@ -169,7 +175,8 @@ func oomScore(s *Spec) error {
 		return err
 	}
 	defer unix.Close(fd)
-	_, err = unix.Write(fd, fmt.Appendf(nil, "%d", s.OOMScore))
+	var buf [8]byte
+	_, err = unix.Write(fd, strconv.AppendInt(buf[:0], int64(s.OOMScore), 10))
 	if err == unix.EACCES && !s.OOMScoreAsked {
 		return nil
 	}
@@ -190,7 +197,7 @@ func dispositions(*Spec) error {
 			continue
 		}
 		var now sigaction
-		if err := call(unix.SYS_RT_SIGACTION, sig, 0, uintptr(unsafe.Pointer(&now)), 8); err != nil {
+		if err := result(unix.RawSyscall6(unix.SYS_RT_SIGACTION, sig, 0, uintptr(unsafe.Pointer(&now)), 8, 0, 0)); err != nil {
 			return fmt.Errorf("signal %d: %w", sig, err)
 		}
 		if now.handler != sigIgn {
@@ -204,36 +211,36 @@ func dispositions(*Spec) error {
 }
 
 func setAction(sig uintptr, a sigaction) error {
-	return call(unix.SYS_RT_SIGACTION, sig, uintptr(unsafe.Pointer(&a)), 0, 8)
+	return result(unix.RawSyscall6(unix.SYS_RT_SIGACTION, sig, uintptr(unsafe.Pointer(&a)), 0, 8, 0, 0))
 }
 
 func mask(*Spec) error {
 	var none uint64
-	return call(unix.SYS_RT_SIGPROCMASK, unix.SIG_SETMASK, uintptr(unsafe.Pointer(&none)), 0, 8)
+	return result(unix.RawSyscall6(unix.SYS_RT_SIGPROCMASK, unix.SIG_SETMASK, uintptr(unsafe.Pointer(&none)), 0, 8, 0, 0))
 }
 
 func setgroups(s *Spec) error {
 	if len(s.Groups) == 0 {
-		return call(unix.SYS_SETGROUPS, 0, 0)
+		return result(unix.RawSyscall(unix.SYS_SETGROUPS, 0, 0, 0))
 	}
-	return call(unix.SYS_SETGROUPS, uintptr(len(s.Groups)), uintptr(unsafe.Pointer(&s.Groups[0])))
+	return result(unix.RawSyscall(unix.SYS_SETGROUPS, uintptr(len(s.Groups)), uintptr(unsafe.Pointer(&s.Groups[0])), 0))
 }
 
 func setresgid(s *Spec) error {
 	g := uintptr(s.GID)
-	return call(unix.SYS_SETRESGID, g, g, g)
+	return result(unix.RawSyscall(unix.SYS_SETRESGID, g, g, g))
 }
 
 func setresuid(s *Spec) error {
 	u := uintptr(s.UID)
-	return call(unix.SYS_SETRESUID, u, u, u)
+	return result(unix.RawSyscall(unix.SYS_SETRESUID, u, u, u))
 }
 
 func noNewPrivs(s *Spec) error {
 	if !s.NoNewPrivs {
 		return nil
 	}
-	return call(unix.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, 1)
+	return prctl(unix.PR_SET_NO_NEW_PRIVS, 1)
 }
 
 func confirmNoNewPrivs(s *Spec) error {
@@ -252,7 +259,7 @@ func denyWriteExec(s *Spec) error {
 	if !s.DenyWriteExec {
 		return nil
 	}
-	return call(unix.SYS_PRCTL, unix.PR_SET_MDWE, unix.PR_MDWE_REFUSE_EXEC_GAIN)
+	return prctl(unix.PR_SET_MDWE, unix.PR_MDWE_REFUSE_EXEC_GAIN)
 }
 
 func confirmDenyWriteExec(s *Spec) error {
@@ -280,18 +287,18 @@ func profile(s *Spec) error {
 
 func install(program []unix.SockFilter, flags uint32) error {
 	fprog := unix.SockFprog{Len: uint16(len(program)), Filter: &program[0]}
-	return call(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, uintptr(flags), uintptr(unsafe.Pointer(&fprog)))
+	return result(unix.RawSyscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, uintptr(flags), uintptr(unsafe.Pointer(&fprog))))
 }
 
 func confirmIDs(s *Spec) error {
 	var r, e, v uint32
-	if err := call(unix.SYS_GETRESUID, uintptr(unsafe.Pointer(&r)), uintptr(unsafe.Pointer(&e)), uintptr(unsafe.Pointer(&v))); err != nil {
+	if err := result(unix.RawSyscall(unix.SYS_GETRESUID, uintptr(unsafe.Pointer(&r)), uintptr(unsafe.Pointer(&e)), uintptr(unsafe.Pointer(&v)))); err != nil {
 		return err
 	}
 	if r != s.UID || e != s.UID || v != s.UID {
 		return fmt.Errorf("the kernel says uids %d, %d, %d, not %d", r, e, v, s.UID)
 	}
-	if err := call(unix.SYS_GETRESGID, uintptr(unsafe.Pointer(&r)), uintptr(unsafe.Pointer(&e)), uintptr(unsafe.Pointer(&v))); err != nil {
+	if err := result(unix.RawSyscall(unix.SYS_GETRESGID, uintptr(unsafe.Pointer(&r)), uintptr(unsafe.Pointer(&e)), uintptr(unsafe.Pointer(&v)))); err != nil {
 		return err
 	}
 	if r != s.GID || e != s.GID || v != s.GID {

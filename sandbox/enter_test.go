@@ -173,16 +173,16 @@ func TestConfirm(t *testing.T) {
 
 // What a call returns is the kernel's error number and nothing else.
 func TestCall(t *testing.T) {
-	if err := call(unix.SYS_FCNTL, ^uintptr(0), unix.F_GETFD); err != unix.EBADF {
+	if err := result(unix.RawSyscall(unix.SYS_FCNTL, ^uintptr(0), unix.F_GETFD, 0)); err != unix.EBADF {
 		t.Errorf("fcntl(-1): %v", err)
 	}
-	if err := call(unix.SYS_GETPID); err != nil {
+	if err := result(unix.RawSyscall(unix.SYS_GETPID, 0, 0, 0)); err != nil {
 		t.Errorf("getpid: %v", err)
 	}
 	if err := standardOpen(nil); err != nil {
 		t.Errorf("0 to 2 are open: %v", err)
 	}
-	if !errors.Is(call(unix.SYS_SETGROUPS, 1<<20, 0), unix.EINVAL) && unix.Geteuid() == 0 {
+	if !errors.Is(result(unix.RawSyscall(unix.SYS_SETGROUPS, 1<<20, 0, 0)), unix.EINVAL) && unix.Geteuid() == 0 {
 		t.Error("2^20 groups: not refused")
 	}
 }

@@ -38,7 +38,7 @@ func GiveUp(to Owner) error {
 			return fmt.Errorf("cannot become uid %d: %w", to.UID, err)
 		}
 	}
-	return call(unix.SYS_PRCTL, unix.PR_SET_DUMPABLE, 0)
+	return prctl(unix.PR_SET_DUMPABLE, 0)
 }
 
 func readSome(path string) ([]byte, error) {
@@ -85,7 +85,7 @@ func deadline(d time.Duration) (before unix.Itimerval, err error) {
 		return before, err
 	}
 	alarm := uint64(1) << (unix.SIGALRM - 1)
-	if err := call(unix.SYS_RT_SIGPROCMASK, unix.SIG_UNBLOCK, uintptr(unsafe.Pointer(&alarm)), 0, 8); err != nil {
+	if err := result(unix.RawSyscall6(unix.SYS_RT_SIGPROCMASK, unix.SIG_UNBLOCK, uintptr(unsafe.Pointer(&alarm)), 0, 8, 0, 0)); err != nil {
 		return before, fmt.Errorf("cannot unblock SIGALRM: %w", err)
 	}
 	if before, err = timer(unix.Itimerval{Value: unix.NsecToTimeval(d.Nanoseconds())}); err != nil {
@@ -106,7 +106,7 @@ func resetAction(s unix.Signal) error {
 }
 
 func timer(t unix.Itimerval) (before unix.Itimerval, err error) {
-	err = call(unix.SYS_SETITIMER, unix.ITIMER_REAL, uintptr(unsafe.Pointer(&t)), uintptr(unsafe.Pointer(&before)))
+	err = result(unix.RawSyscall(unix.SYS_SETITIMER, unix.ITIMER_REAL, uintptr(unsafe.Pointer(&t)), uintptr(unsafe.Pointer(&before))))
 	return before, err
 }
 

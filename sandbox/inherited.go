@@ -31,7 +31,13 @@ type row struct {
 	by    string
 	begin func() error      // in Begin, since it is in our own way too
 	enter func(*Spec) error // in the step "reset what else is inherited"
+	reset option            // in that step too
+	takes uintptr           // a capability that it takes to set, and to reset: without it, it is left
 }
+
+// option is one of prctl(2), with the value that puts a thing back; the zero value is
+// none. A kernel that does not know it has nothing to put back.
+type option struct{ name, value uintptr }
 
 // inherited is everything that survives execve(2), by credentials(7), prctl(2) with all
 // its options, execve(2), sched(7) and the pages that these name. Begin and Enter run
@@ -60,13 +66,13 @@ var inherited = [...]row{
 	{Name: "CPU affinity", Source: "sched_setaffinity(2)", Done: Left, Why: "services are pinned with it (CPUAffinity=); it makes slow at most"},
 	{Name: "timer slack", Source: "PR_SET_TIMERSLACK(2const)", Done: Reset, Why: "with a large one each wait of the command's, and of ours, lasts for hours; the value that PR_SET_TIMERSLACK puts back for 0 cannot be set", begin: timerSlack},
 	{Name: "I/O priority", Source: "ioprio_set(2)", Done: Reset, Why: "in the idle class a command can stand still", enter: ioPriority},
-	{Name: "PR_SET_IO_FLUSHER", Source: "PR_SET_IO_FLUSHER(2const)", Done: Reset, Why: "it lets a command dip into reserves; only CAP_SYS_RESOURCE sets and unsets it", enter: orLeft(unix.CAP_SYS_RESOURCE, prctlReset(unix.PR_SET_IO_FLUSHER))},
-	{Name: "NUMA memory policy", Source: "set_mempolicy(2)", Done: Reset, Why: "bound to a node that is full, a command is killed for want of memory", enter: orLeft(unix.CAP_SYS_NICE, memoryPolicy)},
-	{Name: "transparent huge pages (PR_SET_THP_DISABLE)", Source: "PR_SET_THP_DISABLE(2const)", Done: Reset, Why: "it makes a command slow", enter: prctlReset(unix.PR_SET_THP_DISABLE)},
-	{Name: "page merging (PR_SET_MEMORY_MERGE)", Source: "PR_SET_MEMORY_MERGE(2const)", Done: Reset, Why: "what is in memory can be guessed by the time that a write takes", enter: orLeft(unix.CAP_SYS_RESOURCE, prctlReset(unix.PR_SET_MEMORY_MERGE))},
+	{Name: "PR_SET_IO_FLUSHER", Source: "PR_SET_IO_FLUSHER(2const)", Done: Reset, Why: "it lets a command dip into reserves; only CAP_SYS_RESOURCE sets and unsets it", reset: option{unix.PR_SET_IO_FLUSHER, 0}, takes: unix.CAP_SYS_RESOURCE},
+	{Name: "NUMA memory policy", Source: "set_mempolicy(2)", Done: Reset, Why: "bound to a node that is full, a command is killed for want of memory", enter: memoryPolicy, takes: unix.CAP_SYS_NICE},
+	{Name: "transparent huge pages (PR_SET_THP_DISABLE)", Source: "PR_SET_THP_DISABLE(2const)", Done: Reset, Why: "it makes a command slow", reset: option{unix.PR_SET_THP_DISABLE, 0}},
+	{Name: "page merging (PR_SET_MEMORY_MERGE)", Source: "PR_SET_MEMORY_MERGE(2const)", Done: Reset, Why: "what is in memory can be guessed by the time that a write takes", reset: option{unix.PR_SET_MEMORY_MERGE, 0}, takes: unix.CAP_SYS_RESOURCE},
 	{Name: "memory that is never both writable and executable (PR_SET_MDWE)", Source: "PR_SET_MDWE(2const)", Done: Refused, Why: "cannot be unset, and a command that compiles at run time fails; memory_deny_write_execute = yes says that it may be so", enter: noWriteExecDenied},
-	{Name: "machine check policy (PR_MCE_KILL)", Source: "PR_MCE_KILL(2const)", Done: Reset, Why: "it kills a command for a page that it never touches", enter: prctlReset(unix.PR_MCE_KILL, unix.PR_MCE_KILL_CLEAR)},
-	{Name: "reading the time stamp counter (PR_SET_TSC)", Source: "PR_SET_TSC(2const)", Done: Reset, Why: "a command would die when it asks for the time; so does ironwrap itself on most machines, before anything runs", enter: prctlReset(unix.PR_SET_TSC, unix.PR_TSC_ENABLE)},
+	{Name: "machine check policy (PR_MCE_KILL)", Source: "PR_MCE_KILL(2const)", Done: Reset, Why: "it kills a command for a page that it never touches", reset: option{unix.PR_MCE_KILL, unix.PR_MCE_KILL_CLEAR}},
+	{Name: "reading the time stamp counter (PR_SET_TSC)", Source: "PR_SET_TSC(2const)", Done: Reset, Why: "a command would die when it asks for the time; so does ironwrap itself on most machines, before anything runs", reset: option{unix.PR_SET_TSC, unix.PR_TSC_ENABLE}},
 	{Name: "speculation control", Source: "PR_SET_SPECULATION_CTRL(2const)", Done: Left, Why: "it protects, and makes slow at most"},
 	{Name: "vector length (arm64)", Source: "PR_SVE_SET_VL(2const)", Done: Left, Why: "programs work with any"},
 	{Name: "OOM score", Source: "proc_pid_oom_score_adj(5)", Done: Reset, Why: "it has the command killed first; a caller who has opened the file before can raise it again", by: "set the OOM score"},
@@ -77,8 +83,8 @@ var inherited = [...]row{
 	{Name: "other resource limits", Source: "getrlimit(2)", Done: Reset, Why: "a caller's small ones make a command do half its work", by: "reset the resource limits"},
 	{Name: "CPU time used, children's too", Source: "times(2)", Done: Left, Why: "it is counted against RLIMIT_CPU, and what is left of that is what is looked at"},
 	{Name: "interval timers, alarm", Source: "getitimer(2)", Done: Reset, Why: "they would kill the command", by: inBegin},
-	{Name: "parent death signal", Source: "PR_SET_PDEATHSIG(2const)", Done: Reset, Why: "the end of a caller would kill the command", begin: onBegin("PR_SET_PDEATHSIG", unix.PR_SET_PDEATHSIG, 0)},
-	{Name: "being the reaper of orphans (PR_SET_CHILD_SUBREAPER)", Source: "PR_SET_CHILD_SUBREAPER(2const)", Done: Reset, Why: "zombies would gather that a command does not know of", begin: onBegin("PR_SET_CHILD_SUBREAPER", unix.PR_SET_CHILD_SUBREAPER, 0)},
+	{Name: "parent death signal", Source: "PR_SET_PDEATHSIG(2const)", Done: Reset, Why: "the end of a caller would kill the command", begin: parentDeathSignal},
+	{Name: "being the reaper of orphans (PR_SET_CHILD_SUBREAPER)", Source: "PR_SET_CHILD_SUBREAPER(2const)", Done: Reset, Why: "zombies would gather that a command does not know of", begin: subreaper},
 	{Name: "ignored signals", Source: "signal(7)", Done: Reset, Why: "a command could not be ended", by: "reset the ignored signals"},
 	{Name: "signal mask, pending signals", Source: "signal(7)", Done: Reset, Why: "what is pending arrives before the command, and nothing runs", by: "reset the signal mask"},
 	{Name: "children of the process", Source: "wait(2)", Done: Left, Why: "a command that waits for any child may be told of one that it does not know"},
@@ -105,7 +111,8 @@ const (
 
 // shedEarly resets what would be in our own way.
 func shedEarly() error {
-	for _, r := range inherited {
+	for i := range inherited {
+		r := &inherited[i]
 		if r.begin == nil {
 			continue
 		}
@@ -118,11 +125,19 @@ func shedEarly() error {
 
 // shed resets the rest.
 func shed(s *Spec) error {
-	for _, r := range inherited {
-		if r.enter == nil {
+	for i := range inherited {
+		r := &inherited[i]
+		var err error
+		switch {
+		case r.enter != nil:
+			err = r.enter(s)
+		case r.reset != (option{}):
+			err = r.reset.set()
+		}
+		if err == unix.EPERM && r.takes != 0 && !able(r.takes) {
 			continue
 		}
-		if err := r.enter(s); err != nil {
+		if err != nil {
 			return fmt.Errorf("%s: %w", r.Name, err)
 		}
 	}
@@ -134,40 +149,27 @@ func unknown(err error) bool {
 	return err == unix.EINVAL || err == unix.ENOSYS || err == unix.EOPNOTSUPP
 }
 
-// prctlReset makes a call of prctl(2) with 0 for what is not given. An older kernel has
-// nothing to reset.
-func prctlReset(option uintptr, args ...uintptr) func(*Spec) error {
-	return func(*Spec) error {
-		var a [4]uintptr
-		copy(a[:], args)
-		err := call(unix.SYS_PRCTL, option, a[0], a[1], a[2], a[3])
-		if unknown(err) {
-			return nil
-		}
-		return err
-	}
-}
-
-// orLeft leaves a thing that takes a capability that this process lacks: to reset, and
-// to set as well.
-func orLeft(capability uintptr, reset func(*Spec) error) func(*Spec) error {
-	return func(s *Spec) error {
-		err := reset(s)
-		if err == unix.EPERM && !able(capability) {
-			return nil
-		}
-		return err
-	}
-}
-
-// onBegin is the same for what every kernel has.
-func onBegin(name string, option, value uintptr) func() error {
-	return func() error {
-		if err := call(unix.SYS_PRCTL, option, value); err != nil {
-			return fmt.Errorf("%s: %w", name, err)
-		}
+func (o option) set() error {
+	err := prctl(o.name, o.value)
+	if unknown(err) {
 		return nil
 	}
+	return err
+}
+
+// These two every kernel has.
+func parentDeathSignal() error {
+	if err := prctl(unix.PR_SET_PDEATHSIG, 0); err != nil {
+		return fmt.Errorf("PR_SET_PDEATHSIG: %w", err)
+	}
+	return nil
+}
+
+func subreaper() error {
+	if err := prctl(unix.PR_SET_CHILD_SUBREAPER, 0); err != nil {
+		return fmt.Errorf("PR_SET_CHILD_SUBREAPER: %w", err)
+	}
+	return nil
 }
 
 // securebits undoes those that change what a user id means. Ours, for keeping
@@ -182,14 +184,14 @@ func securebits(*Spec) error {
 	if bits&^locks == 0 {
 		return nil
 	}
-	err := call(unix.SYS_PRCTL, unix.PR_SET_SECUREBITS, bits&locks)
+	err := prctl(unix.PR_SET_SECUREBITS, bits&locks)
 	if err == unix.EPERM && (bits&locks != 0 || !able(unix.CAP_SETPCAP)) {
 		return nil
 	}
 	return err
 }
 
-func ownPersonality(*Spec) error { return call(unix.SYS_PERSONALITY, 0) }
+func ownPersonality(*Spec) error { return result(unix.RawSyscall(unix.SYS_PERSONALITY, 0, 0, 0)) }
 
 // schedAttr is struct sched_attr of sched_setattr(2), as of Linux 5.3.
 type schedAttr struct {
@@ -213,7 +215,7 @@ func scheduling() error {
 		if flags&clamps == 0 {
 			attr.utilMin, attr.utilMax = 0, 0
 		}
-		if err = call(unix.SYS_SCHED_SETATTR, 0, uintptr(unsafe.Pointer(&attr)), 0); err == nil {
+		if err = result(unix.RawSyscall(unix.SYS_SCHED_SETATTR, 0, uintptr(unsafe.Pointer(&attr)), 0)); err == nil {
 			return nil
 		}
 	}
@@ -233,7 +235,7 @@ func timerSlack() error {
 	if errno == 0 && now == defaultSlack {
 		return nil
 	}
-	if err := call(unix.SYS_PRCTL, unix.PR_SET_TIMERSLACK, defaultSlack); err != nil {
+	if err := prctl(unix.PR_SET_TIMERSLACK, defaultSlack); err != nil {
 		return err
 	}
 	// Twice, since one that is not set yet may start another.
@@ -275,7 +277,7 @@ func ioPriority(*Spec) error {
 	if now, _, errno := unix.RawSyscall(unix.SYS_IOPRIO_GET, self, 0, 0); errno == 0 && now == none {
 		return nil
 	}
-	if err := call(unix.SYS_IOPRIO_SET, self, 0, none); err != nil && !unknown(err) {
+	if err := result(unix.RawSyscall(unix.SYS_IOPRIO_SET, self, 0, none)); err != nil && !unknown(err) {
 		return err
 	}
 	return nil
@@ -284,7 +286,7 @@ func ioPriority(*Spec) error {
 // memoryPolicy can be refused by the filter of a container that has no CAP_SYS_NICE:
 // nobody in there has set one, then.
 func memoryPolicy(*Spec) error {
-	if err := call(unix.SYS_SET_MEMPOLICY, 0, 0, 0); !unknown(err) { // MPOL_DEFAULT
+	if err := result(unix.RawSyscall(unix.SYS_SET_MEMPOLICY, 0, 0, 0)); !unknown(err) { // MPOL_DEFAULT
 		return err
 	}
 	return nil

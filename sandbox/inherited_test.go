@@ -31,7 +31,7 @@ func TestInherited(t *testing.T) {
 	for _, r := range inherited {
 		rows = append(rows, fmt.Sprintf("| %s | %s | %s | %s |", r.Name, r.Done, r.Why, r.Source))
 		done := 0
-		for _, yes := range []bool{r.by != "", r.begin != nil, r.enter != nil} {
+		for _, yes := range []bool{r.by != "", r.begin != nil, r.enter != nil, r.reset != option{}} {
 			if yes {
 				done++
 			}
@@ -61,7 +61,8 @@ func TestInherited(t *testing.T) {
 
 // What is said of a missing capability names a step that is there.
 func TestTakes(t *testing.T) {
-	for what := range takes {
+	for _, takes := range takes {
+		what := takes.step
 		if !slices.ContainsFunc(steps[:], func(s struct {
 			what string
 			do   func(*Spec) error

@@ -8,7 +8,7 @@ func keyring(s *Spec) error {
 	if s.Keyring == KeyringKept {
 		return nil
 	}
-	err := call(unix.SYS_KEYCTL, unix.KEYCTL_JOIN_SESSION_KEYRING, 0)
+	err := result(unix.RawSyscall(unix.SYS_KEYCTL, unix.KEYCTL_JOIN_SESSION_KEYRING, 0, 0))
 	return s.withoutKeyrings(err)
 }
 
@@ -20,7 +20,7 @@ func userKeys(s *Spec) error {
 	}
 	// KEY_SPEC_USER_KEYRING and KEY_SPEC_SESSION_KEYRING are negative.
 	user, session := unix.KEY_SPEC_USER_KEYRING, unix.KEY_SPEC_SESSION_KEYRING
-	err := call(unix.SYS_KEYCTL, unix.KEYCTL_LINK, uintptr(user), uintptr(session))
+	err := result(unix.RawSyscall(unix.SYS_KEYCTL, unix.KEYCTL_LINK, uintptr(user), uintptr(session)))
 	return s.withoutKeyrings(err)
 }
 
@@ -30,7 +30,7 @@ func userKeys(s *Spec) error {
 func (s *Spec) withoutKeyrings(err error) error {
 	if s.Keyring == KeyringFresh && (err == unix.ENOSYS || err == unix.EPERM) {
 		session := unix.KEY_SPEC_SESSION_KEYRING
-		if call(unix.SYS_KEYCTL, unix.KEYCTL_GET_KEYRING_ID, uintptr(session), 0) == err {
+		if result(unix.RawSyscall(unix.SYS_KEYCTL, unix.KEYCTL_GET_KEYRING_ID, uintptr(session), 0)) == err {
 			return nil
 		}
 	}

@@ -166,7 +166,7 @@ func Scope(name string) (uint64, error) {
 // landlock enters the rulesets.
 func landlock(s *Spec) error {
 	for _, fd := range s.Landlock {
-		if err := call(unix.SYS_LANDLOCK_RESTRICT_SELF, uintptr(fd), 0); err != nil {
+		if err := result(unix.RawSyscall(unix.SYS_LANDLOCK_RESTRICT_SELF, uintptr(fd), 0, 0)); err != nil {
 			return err
 		}
 	}

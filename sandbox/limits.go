@@ -48,6 +48,9 @@ func limits(s *Spec) error {
 		if l.resource == unix.RLIMIT_NOFILE && (l.soft == 0 || l.soft > now.Max) {
 			set.Cur = now.Max
 		}
+		if set == now {
+			continue
+		}
 		err = prlimit(l.resource, &set, nil)
 		if err == unix.EPERM && now.Max < l.min && ofTheMachine(l.resource, now.Max) {
 			err = prlimit(l.resource, &unix.Rlimit{Cur: now.Max, Max: now.Max}, nil)
@@ -119,7 +122,7 @@ func guards(s *Spec) error {
 // begin anew, and a caller may have used most of the limit before it.
 func timeUsed() (uint64, error) {
 	var t unix.Timespec
-	if err := call(unix.SYS_CLOCK_GETTIME, unix.CLOCK_PROCESS_CPUTIME_ID, uintptr(unsafe.Pointer(&t))); err != nil {
+	if err := result(unix.RawSyscall(unix.SYS_CLOCK_GETTIME, unix.CLOCK_PROCESS_CPUTIME_ID, uintptr(unsafe.Pointer(&t)), 0)); err != nil {
 		return 0, err
 	}
 	return uint64(t.Sec) + 1, nil
@@ -185,10 +188,10 @@ func ofTheMachine(resource int, hard uint64) bool {
 }
 
 func limit(pid, resource int) (now unix.Rlimit, err error) {
-	err = call(unix.SYS_PRLIMIT64, uintptr(pid), uintptr(resource), 0, uintptr(unsafe.Pointer(&now)))
+	err = result(unix.RawSyscall6(unix.SYS_PRLIMIT64, uintptr(pid), uintptr(resource), 0, uintptr(unsafe.Pointer(&now)), 0, 0))
 	return now, err
 }
 
 func prlimit(resource int, set, get *unix.Rlimit) error {
-	return call(unix.SYS_PRLIMIT64, 0, uintptr(resource), uintptr(unsafe.Pointer(set)), uintptr(unsafe.Pointer(get)))
+	return result(unix.RawSyscall6(unix.SYS_PRLIMIT64, 0, uintptr(resource), uintptr(unsafe.Pointer(set)), uintptr(unsafe.Pointer(get)), 0, 0))
 }

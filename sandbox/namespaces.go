@@ -23,7 +23,7 @@ func unshare(s *Spec) error {
 	if flags == 0 {
 		return nil
 	}
-	return call(unix.SYS_UNSHARE, flags)
+	return result(unix.RawSyscall(unix.SYS_UNSHARE, flags, 0, 0))
 }
 
 // mounts lays out the mount namespace. First nothing may travel back to the
@@ -36,6 +36,11 @@ func mounts(s *Spec) error {
 	if !s.ownMounts() {
 		return nil
 	}
+	return s.layOut()
+}
+
+// layOut is by itself, since its stack is large, and most commands have no use for it.
+func (s *Spec) layOut() error {
 	var dir [unix.PathMax]byte
 	if _, err := unix.Getcwd(dir[:]); err != nil || dir[0] != '/' {
 		return errNoDirectory
@@ -178,7 +183,7 @@ func readOnly(p Place) error {
 	if err := setAttr(tree, unix.MOUNT_ATTR_RDONLY, recursive); err != nil {
 		return err
 	}
-	return call(unix.SYS_MOVE_MOUNT, uintptr(tree), noPath(), uintptr(fd), noPath(), unix.MOVE_MOUNT_F_EMPTY_PATH|unix.MOVE_MOUNT_T_EMPTY_PATH)
+	return result(unix.RawSyscall6(unix.SYS_MOVE_MOUNT, uintptr(tree), noPath(), uintptr(fd), noPath(), unix.MOVE_MOUNT_F_EMPTY_PATH|unix.MOVE_MOUNT_T_EMPTY_PATH, 0))
 }
 
 // empty mounts a file system of the command's own over a directory.
@@ -204,7 +209,7 @@ func openTree(fd int, flags uintptr) (int, error) {
 
 func setAttr(fd int, set uint64, flags uintptr) error {
 	attr := unix.MountAttr{Attr_set: set}
-	return call(unix.SYS_MOUNT_SETATTR, uintptr(fd), noPath(), unix.AT_EMPTY_PATH|flags, uintptr(unsafe.Pointer(&attr)), unsafe.Sizeof(attr))
+	return result(unix.RawSyscall6(unix.SYS_MOUNT_SETATTR, uintptr(fd), noPath(), unix.AT_EMPTY_PATH|flags, uintptr(unsafe.Pointer(&attr)), unsafe.Sizeof(attr), 0))
 }
 
 var nul byte
@@ -223,8 +228,7 @@ func mount(source, target, fstype string, flags uintptr, data string) error {
 			return err
 		}
 	}
-	return call(unix.SYS_MOUNT, uintptr(unsafe.Pointer(p[0])), uintptr(unsafe.Pointer(p[1])), uintptr(unsafe.Pointer(p[2])),
-		flags, uintptr(unsafe.Pointer(p[3])))
+	return result(unix.RawSyscall6(unix.SYS_MOUNT, uintptr(unsafe.Pointer(p[0])), uintptr(unsafe.Pointer(p[1])), uintptr(unsafe.Pointer(p[2])), flags, uintptr(unsafe.Pointer(p[3])), 0))
 }
 
 // loopback brings up the one interface of a private network.
@@ -242,5 +246,5 @@ func loopback(s *Spec) error {
 		return err
 	}
 	ifr.SetUint16(unix.IFF_UP | unix.IFF_RUNNING)
-	return call(unix.SYS_IOCTL, uintptr(fd), unix.SIOCSIFFLAGS, uintptr(unsafe.Pointer(ifr)))
+	return result(unix.RawSyscall(unix.SYS_IOCTL, uintptr(fd), unix.SIOCSIFFLAGS, uintptr(unsafe.Pointer(ifr))))
 }

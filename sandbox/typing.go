@@ -74,7 +74,7 @@ func (s *Spec) withoutFilter() error {
 		pty = pty && isPty(device)
 		// It says so only of the controlling terminal.
 		var session int32
-		foreign = foreign || call(unix.SYS_IOCTL, uintptr(fd), unix.TIOCGSID, uintptr(unsafe.Pointer(&session))) != nil
+		foreign = foreign || result(unix.RawSyscall(unix.SYS_IOCTL, uintptr(fd), unix.TIOCGSID, uintptr(unsafe.Pointer(&session)))) != nil
 	}
 	switch {
 	case own == 0 && len(terminals) == 0:
@@ -94,7 +94,7 @@ func (s *Spec) withoutFilter() error {
 // it can where the session is another's. Shells with job control make every command a
 // leader, and so does sudo with use_pty.
 func newSession() error {
-	err := call(unix.SYS_SETSID)
+	err := result(unix.RawSyscall(unix.SYS_SETSID, 0, 0, 0))
 	if err != unix.EPERM {
 		return err
 	}
@@ -102,10 +102,10 @@ func newSession() error {
 	if err != nil {
 		return err
 	}
-	if err := call(unix.SYS_SETPGID, 0, uintptr(group)); err != nil {
+	if err := result(unix.RawSyscall(unix.SYS_SETPGID, 0, uintptr(group), 0)); err != nil {
 		return err
 	}
-	return call(unix.SYS_SETSID)
+	return result(unix.RawSyscall(unix.SYS_SETSID, 0, 0, 0))
 }
 
 // terminals are the descriptors that the command gets and that may be terminals, with

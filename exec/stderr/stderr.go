@@ -19,12 +19,16 @@ import (
 
 const stdout, standard = 1, 2
 
-// held is the descriptor of what the caller gave as standard error.
+// held is the descriptor of what the caller gave as standard error, while it is held; 0
+// where it is not.
 var held atomic.Int32
 
-func init() { held.Store(standard) }
-
-func fd() int { return int(held.Load()) }
+func fd() int {
+	if fd := held.Load(); fd != 0 {
+		return int(fd)
+	}
+	return standard
+}
 
 // Hold puts standard error aside, and what cannot be written to in its place. It is for
 // a program before it becomes root's: what the Go runtime says when it dies, of a limit of
@@ -52,7 +56,7 @@ func Release() error {
 	if err := unix.Dup3(fd(), standard, 0); err != nil {
 		return fmt.Errorf("cannot put standard error back: %w", err)
 	}
-	held.Store(standard)
+	held.Store(0)
 	return nil
 }
 
@@ -226,7 +230,7 @@ func kind() int {
 }
 
 func writable() bool {
-	p := []unix.PollFd{{Fd: held.Load(), Events: unix.POLLOUT}}
+	p := []unix.PollFd{{Fd: int32(fd()), Events: unix.POLLOUT}}
 	n, err := unix.Poll(p, 0)
 	return n == 1 && err == nil && p[0].Revents&unix.POLLOUT != 0
 }

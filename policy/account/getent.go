@@ -21,7 +21,7 @@ var errNotFound = errors.New("not found")
 // Answers are remembered for as long as one waits for one, so that a request whose
 // user is looked up at several places waits once.
 var (
-	answers = map[string]answer{}
+	answers map[string]answer
 	guard   sync.Mutex
 )
 
@@ -44,6 +44,9 @@ func ask(database, name string) ([]byte, error) {
 	if !ok {
 		a.line, a.err = getent(database, name)
 		a.when = time.Now()
+		if answers == nil {
+			answers = map[string]answer{}
+		}
 		answers[question] = a
 	}
 	return a.line, a.err

@@ -31,12 +31,12 @@ func Loads(name string) string {
 		return ""
 	}
 	upper := strings.ToUpper(name)
-	for _, k := range known {
+	for _, k := range known[:] { // not a copy
 		if k.name == upper {
 			return k.how
 		}
 	}
-	for _, f := range families {
+	for _, f := range families[:] {
 		if strings.HasPrefix(upper, f.prefix) {
 			return "programs obey it: " + f.of
 		}
