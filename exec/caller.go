@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"ironwrap/filters"
+	"ironwrap/policy/account"
 	"ironwrap/sandbox"
 )
 
@@ -23,7 +24,8 @@ type Caller struct {
 	Dir     filters.Untrusted   // working directory
 	Env     []filters.Untrusted // the environment that the caller gave
 
-	Client *Client // of a daemon that the caller started; else nil
+	Client   *Client           // of a daemon that the caller started; else nil
+	Accounts *account.Database // a daemon's; else nil
 }
 
 // Client is who asks a daemon, as the kernel says (SO_PEERCRED, unix(7)).

@@ -32,7 +32,7 @@ func NewPlan(d policy.Decision, c Caller) (*Plan, error) {
 	if d.Verdict != policy.Allowed || d.Policy == nil || d.Filter == nil || len(d.Argv) == 0 {
 		return nil, errNotAllowed
 	}
-	user, err := account.Lookup(d.RunAs)
+	user, err := c.Accounts.Lookup(d.RunAs)
 	if err != nil {
 		return nil, fmt.Errorf("cannot run as %s, which filter %s asks for: %w", filters.Show(d.RunAs), filters.Show(d.Filter.Name), err)
 	}

@@ -20,6 +20,7 @@ import (
 	"ironwrap/exec"
 	"ironwrap/exec/audit"
 	"ironwrap/policy"
+	"ironwrap/policy/account"
 	"ironwrap/sandbox"
 )
 
@@ -56,6 +57,7 @@ func Run(name string, p *policy.Policy, starter exec.Caller) error {
 	if err := settle(); err != nil {
 		return err
 	}
+	starter.Accounts = new(account.Database)
 	d := &Daemon{name: name, starter: starter, stopping: make(chan struct{})}
 	d.stop = sync.OnceFunc(func() { close(d.stopping) })
 	d.metrics = newMetrics()

@@ -2,12 +2,9 @@ package daemon
 
 import (
 	"slices"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"ironwrap/policy"
 	"ironwrap/policy/inifile"
@@ -22,7 +19,7 @@ type policies struct {
 	tell    func(*policy.Policy, error) // of each attempt
 
 	mu     sync.Mutex
-	failed string    // the stamp that the last attempt failed with
+	failed []state   // of the files, with which the last attempt failed
 	at     time.Time // when it was
 	why    string    // and its error
 }
@@ -30,8 +27,9 @@ type policies struct {
 // stamped is a policy, and what its files looked like when it was loaded.
 type stamped struct {
 	*policy.Policy
-	stamp string
-	fresh bool // a file had changed a moment before: its times may hide a change since
+	files sources
+	stamp []state // nil before the first look
+	fresh bool    // a file had changed a moment before: its times may hide a change since
 }
 
 // again is how long what could not be loaded is left alone while what is watched
@@ -44,7 +42,7 @@ const moment = 50 * time.Millisecond
 func newPolicies(p *policy.Policy, tell func(*policy.Policy, error)) *policies {
 	h := &policies{tell: tell}
 	// The files may have changed since p was read: the first request looks.
-	h.inForce.Store(&stamped{Policy: p})
+	h.inForce.Store(&stamped{Policy: p, files: newSources(p.Sources)})
 	return h
 }
 
@@ -54,7 +52,7 @@ func (h *policies) loaded() *policy.Policy { return h.inForce.Load().Policy }
 // current is the policy in force, after a look at the files.
 func (h *policies) current() *policy.Policy {
 	s := h.inForce.Load()
-	if stamp, _ := look(s.Sources); stamp == s.stamp && !s.fresh {
+	if !s.fresh && s.files.are(s.stamp) {
 		return s.Policy
 	}
 	h.mu.Lock()
@@ -72,9 +70,10 @@ func (h *policies) reload() {
 func (h *policies) load(always bool) *policy.Policy {
 	s := h.inForce.Load()
 	began := time.Now()
-	stamp, newest := look(s.Sources)
-	changed := stamp != s.stamp && s.stamp != ""
-	if !always && (stamp == s.stamp && !s.fresh || stamp == h.failed && began.Sub(h.at) < again) {
+	stamp, newest := s.files.look()
+	same := slices.Equal(stamp, s.stamp)
+	changed := !same && s.stamp != nil
+	if !always && (same && !s.fresh || slices.Equal(stamp, h.failed) && began.Sub(h.at) < again) {
 		return s.Policy // another request was faster, or it cannot be used still
 	}
 	fresh := began.Sub(newest) < moment
@@ -82,7 +81,7 @@ func (h *policies) load(always bool) *policy.Policy {
 	if err != nil {
 		h.at = began
 		if h.failed = stamp; fresh {
-			h.failed = "" // more of the change may be to come
+			h.failed = nil // more of the change may be to come
 		}
 		if always || err.Error() != h.why {
 			h.tell(nil, err)
@@ -90,36 +89,16 @@ func (h *policies) load(always bool) *policy.Policy {
 		h.why = err.Error()
 		return s.Policy
 	}
-	h.failed, h.why = "", ""
+	h.failed, h.why = nil, ""
 	// A policy that comes from other files than before is loaded once more by the
 	// next request, which knows then which to look at first.
+	files := s.files
 	if !slices.Equal(p.Sources, s.Sources) {
-		stamp = ""
+		files, stamp = newSources(p.Sources), nil
 	}
-	h.inForce.Store(&stamped{p, stamp, fresh})
+	h.inForce.Store(&stamped{p, files, stamp, fresh})
 	if always || changed {
 		h.tell(p, nil)
 	}
 	return p
-}
-
-// look describes files and directories by what changes whenever they do, and tells
-// when the last change was. Links are followed.
-func look(paths []string) (stamp string, newest time.Time) {
-	var b []byte
-	for _, path := range paths {
-		var st unix.Stat_t
-		if err := unix.Stat(path, &st); err != nil {
-			b = append(append(b, err.Error()...), ';')
-			continue
-		}
-		for _, n := range []uint64{st.Dev, st.Ino, uint64(st.Size), uint64(st.Mtim.Nano()), uint64(st.Ctim.Nano())} {
-			b = append(strconv.AppendUint(b, n, 36), ',')
-		}
-		b = append(b, ';')
-		if changed := time.Unix(st.Ctim.Unix()); changed.After(newest) {
-			newest = changed
-		}
-	}
-	return string(b), newest
 }

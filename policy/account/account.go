@@ -35,9 +35,14 @@ type User struct {
 // who stands in /etc/passwd has the groups of /etc/group, any other those that the
 // name services say.
 func Lookup(name string) (User, error) {
-	u, local, err := user(name)
+	u, _, err := lookup(name)
+	return u, err
+}
+
+func lookup(name string) (u User, local bool, err error) {
+	u, local, err = user(name)
 	if err != nil {
-		return User{}, err
+		return User{}, local, err
 	}
 	if local {
 		u.Groups, err = groups(u)
@@ -45,9 +50,9 @@ func Lookup(name string) (User, error) {
 		u.Groups, err = serviceGroups(u)
 	}
 	if err != nil {
-		return User{}, err
+		return User{}, local, err
 	}
-	return u, nil
+	return u, local, nil
 }
 
 // UID returns the id of the user of that name, or an error that wraps ErrUnknown.
