@@ -202,8 +202,8 @@ func Remove(path string) error {
 	return err
 }
 
-// name is the file for a configuration: its path, as far as a name can hold it. What
-// counts is the path in the file.
+// name is the file of this build for a configuration: its path, as far as a name can hold
+// it. What counts is the path in the file, and the build.
 func name(path string) string {
 	plain := []byte(path[:min(len(path), 160)])
 	for i, c := range plain {
@@ -211,7 +211,7 @@ func name(path string) string {
 			plain[i] = '-'
 		}
 	}
-	return string(strconv.AppendUint(append(plain, '.'), compiled.Hash(path), 16))
+	return string(strconv.AppendUint(append(plain, '.'), compiled.Hash(compiled.Build+"\x00"+path), 16))
 }
 
 func inMemory(path string) bool {
