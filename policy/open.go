@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"strings"
 
 	"ironwrap/filters"
 	"ironwrap/policy/compiled"
@@ -28,7 +27,7 @@ func Open(book *compiled.Book, path string, level trust.Level, argv []filters.Un
 	if err != nil {
 		return nil, err
 	}
-	if err := unchanged(book.Sources, p.Trust, road); err != nil {
+	if err := unchanged(book, p.Trust, road); err != nil {
 		return nil, err
 	}
 	if err := p.checkExecDirs(road); err != nil {
@@ -39,7 +38,7 @@ func Open(book *compiled.Book, path string, level trust.Level, argv []filters.Un
 		return nil, err
 	}
 	for _, l := range lines {
-		file := book.Sources[l.Source].Path
+		file := book.File(l)
 		f := p.filter(file, l.Entry)
 		if f == nil {
 			continue
@@ -69,7 +68,7 @@ func called(argv []filters.Untrusted, prefixes []int) (list []string) {
 
 // unchanged returns nil while the sources are there as they were, and are root's as the
 // level demands.
-func unchanged(sources []compiled.Source, level trust.Level, road *trust.Road) error {
+func unchanged(book *compiled.Book, level trust.Level, road *trust.Road) error {
 	var dir *trust.Directory // the last
 	leave := func() {
 		if dir != nil {
@@ -78,7 +77,7 @@ func unchanged(sources []compiled.Source, level trust.Level, road *trust.Road) e
 		}
 	}
 	defer leave()
-	for _, s := range sources {
+	for _, s := range book.Sources() {
 		var now trust.Identity
 		var err error
 		switch s.Kind {
@@ -93,7 +92,7 @@ func unchanged(sources []compiled.Source, level trust.Level, road *trust.Road) e
 			if dir == nil {
 				return compiled.ErrDamaged
 			}
-			now, err = dir.Look(s.Path[strings.LastIndexByte(s.Path, '/')+1:])
+			now, err = dir.Look(s.Path)
 		case compiled.Absent:
 			leave()
 			if dir, err = road.Dir(s.Path, level); errors.Is(err, fs.ErrNotExist) {

@@ -232,7 +232,7 @@ func (r *reader) dir(d *trust.Directory, dir string) error {
 		if err != nil {
 			return err
 		}
-		r.source(compiled.File, path, identity)
+		r.source(compiled.File, name, identity)
 		if err := r.file(path, file); err != nil {
 			return err
 		}

@@ -49,7 +49,7 @@ type Policy struct {
 // Source is a file or directory that the policy came from.
 type Source struct {
 	Kind Kind
-	Path string
+	Path string // of a File its name in the Dir before it
 	// Identity is what it was; zero for what was not there.
 	Identity trust.Identity
 }

@@ -2,6 +2,7 @@ package compiled
 
 import (
 	"io"
+	"iter"
 	"slices"
 
 	"ironwrap/policy/document"
@@ -10,10 +11,11 @@ import (
 
 // Book is a compiled policy that is read as far as it is needed. It serves one call.
 type Book struct {
-	Path    string             // of rootwrap.conf
-	Conf    *document.Document // rootwrap.conf
-	Sources []Source           // in the order in which they were read
+	Path string             // of rootwrap.conf
+	Conf *document.Document // rootwrap.conf
 
+	sources  decoder // where they are in the head
+	count    int
 	in       io.ReaderAt
 	size     int64
 	tail     []byte // the last bytes of the file, which hold the head
@@ -29,6 +31,11 @@ type place struct {
 	number uint32
 	span
 }
+
+// sourceSize is the least that one takes in bytes.
+const sourceSize = 4 + 4 + identitySize
+
+const identitySize = 6*8 + 4*4
 
 // tailSize is how much is read at first: the head and the pages of a policy of some
 // hundred filters in some dozen files.
@@ -50,16 +57,20 @@ func Open(in io.ReaderAt, size int64) (*Book, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := decoder{rest: string(end)}
+	d := decoder{rest: end}
 	head := d.span()
-	if d.u64() != uint64(size) || d.u32() != format || d.rest != magic {
+	if d.u64() != uint64(size) || d.u32() != format || string(d.rest) != magic {
 		return nil, ErrDamaged
 	}
 	data, err := b.block(headBlock, head)
 	if err != nil {
 		return nil, err
 	}
-	if d = (decoder{rest: string(data)}); !b.head(&d) {
+	// Sources reads it again later.
+	if int64(head.offset) < b.tailAt {
+		data = slices.Clone(data)
+	}
+	if d = (decoder{rest: data}); !b.head(&d) {
 		return nil, ErrDamaged
 	}
 	return b, nil
@@ -70,9 +81,12 @@ func (b *Book) head(d *decoder) bool {
 		return false
 	}
 	b.Path = d.text()
-	b.Sources = make([]Source, d.count(4+4+6*8+4*4))
-	for i := range b.Sources {
-		b.Sources[i] = Source{Kind(d.u32()), d.text(), d.identity()}
+	b.count = d.count(sourceSize)
+	b.sources = *d
+	for range b.count {
+		d.take(4)
+		d.take(int(d.u32()))
+		d.take(identitySize)
 	}
 	b.Conf = &document.Document{Defaults: d.entries()}
 	b.Conf.Sections = make([]*document.Section, d.count(4+4+4))
@@ -89,6 +103,32 @@ func (b *Book) head(d *decoder) bool {
 		b.pages[i] = fence{d.u64(), d.span()}
 	}
 	return d.done()
+}
+
+// Sources are what the policy came from, in the order in which it was read.
+func (b *Book) Sources() iter.Seq2[int, Source] {
+	return func(yield func(int, Source) bool) {
+		d := b.sources
+		for i := range b.count {
+			if !yield(i, d.source()) {
+				return
+			}
+		}
+	}
+}
+
+// File is the path of the Source in which a line stands.
+func (b *Book) File(l Line) string {
+	dir := ""
+	for i, s := range b.Sources() {
+		switch {
+		case i == l.Source:
+			return dir + "/" + s.Path
+		case s.Kind == Dir:
+			dir = s.Path
+		}
+	}
+	return ""
 }
 
 // Prefixes are how many words stand before a command that another filter has to allow:
@@ -145,7 +185,7 @@ func (b *Book) find(h uint64) ([]place, error) {
 			if err != nil {
 				return nil, err
 			}
-			d := decoder{rest: string(list)}
+			d := decoder{rest: list}
 			places := d.places(len(list) / placeSize)
 			if !d.done() {
 				return nil, ErrDamaged
@@ -171,14 +211,14 @@ func (b *Book) line(p place) (Line, error) {
 	if err != nil {
 		return Line{}, err
 	}
-	d := decoder{rest: string(data)}
+	d := decoder{rest: data}
 	number := d.u32()
 	l := Line{Source: int(d.u32()), Entry: d.entry()}
 	own := d.flag()
 	if entries := d.entries(); own {
 		l.Own = append([]document.Entry{}, entries...)
 	}
-	if !d.done() || number != p.number || l.Source < 0 || l.Source >= len(b.Sources) {
+	if !d.done() || number != p.number || l.Source < 0 || l.Source >= b.count {
 		return Line{}, ErrDamaged
 	}
 	return l, nil
@@ -208,14 +248,14 @@ func (b *Book) block(kind uint64, s span) ([]byte, error) {
 
 // decoder takes a block apart. What is not there is zero, and is remembered.
 type decoder struct {
-	rest  string
+	rest  []byte
 	short bool
 }
 
-func (d *decoder) take(n int) string {
+func (d *decoder) take(n int) []byte {
 	if n < 0 || n > len(d.rest) {
-		d.short, d.rest = true, ""
-		return ""
+		d.short, d.rest = true, nil
+		return nil
 	}
 	taken := d.rest[:n]
 	d.rest = d.rest[n:]
@@ -223,7 +263,7 @@ func (d *decoder) take(n int) string {
 }
 
 // done tells that there was enough and that nothing is left.
-func (d *decoder) done() bool { return !d.short && d.rest == "" }
+func (d *decoder) done() bool { return !d.short && len(d.rest) == 0 }
 
 // count is a number of things of at least so many bytes each.
 func (d *decoder) count(least int) int {
@@ -242,6 +282,8 @@ func (d *decoder) places(n int) []place {
 	}
 	return places
 }
+
+func (d *decoder) source() Source { return Source{Kind(d.u32()), d.text(), d.identity()} }
 
 func (d *decoder) identity() (id trust.Identity) {
 	id.Dev, id.Ino, id.Size, id.Nlink = d.u64(), d.u64(), d.u64(), d.u64()
@@ -269,18 +311,20 @@ func (d *decoder) entry() document.Entry {
 
 func (d *decoder) span() span { return span{d.u32(), d.u32()} }
 
-func (d *decoder) text() string { return d.take(int(d.u32())) }
+func (d *decoder) text() string { return string(d.take(int(d.u32()))) }
 
 func (d *decoder) flag() bool { return d.u32() == 1 }
 
 func (d *decoder) u32() uint32 {
-	if b := d.take(4); len(b) == 4 {
-		return uint32(b[0]) | uint32(b[1])<<8 | uint32(b[2])<<16 | uint32(b[3])<<24
+	if b := d.take(4); b != nil {
+		return le32(b)
 	}
 	return 0
 }
 
 func (d *decoder) u64() uint64 {
-	low := uint64(d.u32())
-	return low | uint64(d.u32())<<32
+	if b := d.take(8); b != nil {
+		return le64(b)
+	}
+	return 0
 }

@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"ironwrap/filters"
 	"ironwrap/policy/compiled"
 	"ironwrap/policy/trust"
 )
@@ -127,13 +128,22 @@ func unsettled(p *compiled.Policy, began time.Time) string {
 	case p.Passing != "":
 		return p.Passing
 	}
+	dir := ""
 	for _, s := range p.Sources {
+		path := s.Path
+		switch s.Kind {
+		case compiled.Dir:
+			dir = path
+		case compiled.File:
+			path = dir + "/" + path
+		case compiled.Absent:
+			continue
+		}
 		switch {
-		case s.Kind == compiled.Absent:
 		case !s.Identity.Local:
-			return s.Path + " is on a file system that another machine or process can change, or that is not known"
+			return filters.Show(path) + " is on a file system that another machine or process can change, or that is not known"
 		case began.Sub(s.Identity.Changed()) < settled:
-			return s.Path + " was changed a moment ago, or later than the clock says"
+			return filters.Show(path) + " was changed a moment ago, or later than the clock says"
 		}
 	}
 	return ""
