@@ -10,4 +10,4 @@ import (
 	"ironwrap/policy/inifile"
 )
 
-func main() { os.Exit(reading.Serve(os.Args, inifile.Parse)) }
+func main() { os.Exit(reading.Serve(os.Args, new(inifile.Reader).Parse)) }

@@ -36,12 +36,26 @@ const defaultName = "DEFAULT"
 // Parse reads the document data. The path is used for messages only. Any error
 // is an *Error.
 func Parse(path string, data []byte, mode document.Mode) (*document.Document, error) {
+	return new(Reader).Parse(path, data, mode)
+}
+
+// Reader reads one document after the other in the same memory. It must not be used by
+// two goroutines at once.
+type Reader struct {
+	text []byte
+	want []found
+}
+
+// Parse is like the function Parse.
+func (r *Reader) Parse(path string, data []byte, mode document.Mode) (*document.Document, error) {
 	text, err := decode(path, data)
 	if err != nil {
 		return nil, err
 	}
-	s := scanner{path: path, mode: mode, check: check{path: path}, sections: map[string]*section{defaultName: {}}}
-	if err := s.scan(text); err != nil {
+	s := scanner{path: path, mode: mode, check: check{path: path, text: r.text[:0], want: r.want[:0]}, sections: map[string]*section{defaultName: {}}}
+	err = s.scan(text)
+	r.text, r.want = s.check.text, s.check.want
+	if err != nil {
 		return nil, err
 	}
 	return s.document(), nil
