@@ -20,21 +20,24 @@ type Caller struct {
 	Groups  []int               // supplementary groups
 	SudoUID int                 // SUDO_UID, believed only when the real user is root; -1 for none
 	SudoGID int                 // SUDO_GID, likewise
-	LoginID int                 // /proc/self/loginuid (pam_loginuid(8)); -1 for none
-	Dir     filters.Untrusted   // working directory
+	LoginID int                 // /proc/self/loginuid (pam_loginuid(8)); -1 for none. See Look
+	Dir     filters.Untrusted   // working directory. See Look
 	Env     []filters.Untrusted // the environment that the caller gave
 
 	Client   *Client           // of a daemon that the caller started; else nil
 	Accounts *account.Database // a daemon's; else nil
+
+	unseen bool // LoginID and Dir are to be looked at
 }
 
 // Client is who asks a daemon, as the kernel says (SO_PEERCRED, unix(7)).
 type Client struct{ PID, UID, GID int }
 
-// Take learns who the caller is, and takes the process out of their hands. From
-// here on the environment is empty, so that nothing acts upon it by accident.
+// Take learns who the caller is, all but what Look does, and takes the process out of
+// their hands. From here on the environment is empty, so that nothing acts upon it by
+// accident.
 func Take() (Caller, error) {
-	c := Caller{UID: unix.Getuid(), GID: unix.Getgid(), SudoUID: -1, SudoGID: -1, Env: filters.Words(os.Environ())}
+	c := Caller{UID: unix.Getuid(), GID: unix.Getgid(), SudoUID: -1, SudoGID: -1, LoginID: -1, Env: filters.Words(os.Environ()), unseen: true}
 	os.Clearenv()
 	if c.UID == 0 {
 		c.SudoUID, c.SudoGID = c.number("SUDO_UID"), c.number("SUDO_GID")
@@ -49,11 +52,20 @@ func Take() (Caller, error) {
 	if err != nil {
 		return c, fmt.Errorf("cannot read the caller's groups: %w", err)
 	}
+	return c, nil
+}
+
+// Look learns what only records say, once: LoginID and Dir. Both are the process's own,
+// which nobody else can change, so that a call without a record need not look.
+func (c *Caller) Look() {
+	if !c.unseen {
+		return
+	}
+	c.unseen = false
 	c.LoginID = loginID()
 	if dir, err := unix.Getwd(); err == nil {
 		c.Dir = filters.Untrusted(dir)
 	}
-	return c, nil
 }
 
 // loginID reads the id that pam_loginuid(8) set; the kernel says 4294967295 where

@@ -1,6 +1,7 @@
 package exec
 
 import (
+	"os"
 	"strings"
 	"testing"
 
@@ -36,6 +37,22 @@ func TestCallerNumber(t *testing.T) {
 	}
 	if got := (Caller{}).number("SUDO_UID"); got != -1 {
 		t.Errorf("not there: %d", got)
+	}
+}
+
+// A record says where the process is, and what it was made from elsewhere stays.
+func TestLook(t *testing.T) {
+	dir, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := Caller{LoginID: 7, unseen: true}
+	if c.Look(); c.Dir.Raw() != dir || c.LoginID != loginID() {
+		t.Errorf("%+v, not %s and %d", c, dir, loginID())
+	}
+	c = Caller{LoginID: 7, Dir: "/srv"}
+	if c.Look(); c.Dir != "/srv" || c.LoginID != 7 {
+		t.Errorf("looked at twice: %+v", c)
 	}
 }
 

@@ -158,9 +158,9 @@ func TestSandboxFaults(t *testing.T) {
 		{"root", everything + "capabilities = CAP_DAC_OVERRIDE\n", []string{"statx", "fstatfs", "open_tree", "lseek", "F_SETFL", "dup3", "/proc/self/fd/",
 			"unshare", "mount", "mount_setattr", "move_mount", "getcwd", "fchdir", "socket", "ioctl", "keyctl",
 			"landlock_restrict_self", "seccomp", "prlimit64", "capset", "capget", "PR_CAPBSET_DROP", "PR_CAP_AMBIENT_CLEAR_ALL", "PR_SET_MDWE", "PR_CAPBSET_READ",
-			"PR_CAP_AMBIENT_IS_SET", "PR_GET_MDWE"}},
+			"PR_GET_MDWE"}},
 		{"nobody", everything + "capabilities = CAP_NET_ADMIN\nno_new_privs = yes\n", []string{"unshare", "mount", "mount_setattr", "socket", "ioctl", "keyctl",
-			"landlock_restrict_self", "seccomp", "capset", "PR_CAPBSET_DROP", "PR_SET_KEEPCAPS", "PR_CAP_AMBIENT_RAISE", "PR_SET_NO_NEW_PRIVS", "PR_GET_NO_NEW_PRIVS"}},
+			"landlock_restrict_self", "seccomp", "capset", "PR_CAPBSET_DROP", "PR_SET_KEEPCAPS", "PR_CAP_AMBIENT_RAISE", "PR_CAP_AMBIENT_IS_SET", "PR_SET_NO_NEW_PRIVS", "PR_GET_NO_NEW_PRIVS"}},
 	} {
 		s := sandboxScene(t, c.user, c.user, c.lines)
 		base := s.baseline(t, nil)

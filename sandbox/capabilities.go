@@ -168,7 +168,7 @@ func confirmCapabilities(s *Spec) error {
 			return err
 		}
 		if !in {
-			return fmt.Errorf("the kernel says that capability %d is not ambient", n)
+			return fmt.Errorf("the kernel says that capability %d is ambient: false", n)
 		}
 	}
 	// A bounding set that was smaller before stays smaller.

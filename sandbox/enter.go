@@ -170,13 +170,16 @@ func nice(s *Spec) error {
 // unprivileged caller can be (proc_pid_oom_score_adj(5)). What a section asks for is
 // an error where it cannot be had.
 func oomScore(s *Spec) error {
-	fd, err := unix.Open("/proc/self/oom_score_adj", unix.O_WRONLY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return err
+	here := unix.AT_FDCWD
+	path := []byte("/proc/self/oom_score_adj\x00")
+	fd, _, errno := unix.RawSyscall6(unix.SYS_OPENAT, uintptr(here), uintptr(unsafe.Pointer(&path[0])), unix.O_WRONLY|unix.O_CLOEXEC, 0, 0, 0)
+	if errno != 0 {
+		return errno
 	}
-	defer unix.Close(fd)
 	var buf [8]byte
-	_, err = unix.Write(fd, strconv.AppendInt(buf[:0], int64(s.OOMScore), 10))
+	score := strconv.AppendInt(buf[:0], int64(s.OOMScore), 10)
+	err := result(unix.RawSyscall(unix.SYS_WRITE, fd, uintptr(unsafe.Pointer(&score[0])), uintptr(len(score))))
+	_ = result(unix.RawSyscall(unix.SYS_CLOSE, fd, 0, 0))
 	if err == unix.EACCES && !s.OOMScoreAsked {
 		return nil
 	}

@@ -66,6 +66,7 @@ func run(argv []string) int {
 	case starter.Setuid():
 		return fail(badConfig, "not made to be setuid root: take the bit away (chmod u-s), and start it through sudo")
 	}
+	starter.Look()
 	p, err := policy.Load(argv[1], trust.Object, inifile.Parse)
 	if err != nil {
 		return fail(badConfig, "Incorrect configuration file: %v", err)

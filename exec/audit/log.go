@@ -43,6 +43,10 @@ const (
 // the policy demands a record (audit_required) and none could be written: then
 // the command must not run.
 func (l *Log) Executing(d policy.Decision) error {
+	if l.p.AuditFile == "" && !l.p.AuditRequired && !l.writes(Info) {
+		return nil
+	}
+	l.caller.Look()
 	text := fmt.Sprintf("%s (%s > %s) Executing %s (filter match = %s) filter=%s%s run_as=%s cwd=%s",
 		l.who(), short(account.Name(uint32(l.caller.Account())), maxName), short(d.RunAs, maxName), Words(d.Argv),
 		short(d.Filter.Name, maxField), where(d.Filter), leaf(d.Leaf), short(d.RunAs, maxName), l.caller.Dir.Short(maxField))
@@ -65,7 +69,7 @@ func (l *Log) execution(text string) error {
 		}
 	}
 	required := l.p.AuditRequired && l.p.AuditFile == ""
-	if required || l.p.UseSyslog && Info <= l.p.Level {
+	if required || l.writes(Info) {
 		if err := l.send(Info, text); err != nil {
 			return err
 		}
@@ -76,6 +80,10 @@ func (l *Log) execution(text string) error {
 // Refused records a command that does not run: what happened, one of the constants
 // above, and why, "" where there is no more to say.
 func (l *Log) Refused(what string, argv []filters.Untrusted, why string) {
+	if !l.writes(Error) {
+		return
+	}
+	l.caller.Look()
 	text := l.who() + " " + what + ": " + Words(argv)
 	if why != "" {
 		text += " why=" + quoted(why)
@@ -97,8 +105,11 @@ func (l *Log) Warnings() {
 	}
 }
 
+// writes tells that the policy wants records of a severity in the system log.
+func (l *Log) writes(severity int) bool { return l.p.UseSyslog && severity <= l.p.Level }
+
 func (l *Log) write(severity int, text string) {
-	if !l.p.UseSyslog || severity > l.p.Level {
+	if !l.writes(severity) {
 		return
 	}
 	if err := l.send(severity, text); err != nil {
@@ -131,7 +142,7 @@ func (l *Log) complain(text string) { stderr.New(l.name, l.caller.Owner()).Try(t
 // there is a system log, whatever the policy says: a daemon has nobody else to
 // tell.
 func (l *Log) Event(severity int, text string) {
-	if severity <= Error || l.p.UseSyslog && severity <= l.p.Level {
+	if severity <= Error || l.writes(severity) {
 		// There is nowhere to complain.
 		_ = l.send(severity, text)
 	}

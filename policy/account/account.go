@@ -119,8 +119,12 @@ func groups(u User) ([]uint32, error) {
 		return nil, fmt.Errorf("cannot read the group database: %w", err)
 	}
 	list := []uint32{u.GID}
+	name := []byte(u.Name)
 lines:
 	for line := range bytes.Lines(data) {
+		if !bytes.Contains(line, name) {
+			continue // as most groups
+		}
 		f := fields(line)
 		if len(f) != 4 || !member(f[3], u.Name) {
 			continue
