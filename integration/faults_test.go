@@ -671,7 +671,7 @@ func TestFaultsOnTheRoad(t *testing.T) {
 			}
 		}
 	}
-	for _, call := range []string{"openat", "openat2", "read", "fstat", "fstatfs", "getdents64", "setitimer", "prctl", "pidfd_open", "readlinkat",
+	for _, call := range []string{"openat", "openat2", "read", "fstat", "newfstatat", "fstatfs", "getdents64", "setitimer", "prctl", "pidfd_open", "readlinkat",
 		"setfsuid", "setfsgid", "setgroups", "socket", "connect"} {
 		if !seen[call] {
 			t.Errorf("no %s on the road: nothing was tried there", call)

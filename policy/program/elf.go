@@ -128,7 +128,7 @@ func (e *elf) segments() ([]segment, error) {
 	if err != nil {
 		return nil, err
 	}
-	var list []segment
+	list := make([]segment, 0, uint64(len(b))/size)
 	for ; uint64(len(b)) >= size; b = b[size:] {
 		s := segment{kind: binary.LittleEndian.Uint32(b)}
 		if e.wide {

@@ -82,8 +82,7 @@ func (r *Road) keep(p passed) bool {
 
 // Enter returns the error that Dir would, and passes the directory.
 func (r *Road) Enter(path string, lvl Level) error {
-	w := r.walk(path, lvl)
-	if w.enters() == nil {
+	if w := r.walk(path, lvl); w.fixed() && w.enters() == nil {
 		w.close()
 		return nil
 	}

@@ -14,7 +14,7 @@ func ask(r *Road, path string, lvl Level) (answers []string) {
 	say := func(what string, answer any, err error) {
 		answers = append(answers, fmt.Sprintf("%s: %+v, %v", what, answer, err))
 	}
-	say("Enter", nil, r.Enter(path, lvl))
+	entered := r.Enter(path, lvl)
 	data, id, err := r.Read(path, lvl)
 	say("Read", fmt.Sprintf("%q %+v", data, id), err)
 	id, err = r.Look(path, lvl)
@@ -37,6 +37,9 @@ func ask(r *Road, path string, lvl Level) (answers []string) {
 	}
 	say("Open", p.ID, err)
 	d, err := r.Dir(path, lvl)
+	if fmt.Sprint(entered) != fmt.Sprint(err) {
+		say("Enter and Dir differ", entered, err)
+	}
 	if err != nil {
 		say("Dir", nil, err)
 		return answers
@@ -74,6 +77,9 @@ func TestRoad(t *testing.T) {
 			for _, p := range []string{path, filepath.Dir(path)} {
 				what := fmt.Sprintf("%s, level %d, %s", tt.name, lvl, p)
 				want := ask(nil, p, lvl)
+				if strings.Contains(strings.Join(want, ""), "differ") {
+					t.Errorf("%s: %q", what, want)
+				}
 				sameAnswers(t, what, ask(&all, p, lvl), want)
 				sameAnswers(t, what+" again", ask(&all, p, lvl), want)
 				var own Road

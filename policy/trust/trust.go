@@ -1,10 +1,10 @@
 // Package trust opens files and directories that only root can have written.
 //
-// Every check is made on an open descriptor, and what is read afterwards comes
-// from that descriptor: a name is never looked up twice. What counts is owner
-// and mode. A POSIX ACL needs no look of its own: while a file has one, the
-// group bits of its mode show the ACL's mask (acl(5)), so an entry that lets
-// anybody write makes the file look writable by group.
+// Every check is made on an open descriptor, or on an entry of a directory that is held
+// open. What is read has been checked on the descriptor that it is read from, whatever
+// its name leads to by then. What counts is owner and mode. A POSIX ACL needs no look of
+// its own: while a file has one, the group bits of its mode show the ACL's mask (acl(5)),
+// so an entry that lets anybody write makes the file look writable by group.
 //
 // What cannot be seen here: a descriptor that somebody opened for writing before
 // the file became root's, whose words root wrote down, and whether a disk or a

@@ -247,17 +247,16 @@ func (w *walk) before(name string) *passed {
 
 // file looks at the object by a single call where that says all: a regular file of
 // root's that nobody else can write to, on a file system that has passed checkDevice.
-// It is not held then: what is read of it later is checked again. The error is that
-// there is nothing of the name.
+// It is not held then: what is read of it later is checked again.
 func (w *walk) file(name string) (found bool, err error) {
 	if w.dev == 0 || w.lead {
 		return false, nil
 	}
 	_, err = retry(func() (int, error) { return 0, unix.Fstatat(w.dir, name, &w.st, unix.AT_SYMLINK_NOFOLLOW) })
-	if err == unix.ENOENT {
+	if err != nil {
 		return false, err
 	}
-	return err == nil && isType(&w.st, unix.S_IFREG) && w.st.Uid == 0 && w.st.Mode&0o022 == 0 && w.st.Dev == w.dev, nil
+	return isType(&w.st, unix.S_IFREG) && w.st.Uid == 0 && w.st.Mode&0o022 == 0 && w.st.Dev == w.dev, nil
 }
 
 // readlink returns the target of the symbolic link fd, which is in w.dir, and
