@@ -48,8 +48,9 @@ type Launchers struct {
 // launcher is one process of ironwrap-launch.
 type launcher struct {
 	pid    int
-	socket *os.File // for orders and replies
-	pidfd  *os.File // readable when the process has ended
+	socket int      // for orders and replies; -1 once it is closed
+	pidfd  int      // readable when the process has ended
+	held   *os.File // pidfd, for Go to wait for
 	kind   string   // the confinement that it has entered, to stay
 	done   chan struct{}
 
@@ -211,8 +212,9 @@ func (l *Launchers) start() (*launcher, error) {
 	}
 	p := &launcher{
 		pid:    pid,
-		socket: os.NewFile(uintptr(pair[1]), "launcher"),
-		pidfd:  os.NewFile(uintptr(pidfd), "pidfd"),
+		socket: pair[1],
+		pidfd:  pidfd,
+		held:   os.NewFile(uintptr(pidfd), "pidfd"),
 		done:   make(chan struct{}),
 	}
 	go func() {
@@ -225,7 +227,7 @@ func (l *Launchers) start() (*launcher, error) {
 // watch waits for the end of the process without a thread: a pidfd can be polled.
 func (p *launcher) watch() {
 	defer close(p.done)
-	conn, err := p.pidfd.SyscallConn()
+	conn, err := p.held.SyscallConn()
 	if err == nil {
 		_ = conn.Read(func(fd uintptr) bool {
 			n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 0)
@@ -250,7 +252,7 @@ func (p *launcher) wait() syscall.WaitStatus {
 
 // end has a launcher that runs nothing exit, and waits for that.
 func (p *launcher) end() {
-	p.socket.Close()
+	p.hangUp()
 	p.mu.Lock()
 	if !p.waited { // it may have been stopped, and not see that
 		_ = unix.Kill(p.pid, unix.SIGKILL)
@@ -262,48 +264,52 @@ func (p *launcher) end() {
 // close waits for the end of the process and releases what is held of it.
 func (p *launcher) close() syscall.WaitStatus {
 	<-p.done
-	p.socket.Close()
-	p.pidfd.Close()
+	p.hangUp()
+	p.held.Close()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.wait()
 }
 
+func (p *launcher) hangUp() {
+	if p.socket >= 0 {
+		unix.Close(p.socket)
+		p.socket = -1
+	}
+}
+
 // send hands an order over. Nobody waits longer than ten seconds for a launcher
 // that does not read.
 func (p *launcher) send(message []byte, fds []int) error {
-	if err := p.socket.SetWriteDeadline(time.Now().Add(10 * time.Second)); err != nil {
-		return err
-	}
-	conn, err := p.socket.SyscallConn()
-	if err != nil {
-		return err
-	}
 	var rights []byte
 	if len(fds) > 0 {
 		rights = unix.UnixRights(fds...)
 	}
-	var failure error
-	err = conn.Write(func(fd uintptr) bool {
-		for len(message) > 0 {
-			n, err := unix.SendmsgN(int(fd), message, rights, nil, unix.MSG_NOSIGNAL|unix.MSG_DONTWAIT)
-			switch err {
-			case nil:
-				message, rights = message[n:], nil
-			case unix.EINTR:
-			case unix.EAGAIN:
-				return false
-			case unix.EPIPE, unix.ECONNRESET:
-				failure = launch.ErrGone
-				return true
-			default:
-				failure = err
-				return true
+	var late time.Time
+	for len(message) > 0 {
+		n, err := unix.SendmsgN(p.socket, message, rights, nil, unix.MSG_NOSIGNAL)
+		switch err {
+		case nil:
+			message, rights = message[n:], nil
+		case unix.EINTR:
+		case unix.EAGAIN: // an order of many words
+			if late.IsZero() {
+				late = time.Now().Add(10 * time.Second)
 			}
+			left := time.Until(late)
+			if left <= 0 {
+				return os.ErrDeadlineExceeded
+			}
+			if _, err := unix.Poll([]unix.PollFd{{Fd: int32(p.socket), Events: unix.POLLOUT}}, int(left.Milliseconds())+1); err != nil && err != unix.EINTR {
+				return err
+			}
+		case unix.EPIPE, unix.ECONNRESET:
+			return launch.ErrGone
+		default:
+			return err
 		}
-		return true
-	})
-	return errors.Join(failure, err)
+	}
+	return nil
 }
 
 // take returns a launcher for commands of a kind, "" for one of whatever kind that

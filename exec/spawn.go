@@ -1,11 +1,10 @@
 package exec
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"sync"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -13,37 +12,52 @@ import (
 	"ironwrap/exec/launch"
 )
 
-// Process is a command that a launcher runs.
+// Process is a command that a launcher runs. It is for one goroutine, which waits for
+// its pipes and its Waiter, and calls Listen.
 type Process struct {
-	Stdin, Stdout, Stderr *os.File // our ends of the pipes; the holder closes them
+	Stdin, Stdout, Stderr End // of the pipes; the holder closes them
 
 	from     *Launchers
 	launcher *launcher
 	command  *launch.Command
-	stay     bool // the launcher stays, and the command is its child
+	stay     bool    // the launcher stays, and the command is its child
+	waiter   *Waiter // nil for none
+	awaited  []int   // descriptors of the launcher's that it waits for
 
-	started chan struct{} // closed when pid is known, or there will be none
-	pid     int
-	done    chan struct{} // closed when the command has ended
-	status  syscall.WaitStatus
-	err     error
-
-	mu     sync.Mutex
+	heard  []byte         // from the launcher, and not yet understood
+	quiet  bool           // the launcher says no more: it has become the command
+	pid    int            // 0 before it is known
+	asked  syscall.Signal // to be sent once it is
+	ended  bool
+	status syscall.WaitStatus
+	err    error
 	waited bool // from here on pid may come to mean another process
+}
+
+// End is our end of a pipe, a descriptor that does not block; -1 once it is closed.
+type End int
+
+// Close may be called more than once.
+func (e *End) Close() {
+	if *e >= 0 {
+		unix.Close(int(*e))
+		*e = -1
+	}
 }
 
 // errLauncher tells that a launcher was killed while its command ran.
 var errLauncher = errors.New("the launcher of the command was killed, and the command with it")
 
 // Spawn makes a process that is the command of p, with pipes for its standard
-// descriptors. p may be closed afterwards. Whether the command was executed is
-// known from Wait only.
-func (l *Launchers) Spawn(p *Plan) (*Process, error) {
+// descriptors. w is to wait for the output and for what becomes of the command; nil for
+// who calls Wait and nothing else. p may be closed afterwards. Whether the command was
+// executed is known when it has ended.
+func (l *Launchers) Spawn(p *Plan, w *Waiter) (*Process, error) {
 	kind := ""
 	if p.Plain() {
 		kind = p.Confinement()
 	}
-	c := &Process{from: l, command: &p.Command, stay: kind != "", started: make(chan struct{}), done: make(chan struct{})}
+	c := &Process{from: l, command: &p.Command, stay: kind != "", waiter: w, Stdin: -1, Stdout: -1, Stderr: -1}
 	order := &launch.Order{Command: c.command, Stay: c.stay}
 	if err := c.pipes(order); err != nil {
 		return nil, fmt.Errorf("cannot make pipes for the command: %w", err)
@@ -53,12 +67,28 @@ func (l *Launchers) Spawn(p *Plan) (*Process, error) {
 			unix.Close(fd)
 		}
 	}()
-	if err := c.hand(order, kind); err != nil {
+	err := c.wait(int(c.Stdout), int(c.Stderr))
+	if err == nil {
+		err = c.hand(order, kind)
+	}
+	if err != nil {
 		c.closePipes()
 		return nil, err
 	}
-	go c.follow()
 	return c, nil
+}
+
+// wait has the waiter wait for descriptors, too.
+func (c *Process) wait(fds ...int) error {
+	if c.waiter == nil {
+		return nil
+	}
+	for _, fd := range fds {
+		if err := c.waiter.Add(fd); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // hand gives an order to a launcher, and to another one where that is dead.
@@ -76,10 +106,14 @@ func (c *Process) hand(order *launch.Order, kind string) error {
 		p.mu.Lock()
 		p.becoming = !c.stay
 		p.mu.Unlock()
-		if err = p.send(message, fds); err == nil {
-			c.launcher, p.kind = p, kind
+		if err = c.attach(p); err == nil {
+			err = p.send(message, fds)
+		}
+		if err == nil {
+			p.kind = kind
 			return nil
 		}
+		c.detach()
 		p.end()
 		if fresh {
 			failed++
@@ -90,9 +124,30 @@ func (c *Process) hand(order *launch.Order, kind string) error {
 	}
 }
 
+// attach has the waiter wait for a launcher. One that becomes the command says nothing
+// of its end.
+func (c *Process) attach(p *launcher) error {
+	c.launcher = p
+	if c.stay {
+		c.awaited = append(c.awaited[:0], p.socket)
+	} else {
+		c.pid = p.pid
+		c.awaited = append(c.awaited[:0], p.socket, p.pidfd)
+	}
+	return c.wait(c.awaited...)
+}
+
+// detach undoes attach.
+func (c *Process) detach() {
+	for c.waiter != nil && len(c.awaited) > 0 {
+		c.waiter.Remove(c.awaited[0])
+		c.awaited = c.awaited[1:]
+	}
+}
+
 // pipes makes three pipes: their ends are in order, ours in c.
 func (c *Process) pipes(order *launch.Order) error {
-	var ours [3]int
+	ours := [3]*End{&c.Stdin, &c.Stdout, &c.Stderr}
 	for i := range 3 {
 		var ends [2]int
 		err := unix.Pipe2(ends[:], unix.O_CLOEXEC)
@@ -100,81 +155,129 @@ func (c *Process) pipes(order *launch.Order) error {
 			if i > 0 { // what the command writes to
 				ends[0], ends[1] = ends[1], ends[0]
 			}
-			order.Stdio[i], ours[i] = ends[0], ends[1]
-			err = unix.SetNonblock(ends[1], true)
+			order.Stdio[i], *ours[i] = ends[0], End(ends[1])
+			_, err = unix.FcntlInt(uintptr(ends[1]), unix.F_SETFL, unix.O_NONBLOCK)
+			if err != nil {
+				unix.Close(ends[0])
+			}
 		}
 		if err != nil {
 			for j := range i {
 				unix.Close(order.Stdio[j])
-				unix.Close(ours[j])
 			}
+			c.closePipes()
 			return err
 		}
 	}
-	c.Stdin, c.Stdout, c.Stderr = os.NewFile(uintptr(ours[0]), "stdin"), os.NewFile(uintptr(ours[1]), "stdout"), os.NewFile(uintptr(ours[2]), "stderr")
 	return nil
 }
 
-// follow listens to the launcher until the command has ended.
-func (c *Process) follow() {
-	defer close(c.done)
-	if !c.stay {
-		c.pid = c.launcher.pid
-		close(c.started)
-		c.err = c.becomes()
-		<-c.launcher.done
-		return
+// Listen takes in what has become of the command, and blocks for nothing.
+func (c *Process) Listen() {
+	if !c.quiet && !c.ended {
+		c.hear()
 	}
-	told := sync.OnceFunc(func() { close(c.started) })
-	defer told()
-	for {
-		reply, err := launch.ReadReply(c.launcher.socket, c.command)
-		switch {
-		case errors.Is(err, unix.ECONNRESET):
-			c.err = launch.ErrGone
-			return
-		case err != nil:
-			c.err = errLauncher
-			c.mu.Lock()
-			c.pid = 0 // its id is not held any more
-			c.mu.Unlock()
-			return
-		case reply.Err != nil:
-			c.err = reply.Err
-			return
-		case reply.Started > 0:
-			c.pid = reply.Started
-			told()
-		case reply.Ended:
-			c.status = syscall.WaitStatus(reply.Status)
-			return
+	if !c.stay && c.quiet && !c.ended {
+		c.ended = c.poll(0)
+	}
+	if c.ended {
+		c.detach()
+	}
+}
+
+// hear reads what the launcher says.
+func (c *Process) hear() {
+	var buf [512]byte
+	n, err := unix.Read(c.launcher.socket, buf[:])
+	switch {
+	case err == unix.EAGAIN || err == unix.EINTR:
+		return
+	case err == nil && n == 0:
+		err = io.EOF
+		if len(c.heard) > 0 {
+			err = io.ErrUnexpectedEOF
 		}
 	}
+	if err != nil {
+		c.said(launch.Reply{}, err)
+		return
+	}
+	c.heard = append(c.heard, buf[:n]...)
+	for len(c.heard) > 0 && !c.quiet && !c.ended {
+		r := bytes.NewReader(c.heard)
+		reply, err := launch.ReadReply(r, c.command)
+		if err == io.EOF || err == io.ErrUnexpectedEOF {
+			return // the rest is to come
+		}
+		c.heard = c.heard[len(c.heard)-r.Len():]
+		c.said(reply, err)
+	}
 }
 
-// becomes returns why a launcher did not become the command; nil when it did.
-func (c *Process) becomes() error {
-	reply, err := launch.ReadReply(c.launcher.socket, c.command)
+// said takes in one reply, or the error in its place.
+func (c *Process) said(reply launch.Reply, err error) {
+	if !c.stay {
+		c.becomes(reply, err)
+		return
+	}
+	switch {
+	case errors.Is(err, unix.ECONNRESET):
+		c.err, c.ended = launch.ErrGone, true
+	case err != nil:
+		// Its id is not held any more.
+		c.err, c.ended, c.pid = errLauncher, true, 0
+	case reply.Err != nil:
+		c.err, c.ended = reply.Err, true
+	case reply.Started > 0:
+		c.pid = reply.Started
+		if c.asked != 0 {
+			c.Kill(c.asked)
+		}
+	case reply.Ended:
+		c.status, c.ended = syscall.WaitStatus(reply.Status), true
+	}
+}
+
+// becomes takes in why a launcher did not become the command, or that it did.
+func (c *Process) becomes(reply launch.Reply, err error) {
+	c.quiet = true
+	if c.waiter != nil {
+		c.waiter.Remove(c.awaited[0])
+		c.awaited = c.awaited[1:]
+	}
 	switch {
 	case err == io.EOF:
-		return nil
 	case errors.Is(err, unix.ECONNRESET): // the order was not read
-		return launch.ErrGone
+		c.err = launch.ErrGone
 	case err != nil:
-		return fmt.Errorf("cannot learn from the launcher what became of the command: %w", err)
+		c.err = fmt.Errorf("cannot learn from the launcher what became of the command: %w", err)
+	default:
+		c.err = reply.Err
 	}
-	return reply.Err
 }
 
-// Done is closed when the command has ended, whatever still holds its pipes.
-func (c *Process) Done() <-chan struct{} { return c.done }
+// poll tells whether there is anything to hear, or the end to see, within so many
+// milliseconds; -1 for as long as it takes.
+func (c *Process) poll(timeout int) bool {
+	fds := []unix.PollFd{{Fd: int32(c.launcher.socket), Events: unix.POLLIN}, {Fd: int32(c.launcher.pidfd), Events: unix.POLLIN}}
+	if c.quiet {
+		fds[0].Fd = -1
+	}
+	if c.stay {
+		fds[1].Fd = -1
+	}
+	n, _ := unix.Poll(fds, timeout)
+	return n > 0
+}
+
+// Ended tells that the command has ended, whatever still holds its pipes, as far as
+// Listen has heard.
+func (c *Process) Ended() bool { return c.ended }
 
 // Kill sends a signal to the command and to what is left of its process group, until
-// Wait. What has made a session of its own is not in it.
+// Wait. What has made a session of its own is not in it. Before the command is known to
+// be started the signal is kept, and sent by Listen.
 func (c *Process) Kill(signal syscall.Signal) {
-	<-c.started
-	c.mu.Lock()
-	defer c.mu.Unlock()
 	if c.stay {
 		select {
 		case <-c.launcher.done: // the command's parent, which held its id
@@ -182,6 +285,7 @@ func (c *Process) Kill(signal syscall.Signal) {
 		default:
 		}
 	}
+	c.asked = signal
 	// The group has the id of the command, which nobody else can get meanwhile: not
 	// waited for, it is there at least as a zombie.
 	if !c.waited && c.pid > 0 {
@@ -189,12 +293,13 @@ func (c *Process) Kill(signal syscall.Signal) {
 	}
 }
 
-// Wait returns how the command ended. The error is not nil where it was not
-// executed: *launch.ExecError, *launch.SignalError, or what the sandbox said.
+// Wait returns how the command ended, after its end. The error is not nil where it was
+// not executed: *launch.ExecError, *launch.SignalError, or what the sandbox said.
 func (c *Process) Wait() (syscall.WaitStatus, error) {
-	<-c.done
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	for !c.ended {
+		c.poll(-1)
+		c.Listen()
+	}
 	if !c.waited {
 		c.waited = true
 		c.release()

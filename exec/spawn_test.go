@@ -64,13 +64,30 @@ func confined(argv ...string) *Plan {
 
 var kinds = map[string]func(argv ...string) *Plan{"stays": plan, "becomes": confined}
 
+// pipe is our end of one.
+type pipe End
+
+func (p pipe) Read(b []byte) (int, error) {
+	for {
+		unix.Poll([]unix.PollFd{{Fd: int32(p), Events: unix.POLLIN}}, -1)
+		n, err := unix.Read(int(p), b)
+		switch {
+		case err == unix.EAGAIN || err == unix.EINTR:
+			continue
+		case n == 0 && err == nil:
+			err = io.EOF
+		}
+		return max(n, 0), err
+	}
+}
+
 // outcome is what a process printed, and how it ended.
 func outcome(t *testing.T, p *Process) (string, syscall.WaitStatus, error) {
 	t.Helper()
 	defer p.Close()
 	p.Stdin.Close()
-	out, _ := io.ReadAll(p.Stdout)
-	errs, _ := io.ReadAll(p.Stderr)
+	out, _ := io.ReadAll(pipe(p.Stdout))
+	errs, _ := io.ReadAll(pipe(p.Stderr))
 	status, err := p.Wait()
 	return string(out) + string(errs), status, err
 }
@@ -138,7 +155,7 @@ func TestSpawn(t *testing.T) {
 
 func spawn(t *testing.T, l *Launchers, plan func(...string) *Plan) {
 	for i := range 10 {
-		p, err := l.Spawn(plan("/bin/echo", fmt.Sprint("number ", i)))
+		p, err := l.Spawn(plan("/bin/echo", fmt.Sprint("number ", i)), nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -146,14 +163,14 @@ func spawn(t *testing.T, l *Launchers, plan func(...string) *Plan) {
 			t.Errorf("%q, %v, %v", out, status, err)
 		}
 	}
-	p, err := l.Spawn(plan("/bin/sh", "-c", "exit 7"))
+	p, err := l.Spawn(plan("/bin/sh", "-c", "exit 7"), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if _, status, err := outcome(t, p); err != nil || status.ExitStatus() != 7 {
 		t.Errorf("%v, %v", status, err)
 	}
-	p, err = l.Spawn(plan("/etc/passwd"))
+	p, err = l.Spawn(plan("/etc/passwd"), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -171,7 +188,7 @@ func TestSpares(t *testing.T) {
 	defer l.Close()
 	eventually(t, "three launchers wait", func() bool { return len(mine(t)) == 3 && waitingSpares(l) == 3 })
 	before := mine(t)
-	p, err := l.Spawn(confined("/bin/cat"))
+	p, err := l.Spawn(confined("/bin/cat"), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -201,7 +218,7 @@ func TestKilledSpares(t *testing.T) {
 			})
 		}
 		for name, plan := range kinds {
-			p, err := l.Spawn(plan("/bin/echo", "alive"))
+			p, err := l.Spawn(plan("/bin/echo", "alive"), nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -239,15 +256,19 @@ func TestKillGroup(t *testing.T) {
 }
 
 func killGroup(t *testing.T, l *Launchers, plan func(...string) *Plan) {
-	p, err := l.Spawn(plan("/bin/sh", "-c", "sleep 7531 & echo $!; wait"))
+	p, err := l.Spawn(plan("/bin/sh", "-c", "sleep 7531 & echo $!; wait"), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var child int
-	if _, err := fmt.Fscan(p.Stdout, &child); err != nil {
+	if _, err := fmt.Fscan(pipe(p.Stdout), &child); err != nil {
 		t.Fatal(err)
 	}
 	p.Kill(unix.SIGTERM)
+	for !p.Ended() {
+		p.poll(-1)
+		p.Listen()
+	}
 	_, status, err := outcome(t, p)
 	if err != nil || !status.Signaled() || status.Signal() != unix.SIGTERM {
 		t.Errorf("%v, %v", status, err)
@@ -265,12 +286,12 @@ func TestCloseLeavesNothing(t *testing.T) {
 		l := launchers(t, spares)
 		var running []*Process
 		for _, plan := range kinds {
-			idle, err := l.Spawn(plan("/bin/true"))
+			idle, err := l.Spawn(plan("/bin/true"), nil)
 			if err != nil {
 				t.Fatal(err)
 			}
 			outcome(t, idle)
-			p, err := l.Spawn(plan("/bin/sh", "-c", "read x; echo $x"))
+			p, err := l.Spawn(plan("/bin/sh", "-c", "read x; echo $x"), nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -284,7 +305,7 @@ func TestCloseLeavesNothing(t *testing.T) {
 			}
 		}
 		for _, p := range running {
-			io.WriteString(p.Stdin, "still here\n")
+			unix.Write(int(p.Stdin), []byte("still here\n"))
 			if out, _, err := outcome(t, p); out != "still here\n" || err != nil {
 				t.Errorf("%q, %v", out, err)
 			}
@@ -306,7 +327,7 @@ func TestReplacedLauncher(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 4 {
-		p, err := l.Spawn(plan("/bin/echo", "ours"))
+		p, err := l.Spawn(plan("/bin/echo", "ours"), nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -377,7 +398,7 @@ func TestStaying(t *testing.T) {
 	defer l.Close()
 	several := func(n int, argv ...string) (list []*Process) {
 		for range n {
-			p, err := l.Spawn(plan(argv...))
+			p, err := l.Spawn(plan(argv...), nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -409,7 +430,7 @@ func TestStaying(t *testing.T) {
 
 	other := plan("/bin/sh", "-c", "ulimit -n")
 	other.Spec.NoFile = 99
-	p, err := l.Spawn(other)
+	p, err := l.Spawn(other, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -426,12 +447,12 @@ func TestKilledLauncher(t *testing.T) {
 	build(t)
 	l := launchers(t, 1)
 	defer l.Close()
-	p, err := l.Spawn(plan("/bin/sh", "-c", "echo $$; exec sleep 60"))
+	p, err := l.Spawn(plan("/bin/sh", "-c", "echo $$; exec sleep 60"), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var pid int
-	if _, err := fmt.Fscan(p.Stdout, &pid); err != nil {
+	if _, err := fmt.Fscan(pipe(p.Stdout), &pid); err != nil {
 		t.Fatal(err)
 	}
 	unix.Kill(p.launcher.pid, unix.SIGKILL)
@@ -441,7 +462,7 @@ func TestKilledLauncher(t *testing.T) {
 	eventually(t, "the command is gone", func() bool { return unix.Kill(pid, 0) == unix.ESRCH })
 	p.Kill(unix.SIGKILL) // of nobody
 	if out, _, err := func() (string, syscall.WaitStatus, error) {
-		p, err := l.Spawn(plan("/bin/echo", "next"))
+		p, err := l.Spawn(plan("/bin/echo", "next"), nil)
 		if err != nil {
 			return "", 0, err
 		}

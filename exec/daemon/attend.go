@@ -1,12 +1,14 @@
 package daemon
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"slices"
-	"sync"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"ironwrap/exec"
 	"ironwrap/exec/daemon/wire"
@@ -31,45 +33,26 @@ const (
 // waits for nothing that nobody waits for.
 func (s *client) attend(p *exec.Process, in *input, rules *policy.Policy) (wire.Result, error) {
 	defer p.Close()
-	if len(in.data) == 0 {
-		p.Stdin.Close()
-	} else {
-		go func() {
-			_, err := p.Stdin.Write(in.data) // a command need not read all
-			p.Stdin.Close()
-			if err == nil {
-				in.taken()
-			}
-		}()
+	a := &attendance{s: s, p: p, in: in, rest: in.data, kill: rules.KillOnDisconnect, out: output{left: rules.MaxOutput}}
+	if err := a.toTheEnd(); err != nil {
+		p.Kill(syscall.SIGKILL)
+		return wire.Result{}, fmt.Errorf("cannot wait for the command, which was killed: %w", err)
 	}
-	out := &output{left: rules.MaxOutput}
-	var readers sync.WaitGroup
-	var stdout, stderr []byte
-	readers.Go(func() { stdout = out.collect(p.Stdout) })
-	readers.Go(func() { stderr = out.collect(p.Stderr) })
-	drained := make(chan struct{})
-	go func() {
-		readers.Wait()
-		close(drained)
-	}()
-
-	s.watch(p, drained, rules.KillOnDisconnect)
 
 	// Whoever holds the pipes still is not waited for.
 	p.Stdout.Close()
 	p.Stderr.Close()
-	readers.Wait()
 	status, err := p.Wait()
 	if err != nil {
 		return wire.Result{}, err
 	}
-	result := wire.Result{Status: status.ExitStatus(), Stdout: stdout, Stderr: stderr}
+	result := wire.Result{Status: status.ExitStatus(), Stdout: a.stdout, Stderr: a.stderr}
 	if status.Signaled() {
 		result.Status = -int(status.Signal())
 	}
-	if out.lost > 0 {
-		result.Stderr = fmt.Appendf(stderr, "\n%s: %d bytes of the output are missing here: the command printed more than the %d that max_output allows\n",
-			s.d.name, out.lost, rules.MaxOutput)
+	if a.out.lost > 0 {
+		result.Stderr = fmt.Appendf(a.stderr, "\n%s: %d bytes of the output are missing here: the command printed more than the %d that max_output allows\n",
+			s.d.name, a.out.lost, rules.MaxOutput)
 		if result.Status == 0 {
 			result.Status = cutStatus
 		}
@@ -77,84 +60,167 @@ func (s *client) attend(p *exec.Process, in *input, rules *policy.Policy) (wire.
 	return result, nil
 }
 
-// watch returns when the command has ended, and its output too or nobody waits for
+// attendance is what goes on with one command.
+type attendance struct {
+	s    *client
+	p    *exec.Process
+	kill bool // the command, when the client is gone
+
+	in      *input
+	rest    []byte // of the input, that the command has not yet
+	waiting bool   // for the command to take some
+
+	out            output
+	stdout, stderr []byte
+
+	ending   bool      // it was told to end
+	deadline time.Time // when no more is waited for; zero for never
+}
+
+// toTheEnd returns when the command has ended, and its output too or nobody waits for
 // that.
-func (s *client) watch(p *exec.Process, drained <-chan struct{}, kill bool) {
-	// Each becomes nil when it has happened.
-	ended, gone, stopping := p.Done(), s.gone.Done(), (<-chan struct{})(s.d.stopping)
-	var timer <-chan time.Time
-	ending := false
-	for {
-		unwanted := gone == nil && (kill || stopping == nil)
-		if unwanted && !ending {
-			ending = true
-			p.Kill(syscall.SIGTERM)
-			timer = time.After(grace)
+func (a *attendance) toTheEnd() error {
+	if err := a.feed(); err != nil {
+		return err
+	}
+	for w := a.s.waiter; ; {
+		// First, since what interrupts from now on is seen by Wait.
+		deadline := a.deadline
+		if err := w.Until(deadline); err != nil {
+			return err
 		}
-		if ended == nil && (drained == nil || unwanted) {
-			return
+		if a.over() {
+			return nil
 		}
-		// What it left in the background holds its output, and may for ever.
-		if ended == nil && stopping == nil && timer == nil {
-			timer = time.After(grace)
+		if a.deadline != deadline {
+			continue
 		}
-		select {
-		case <-ended:
-			ended = nil
-		case <-drained:
-			drained = nil
-		case <-gone:
-			gone = nil
-		case <-stopping:
-			stopping = nil
-		case <-timer:
-			if ended == nil {
-				return
+		ready, err := w.Wait()
+		late := errors.Is(err, os.ErrDeadlineExceeded)
+		if err != nil && !late {
+			return err
+		}
+		if late && !a.deadline.IsZero() && !time.Now().Before(a.deadline) {
+			if a.p.Ended() {
+				return nil
 			}
-			p.Kill(syscall.SIGKILL)
-			timer = nil
+			a.p.Kill(syscall.SIGKILL)
+			a.deadline = time.Time{}
+		}
+		for _, fd := range ready {
+			if err := a.turnTo(fd); err != nil {
+				return err
+			}
 		}
 	}
+}
+
+// turnTo does what is to be done about a descriptor.
+func (a *attendance) turnTo(fd int) error {
+	switch fd {
+	case int(a.p.Stdin):
+		return a.feed()
+	case int(a.p.Stdout):
+		a.stdout = a.out.collect(&a.p.Stdout, a.stdout)
+	case int(a.p.Stderr):
+		a.stderr = a.out.collect(&a.p.Stderr, a.stderr)
+	case a.s.fd:
+		a.s.readAhead()
+	default:
+		a.p.Listen()
+	}
+	return nil
+}
+
+// over tells whether nothing is waited for any more, and ends what is unwanted.
+func (a *attendance) over() bool {
+	gone, stopping := a.s.gone.Err() != nil, a.s.d.stopped()
+	unwanted := gone && (a.kill || stopping)
+	if unwanted && !a.ending {
+		a.ending = true
+		a.p.Kill(syscall.SIGTERM)
+		a.deadline = time.Now().Add(grace)
+	}
+	if !a.p.Ended() {
+		return false
+	}
+	if unwanted || a.p.Stdout < 0 && a.p.Stderr < 0 {
+		return true
+	}
+	// What it left in the background holds its output, and may for ever.
+	if stopping && a.deadline.IsZero() {
+		a.deadline = time.Now().Add(grace)
+	}
+	return false
+}
+
+// feed gives the command what it takes of its input.
+func (a *attendance) feed() error {
+	for len(a.rest) > 0 {
+		n, err := unix.Write(int(a.p.Stdin), a.rest)
+		switch {
+		case err == nil:
+			a.rest = a.rest[n:]
+		case err == unix.EINTR:
+		case err != unix.EAGAIN: // a command need not read all
+			a.rest = nil
+			a.p.Stdin.Close()
+			return nil
+		case a.waiting:
+			return nil
+		default:
+			a.waiting = true
+			return a.s.waiter.AddWriter(int(a.p.Stdin))
+		}
+	}
+	a.rest = nil // and out of reach
+	a.p.Stdin.Close()
+	a.in.taken()
+	return nil
 }
 
 // output is what a command printed, on both descriptors together as much as left
 // says. What is beyond that is read, for the command must not stand still, and
 // lost.
 type output struct {
-	mu   sync.Mutex
-	left int
-	lost int64
+	left    int
+	lost    int64
+	discard []byte
 }
 
-// collect reads to the end.
-func (o *output) collect(f *os.File) (text []byte) {
-	for {
-		text = slices.Grow(text, 4<<10)
-		n, err := f.Read(text[len(text):cap(text)])
-		kept := o.keep(n)
-		text = text[:len(text)+kept]
-		if err != nil {
+// collect reads what is there, behind text, and closes the pipe at its end.
+func (o *output) collect(end *exec.End, text []byte) []byte {
+	var first [1 << 10]byte // most commands print little, or nothing
+	for range 32 {          // then others have their turn
+		buf := first[:]
+		switch {
+		case o.lost > 0:
+			if o.discard == nil {
+				o.discard = make([]byte, 64<<10)
+			}
+			buf = o.discard
+		case len(text) > 0:
+			text = slices.Grow(text, 4<<10)
+			buf = text[len(text):cap(text)]
+		}
+		n, err := unix.Read(int(*end), buf)
+		switch {
+		case err == unix.EINTR:
+			continue
+		case err == unix.EAGAIN:
+			return text
+		case err != nil || n == 0:
+			end.Close()
 			return text
 		}
-		if kept < n {
-			break
-		}
+		text = append(text, buf[:o.keep(n)]...)
 	}
-	discard := make([]byte, 64<<10)
-	for {
-		n, err := f.Read(discard)
-		o.keep(n)
-		if err != nil {
-			return text
-		}
-	}
+	return text
 }
 
 // keep tells how many of n bytes that were read fit. When not all do, no byte does
 // from then on.
 func (o *output) keep(n int) int {
-	o.mu.Lock()
-	defer o.mu.Unlock()
 	kept := min(n, o.left)
 	o.left -= kept
 	o.lost += int64(n - kept)

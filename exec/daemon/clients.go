@@ -4,6 +4,8 @@ import (
 	"net"
 	"slices"
 	"sync"
+
+	"ironwrap/exec"
 )
 
 const (
@@ -26,6 +28,7 @@ type clients struct {
 	mu      sync.Mutex
 	all     map[*net.UnixConn]bool // whether it may wait for the answer of a command
 	waiting []waiting              // not authenticated, the oldest first
+	waiters map[*net.UnixConn]*exec.Waiter
 	stopped bool
 }
 
@@ -35,7 +38,7 @@ type waiting struct {
 }
 
 func newClients(m *metrics) *clients {
-	return &clients{metrics: m, all: make(map[*net.UnixConn]bool)}
+	return &clients{metrics: m, all: make(map[*net.UnixConn]bool), waiters: make(map[*net.UnixConn]*exec.Waiter)}
 }
 
 // enter takes a connection in, or tells that there are too many. It closes one that
@@ -103,6 +106,42 @@ func (s *clients) asks(c *net.UnixConn) bool {
 	defer s.mu.Unlock()
 	s.all[c] = true
 	return !s.stopped
+}
+
+// rests notes that nothing is run for a connection until it asks again, or tells that
+// it cannot any more.
+func (s *clients) rests(c *net.UnixConn) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.all[c] = false
+	return !s.stopped
+}
+
+// waits notes by what a connection waits for its commands, nil for none.
+func (s *clients) waits(c *net.UnixConn, w *exec.Waiter) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.waiters[c] = w; w == nil {
+		delete(s.waiters, c)
+	}
+}
+
+// interrupt has one who waits for a command look up.
+func (s *clients) interrupt(c *net.UnixConn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if w := s.waiters[c]; w != nil {
+		w.Interrupt()
+	}
+}
+
+// interruptAll has all look up who wait for a command.
+func (s *clients) interruptAll() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, w := range s.waiters {
+		w.Interrupt()
+	}
 }
 
 // stop closes the connections that wait for no command. The others end by

@@ -35,11 +35,17 @@ type client struct {
 	groups []int
 	let    *policy.Policy // the one that let it in
 
-	requests chan incoming
-	held     *held           // of the message that was read last
-	gone     context.Context // done when the client has closed the connection, or its half of it
-	left     chan struct{}   // closed when nobody can hear an answer any more
-	fault    error           // why it cannot be read any more, once requests is closed
+	held  *held              // of the message that was read last
+	gone  context.Context    // done when the client has closed the connection, or its half of it
+	leave context.CancelFunc // makes gone so
+	left  chan struct{}      // closed when nobody can hear an answer any more
+	done  chan struct{}      // closed when nobody answers any more
+
+	requests chan incoming // that read has read; nil while nobody reads ahead
+	fault    error         // why it cannot be read any more, once requests is closed
+
+	waiter *exec.Waiter // for the command that runs; nil before the first
+	fd     int          // of raw, which it waits for as well
 }
 
 // incoming is a message, and the memory that was given for it.
@@ -168,33 +174,67 @@ func (s *client) notRead(err error) error {
 // objects answers calls of the object's methods until the client goes away, or the
 // daemon stops.
 func (s *client) objects() error {
-	var leave context.CancelFunc
-	s.gone, leave = context.WithCancel(context.Background())
-	s.requests, s.left = make(chan incoming), make(chan struct{})
-	done := make(chan struct{})
-	defer close(done)
-	defer leave()
-	go s.read(leave, done)
+	s.gone, s.leave = context.WithCancel(context.Background())
+	defer s.leave()
+	s.left, s.done = make(chan struct{}), make(chan struct{})
+	defer close(s.done)
+	defer s.waitNoMore()
 	for {
-		select {
-		case r, ok := <-s.requests:
-			if !ok {
-				return s.notRead(s.fault)
-			}
-			err := s.answer(r.message, r.held)
-			r.held.shrink(0)
-			if err != nil {
-				return err
-			}
-		case <-s.d.stopping:
-			return nil
+		r, err := s.next()
+		if err != nil {
+			return s.notRead(err)
+		}
+		err = s.answer(r.message, r.held)
+		r.held.shrink(0)
+		if err != nil {
+			return err
 		}
 	}
 }
 
-// read reads requests ahead of need, one at most, so that a client that goes away
-// while its command runs is noticed.
-func (s *client) read(leave context.CancelFunc, done <-chan struct{}) {
+// next is the next request.
+func (s *client) next() (incoming, error) {
+	if s.requests != nil {
+		select {
+		case r, ok := <-s.requests:
+			if !ok {
+				return r, s.fault
+			}
+			return r, nil
+		case <-s.d.stopping:
+			return incoming{}, errStopping
+		}
+	}
+	if !s.d.clients.rests(s.raw) {
+		return incoming{}, errStopping
+	}
+	s.held = nil
+	message, err := s.conn.Read()
+	if err == nil && !s.d.clients.asks(s.raw) {
+		err = errStopping
+	}
+	if err != nil {
+		s.held.shrink(0)
+		return incoming{}, err
+	}
+	return incoming{message, s.held}, nil
+}
+
+// readAhead has another goroutine read requests from now on, if none does: so that a
+// client that goes away is noticed while its request is worked at.
+func (s *client) readAhead() {
+	if s.requests != nil {
+		return
+	}
+	s.requests = make(chan incoming)
+	if s.waiter != nil {
+		s.waiter.Remove(s.fd)
+	}
+	go s.read()
+}
+
+// read reads requests ahead of need, one at most.
+func (s *client) read() {
 	for {
 		s.held = nil
 		message, err := s.conn.Read()
@@ -205,7 +245,8 @@ func (s *client) read(leave context.CancelFunc, done <-chan struct{}) {
 			// not read: it waits for the answer still.
 			var busy *busyError
 			if !errors.Is(err, os.ErrDeadlineExceeded) && !errors.As(err, &busy) {
-				leave()
+				s.leave()
+				s.d.clients.interrupt(s.raw)
 				if hungUp(s.raw) {
 					close(s.left)
 				}
@@ -216,11 +257,47 @@ func (s *client) read(leave context.CancelFunc, done <-chan struct{}) {
 		}
 		select {
 		case s.requests <- r:
-		case <-done:
+		case <-s.done:
 			r.message = nil
 			r.held.shrink(0)
 			return
 		}
+	}
+}
+
+// wait makes the waiter for commands. It waits for the client, too: for more to come
+// from it, or its end.
+func (s *client) wait() error {
+	if s.waiter != nil {
+		return nil
+	}
+	w, err := exec.NewWaiter()
+	if err != nil {
+		return err
+	}
+	raw, err := s.raw.SyscallConn()
+	if err == nil {
+		failed := raw.Control(func(fd uintptr) {
+			if s.fd = int(fd); s.requests == nil {
+				err = w.Add(s.fd)
+			}
+		})
+		err = errors.Join(err, failed)
+	}
+	if err != nil {
+		w.Close()
+		return err
+	}
+	s.waiter = w
+	s.d.clients.waits(s.raw, w)
+	return nil
+}
+
+// waitNoMore undoes wait.
+func (s *client) waitNoMore() {
+	if s.waiter != nil {
+		s.d.clients.waits(s.raw, nil)
+		s.waiter.Close()
 	}
 }
 
@@ -264,6 +341,9 @@ func (s *client) answer(message []byte, h *held) error {
 		}
 		return s.conn.Return()
 	case call.Method == "run_one_command":
+		if h != nil { // what is long may take long to decide about
+			s.readAhead()
+		}
 		result, err := s.inTurn(argv, &input{data: stdin, held: h, rest: size(argv)})
 		if err != nil {
 			return err

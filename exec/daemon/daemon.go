@@ -59,9 +59,12 @@ func Run(name string, p *policy.Policy, starter exec.Caller) error {
 	}
 	starter.Accounts = new(account.Database)
 	d := &Daemon{name: name, starter: starter, stopping: make(chan struct{})}
-	d.stop = sync.OnceFunc(func() { close(d.stopping) })
 	d.metrics = newMetrics()
 	d.clients = newClients(d.metrics)
+	d.stop = sync.OnceFunc(func() {
+		close(d.stopping)
+		d.clients.interruptAll()
+	})
 	d.policies = newPolicies(p, d.reloaded)
 	d.log().Warnings()
 

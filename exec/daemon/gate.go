@@ -14,12 +14,27 @@ type gate struct {
 	queue  []chan struct{}
 }
 
+// enterNow is enter without waiting.
+func (g *gate) enterNow(limit int) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.free(limit)
+}
+
+// free takes a place where one is free. The lock is held.
+func (g *gate) free(limit int) bool {
+	if g.inside >= limit || len(g.queue) > 0 {
+		return false
+	}
+	g.inside++
+	return true
+}
+
 // enter waits until fewer than limit are inside. It tells whether the caller is,
 // who must leave then; else ctx ended first.
 func (g *gate) enter(ctx context.Context, limit int) bool {
 	g.mu.Lock()
-	if g.inside < limit && len(g.queue) == 0 {
-		g.inside++
+	if g.free(limit) {
 		g.mu.Unlock()
 		return true
 	}

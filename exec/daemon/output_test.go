@@ -5,23 +5,48 @@ import (
 	"os"
 	"sync"
 	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"ironwrap/exec"
 )
 
 // collected is what is kept of what two descriptors carry.
 func collected(t *testing.T, limit int, stdout, stderr func(w *os.File)) (out, errs []byte, lost int64) {
 	t.Helper()
 	o := &output{left: limit}
+	waiter, err := exec.NewWaiter()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer waiter.Close()
 	var all sync.WaitGroup
-	for _, d := range []struct {
-		write func(*os.File)
-		to    *[]byte
-	}{{stdout, &out}, {stderr, &errs}} {
-		r, w, err := os.Pipe()
+	var ends [2]exec.End
+	texts := [2]*[]byte{&out, &errs}
+	for i, write := range []func(*os.File){stdout, stderr} {
+		var fds [2]int
+		if err := unix.Pipe2(fds[:], unix.O_CLOEXEC|unix.O_NONBLOCK); err != nil {
+			t.Fatal(err)
+		}
+		ends[i] = exec.End(fds[0])
+		if err := waiter.Add(fds[0]); err != nil {
+			t.Fatal(err)
+		}
+		w := os.NewFile(uintptr(fds[1]), "pipe")
+		all.Go(func() { write(w); w.Close() })
+	}
+	for ends[0] >= 0 || ends[1] >= 0 {
+		ready, err := waiter.Wait()
 		if err != nil {
 			t.Fatal(err)
 		}
-		all.Go(func() { *d.to = o.collect(r); r.Close() })
-		all.Go(func() { d.write(w); w.Close() })
+		for _, fd := range ready {
+			for i := range ends {
+				if fd == int(ends[i]) {
+					*texts[i] = o.collect(&ends[i], *texts[i])
+				}
+			}
+		}
 	}
 	all.Wait()
 	return out, errs, o.lost

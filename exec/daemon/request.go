@@ -42,9 +42,13 @@ func (s *client) inTurn(argv []filters.Untrusted, in *input) (wire.Result, error
 	defer func() { d.lastUsed.Store(time.Now().UnixNano()) }()
 
 	limit := d.policies.loaded().MaxChildren
-	ctx, cancel := context.WithTimeout(s.gone, patience)
-	inside := d.children.enter(ctx, limit)
-	cancel()
+	inside := d.children.enterNow(limit)
+	if !inside {
+		s.readAhead()
+		ctx, cancel := context.WithTimeout(s.gone, patience)
+		inside = d.children.enter(ctx, limit)
+		cancel()
+	}
 	if inside {
 		defer func() { d.children.leave(d.policies.loaded().MaxChildren) }()
 	}
@@ -122,7 +126,10 @@ func (s *client) run(argv []filters.Untrusted, in *input) wire.Result {
 	var result wire.Result
 	for range attempts {
 		var process *exec.Process
-		if process, err = d.launchers.Spawn(plan); err != nil {
+		if err = s.wait(); err == nil {
+			process, err = d.launchers.Spawn(plan, s.waiter)
+		}
+		if err != nil {
 			return fail(badConfig, err)
 		}
 		d.metrics.launched(time.Since(began))
