@@ -33,9 +33,17 @@ func Open(book *compiled.Book, path string, level trust.Level, argv []filters.Un
 	if err := p.checkExecDirs(road); err != nil {
 		return nil, err
 	}
+	if err := p.part(book, argv); err != nil {
+		return nil, err
+	}
+	return p, p.addPrivsep()
+}
+
+// part adds the filters of a book that can match argv.
+func (p *Policy) part(book *compiled.Book, argv []filters.Untrusted) error {
 	lines, err := book.Lines(called(argv, book.Prefixes()))
 	if err != nil {
-		return nil, err
+		return err
 	}
 	for _, l := range lines {
 		file := book.File(l)
@@ -44,10 +52,10 @@ func Open(book *compiled.Book, path string, level trust.Level, argv []filters.Un
 			continue
 		}
 		if err := p.add(file, l, f); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	return p, p.addPrivsep()
+	return nil
 }
 
 // called are the words that argv, or a command behind a prefix of so many words, can be found

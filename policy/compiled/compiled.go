@@ -3,15 +3,16 @@
 // and an index of the filters by the words that they can be called by. No decision is
 // in it, nor that anything may be trusted: whoever reads it asks anew.
 //
-// All is in blocks, each with a sum that knows where the block begins, so that what
-// was flipped, cut or moved is an error and never another policy. The sums are no
-// signature: that root alone can have written the file is for the reader to see to.
+// All is in blocks, each with a sum that knows where the block begins, and of which file
+// it is, so that what was flipped, cut, moved or taken from elsewhere is an error and
+// never another policy. The sums are no signature: that root alone can have written the
+// file is for the reader to see to.
 //
 //	lines   one filter each: file, line, name, definition, sandbox section
 //	lists   which lines are found by a word, and where they are
 //	pages   hash of a word, where its list is; sorted by hash
 //	head    build, path, sources, rootwrap.conf, lines for every call, first hash of each page
-//	end     where the head is, size of the file, format, magic
+//	end     where the head is, size of the file, its mark, format, magic
 //
 // Numbers are little-endian. A call reads the end of the file with the head, then one
 // page, one list and a few lines for each word that it looks up, however many filters
@@ -93,17 +94,18 @@ const (
 const (
 	magic   = "ironwrap-policy\n"
 	sumSize = 8
-	endSize = 4 + 4 + 8 + 4 + len(magic) + sumSize
+	markAt  = 4 + 4 + 8 // in the end
+	endSize = markAt + 8 + 4 + len(magic) + sumSize
 
 	pageEntries = 255
 	entrySize   = 8 + 4 + 4 // of a page: hash, offset, size
 	placeSize   = 4 + 4 + 4 // of a list: number, offset, size
 )
 
-// sum is a sum of a block at an offset. Each step is a bijection of what was summed up
-// before, so that no change of one word can be lost.
-func sum(block uint64, offset int, data []byte) uint64 {
-	h := mix(block<<48 ^ uint64(offset) ^ uint64(len(data))<<20)
+// sum is a sum of a block at an offset, in the file of that mark. Each step is a bijection
+// of what was summed up before, so that no change of one word can be lost.
+func sum(mark, block uint64, offset int, data []byte) uint64 {
+	h := mix(mark ^ block<<48 ^ uint64(offset) ^ uint64(len(data))<<20)
 	for len(data) >= 8 {
 		h = mix(h ^ le64(data))
 		data = data[8:]

@@ -20,21 +20,46 @@ func Encode(p *Policy) ([]byte, error) {
 	if len(e.out) > math.MaxInt32 {
 		return nil, errors.New("the policy is larger than 2 GiB once compiled")
 	}
+	e.seal()
 	return e.out, nil
 }
 
-type encoder struct{ out []byte }
+type encoder struct {
+	out    []byte
+	blocks []block
+}
+
+type block struct {
+	kind uint64
+	span
+}
 
 // span is where a block is.
 type span struct{ offset, size uint32 } // without the sum
 
-// block adds one, with its sum.
+// block adds one, with room for its sum.
 func (e *encoder) block(kind uint64, fill func()) span {
 	start := len(e.out)
 	fill()
-	size := len(e.out) - start
-	e.u64(sum(kind, start, e.out[start:]))
-	return span{uint32(start), uint32(size)}
+	s := span{uint32(start), uint32(len(e.out) - start)}
+	e.u64(0)
+	e.blocks = append(e.blocks, block{kind, s})
+	return s
+}
+
+// seal puts in the sums, and the mark, which is the sum of all that the file holds. The
+// end's is without it: there it is found.
+func (e *encoder) seal() {
+	mark := sum(0, 0, 0, e.out)
+	put64(e.out[len(e.out)-endSize+markAt:], mark)
+	for _, b := range e.blocks {
+		of := mark
+		if b.kind == endBlock {
+			of = 0
+		}
+		data := e.out[b.offset:][:b.size]
+		put64(e.out[int(b.offset)+len(data):], sum(of, b.kind, int(b.offset), data))
+	}
 }
 
 func (e *encoder) lines(lines []Line) []span {
@@ -150,7 +175,8 @@ func (e *encoder) head(p *Policy, lines []span, pages []fence) {
 
 func (e *encoder) end(head span) {
 	e.span(head)
-	e.u64(uint64(len(e.out) - 8 + endSize))
+	e.u64(uint64(len(e.out) - 4 - 4 + endSize))
+	e.u64(0) // the mark
 	e.u32(format)
 	e.out = append(e.out, magic...)
 }
@@ -203,4 +229,10 @@ func (e *encoder) u32(n uint32) {
 func (e *encoder) u64(n uint64) {
 	e.u32(uint32(n))
 	e.u32(uint32(n >> 32))
+}
+
+func put64(b []byte, n uint64) {
+	for i := range 8 {
+		b[i] = byte(n >> (8 * i))
+	}
 }

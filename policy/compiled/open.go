@@ -20,6 +20,7 @@ type Book struct {
 	size     int64
 	tail     []byte // the last bytes of the file, which hold the head
 	tailAt   int64
+	mark     uint64 // of the file; 0 until the end is read
 	prefixes []int
 	always   []place
 	pages    []fence
@@ -58,8 +59,9 @@ func Open(in io.ReaderAt, size int64) (*Book, error) {
 		return nil, err
 	}
 	d := decoder{rest: end}
-	head := d.span()
-	if d.u64() != uint64(size) || d.u32() != format || string(d.rest) != magic {
+	head, length := d.span(), d.u64()
+	b.mark = d.u64()
+	if length != uint64(size) || d.u32() != format || string(d.rest) != magic {
 		return nil, ErrDamaged
 	}
 	data, err := b.block(headBlock, head)
@@ -240,7 +242,7 @@ func (b *Book) block(kind uint64, s span) ([]byte, error) {
 		}
 		data = b.word
 	}
-	if sum(kind, int(start), data[:s.size]) != le64(data[s.size:]) {
+	if sum(b.mark, kind, int(start), data[:s.size]) != le64(data[s.size:]) {
 		return nil, ErrDamaged
 	}
 	return data[:s.size], nil
