@@ -16,6 +16,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"ironwrap/policy/compiled"
 )
 
 var (
@@ -43,6 +45,7 @@ func TestMain(m *testing.M) {
 		fmt.Println("SKIP integration: not root: no privileged behaviour was checked; run make test as root")
 		os.Exit(0)
 	}
+	ownStore()
 	status := 1
 	clean, err := prepare()
 	if err != nil {
@@ -79,6 +82,7 @@ func prepare() (clean func(), err error) {
 	os.Chmod(dir, 0o755)
 	ours = filepath.Join(dir, "ironwrap")
 	oursDaemon, oursLaunch = ours+"-daemon", ours+"-launch"
+	compiled.Build = filepath.Base(dir)
 	build := exec.Command("go", "build", "-ldflags", ldflags(dir), "-o", dir+"/", "./cmd/ironwrap", "./cmd/ironwrap-read", "./cmd/ironwrap-daemon", "./cmd/ironwrap-launch")
 	build.Dir, build.Env = root, append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
@@ -227,6 +231,7 @@ func runCmd(t testing.TB, c *exec.Cmd) result {
 	t.Helper()
 	var out, errOut bytes.Buffer
 	c.Stdout, c.Stderr = &out, &errOut
+	next(t, c.Args)
 	c.WaitDelay = 5 * time.Second
 	start := time.Now()
 	if err := c.Start(); err != nil {

@@ -115,7 +115,7 @@ func Keep(p *compiled.Policy, data []byte, began time.Time) error {
 			_ = unix.Unlink(Dir + "/" + old)
 		}
 	}
-	return write(Dir+"/"+name(p.Path), data)
+	return write(Path(p.Path), data)
 }
 
 // unsettled says why what was read must not be kept; "" where it may be.
@@ -194,12 +194,15 @@ func write(path string, data []byte) error {
 
 // Remove removes what is kept for the configuration at path.
 func Remove(path string) error {
-	err := unix.Unlink(Dir + "/" + name(path))
+	err := unix.Unlink(Path(path))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	return err
 }
+
+// Path is the file for the configuration at path.
+func Path(path string) string { return Dir + "/" + name(path) }
 
 // name is the file for a configuration: its path, as far as a name can hold it. What
 // counts is the path in the file.
