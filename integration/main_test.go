@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -46,6 +47,7 @@ func TestMain(m *testing.M) {
 		os.Exit(0)
 	}
 	ownStore()
+	unignore()
 	status := 1
 	clean, err := prepare()
 	if err != nil {
@@ -55,6 +57,17 @@ func TestMain(m *testing.M) {
 	}
 	clean()
 	os.Exit(status)
+}
+
+// unignore has all that is started begin with the default action of the signals that
+// whoever started the tests ignores (nohup, a job in the background): execve(2) leaves
+// them ignored, but not caught. The tests ignore them themselves.
+func unignore() {
+	for _, s := range []os.Signal{syscall.SIGHUP, syscall.SIGINT} {
+		if signal.Ignored(s) {
+			signal.Notify(make(chan os.Signal, 1), s)
+		}
+	}
 }
 
 // prepare builds the programs, and makes the caller and what lets them use sudo.

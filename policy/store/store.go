@@ -99,6 +99,11 @@ func Keep(p *compiled.Policy, data []byte, began time.Time) error {
 	if why := unsettled(p, began); why != "" {
 		return fmt.Errorf("%w: %s", ErrNotKept, why)
 	}
+	// What is longer would end the process (SIGXFSZ).
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_FSIZE, &limit); err != nil || limit.Cur < uint64(len(data)) {
+		return fmt.Errorf("%w: the caller's limit for files is too small (RLIMIT_FSIZE)", ErrNotKept)
+	}
 	d, err := dir()
 	if err != nil {
 		return err
