@@ -299,6 +299,9 @@ func scenes(t *testing.T) (super, nobody, signal, path *scene) {
 			t.Fatal(err)
 		}
 	}
+	for _, conf := range []string{p.conf, q.conf, r.conf} {
+		pin(t, conf, kept)
+	}
 	program := variant(t, p.dir)
 	copyWords := func(marker string, _ int) []string { return []string{"cp", "/proc/self/status", marker} }
 
@@ -315,12 +318,13 @@ func scenes(t *testing.T) (super, nobody, signal, path *scene) {
 func variant(t *testing.T, dir string) string {
 	t.Helper()
 	program := dir + "/ironwrap"
-	build := exec.Command("go", "build", "-ldflags", fmt.Sprintf("-X ironwrap/exec.ConfigDir=%s -X ironwrap/exec/audit.Socket=%s/log", dir, dir),
+	build := exec.Command("go", "build", "-ldflags", fmt.Sprintf("%s -X ironwrap/exec.ConfigDir=%s -X ironwrap/exec/audit.Socket=%[2]s/log", ldflags(filepath.Dir(ours)), dir),
 		"-o", program, "./cmd/ironwrap")
 	build.Dir, build.Env = root, append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("cannot build ironwrap: %v\n%s", err, out)
 	}
+	another(t, program)
 	l, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: dir + "/log", Net: "unixgram"})
 	if err != nil {
 		t.Fatal(err)
@@ -619,7 +623,9 @@ func TestFaultsOnTheRoad(t *testing.T) {
 		"openat":     {"EPERM", "ENOENT", "EINTR"},
 		"openat2":    {"EPERM", "ENOENT", "EINTR", "EAGAIN", "EMFILE"},
 		"read":       {"EIO", "EINTR"},
-		"getdents64": {"EIO", "EINTR"},
+		"pread64":    {"EIO", "EINTR"},
+		"ppoll":      {"ENOMEM", "EINTR"},
+		"wait4":      {"ECHILD", "EINTR"},
 		"readlinkat": {"ENOENT", "EIO"},
 		"connect":    {"ECONNREFUSED", "ENOENT", "EINTR"},
 		"sendmsg":    {"EMSGSIZE", "ENOBUFS", "EINTR"},
@@ -627,51 +633,67 @@ func TestFaultsOnTheRoad(t *testing.T) {
 		"newfstatat": {"ENOENT", "EACCES"},
 	}
 	seen := map[string]bool{}
-	for _, s := range []*scene{signal, path} {
-		base := s.baseline(t, map[*scene]map[string]string{path: asNobody}[s])
-		for _, p := range places(base.log, road, section.begin) {
-			if p.call == "rt_sigprocmask" { // the runtime's, when it starts a thread
-				continue
+	for _, c := range []struct {
+		*scene
+		finds    state
+		sections int // how many begin as the privileged one does
+	}{{signal, kept, 1}, {path, kept, 1}, {path, unwritable, 2}} {
+		t.Run(string(c.finds), func(t *testing.T) {
+			pin(t, c.conf, c.finds)
+			s := &scene{}
+			*s = *c.scene
+			base := s.baseline(t, map[*scene]map[string]string{path: asNobody}[c.scene])
+			began := 0
+			end := func(line string) bool {
+				if section.begin(line) {
+					began++
+				}
+				return began == c.sections
 			}
-			if p.call == "close" && p.n > 5 { // nobody looks whether they fail
-				continue
-			}
-			seen[p.call] = true
-			errnos := ways[p.call]
-			if errnos == nil {
-				errnos = []string{"EPERM"}
-			}
-			for _, errno := range errnos {
-				t.Run(fmt.Sprintf("%s/%v/%s", s.name, p, errno), func(t *testing.T) {
-					t.Parallel()
-					o := s.inject(t, road, p, countBefore(base.log, road, p.call)+p.n, "error="+errno)
-					if strings.Contains(o.err, "runtime error") {
-						t.Errorf("a bug, by its message: %s: %v", p.line, o.result)
-					}
-					// With a timeout set (SO_SNDTIMEO) these are not restarted after a
-					// signal, whatever SA_RESTART says (signal(7)).
-					if errno == "EINTR" && (p.call == "connect" || strings.HasPrefix(p.call, "send")) && (!o.ran || o.err != "") {
-						t.Errorf("the record is lost: %s: %v", p.line, o.result)
-					}
-					// audit_required: no record, no command.
-					if s == path && o.ran && (p.call == "socket" || p.call == "setsockopt" || p.call == "connect" || strings.HasPrefix(p.call, "send")) && errno != "EINTR" {
-						t.Errorf("it ran without a record: %s: %v", p.line, o.result)
-					}
-					if o.ran {
-						sameAs(t, s, o)
-						if o.err != "" && !oneLine(o.err) {
+			for _, p := range places(base.log, road, end) {
+				if p.call == "rt_sigprocmask" { // the runtime's, when it starts a thread
+					continue
+				}
+				if p.call == "close" && p.n > 5 { // nobody looks whether they fail
+					continue
+				}
+				seen[p.call] = true
+				errnos := ways[p.call]
+				if errnos == nil {
+					errnos = []string{"EPERM"}
+				}
+				for _, errno := range errnos {
+					t.Run(fmt.Sprintf("%s/%v/%s", s.name, p, errno), func(t *testing.T) {
+						t.Parallel()
+						o := s.inject(t, road, p, countBefore(base.log, road, p.call)+p.n, "error="+errno)
+						if strings.Contains(o.err, "runtime error") {
+							t.Errorf("a bug, by its message: %s: %v", p.line, o.result)
+						}
+						// With a timeout set (SO_SNDTIMEO) these are not restarted after a
+						// signal, whatever SA_RESTART says (signal(7)).
+						if errno == "EINTR" && (p.call == "connect" || strings.HasPrefix(p.call, "send")) && (!o.ran || o.err != "") {
+							t.Errorf("the record is lost: %s: %v", p.line, o.result)
+						}
+						// audit_required: no record, no command.
+						if c.scene == path && o.ran && (p.call == "socket" || p.call == "setsockopt" || p.call == "connect" || strings.HasPrefix(p.call, "send")) && errno != "EINTR" {
+							t.Errorf("it ran without a record: %s: %v", p.line, o.result)
+						}
+						if o.ran {
+							sameAs(t, s, o)
+							if o.err != "" && !oneLine(o.err) {
+								t.Errorf("%s: %v", p.line, o.result)
+							}
+							return
+						}
+						if !slices.Contains([]int{96, 97, 99}, o.status) || !oneLine(o.err) || !strings.HasPrefix(o.err, "ironwrap: ") {
 							t.Errorf("%s: %v", p.line, o.result)
 						}
-						return
-					}
-					if !slices.Contains([]int{96, 97, 99}, o.status) || !oneLine(o.err) || !strings.HasPrefix(o.err, "ironwrap: ") {
-						t.Errorf("%s: %v", p.line, o.result)
-					}
-				})
+					})
+				}
 			}
-		}
+		})
 	}
-	for _, call := range []string{"openat", "openat2", "read", "fstat", "newfstatat", "fstatfs", "getdents64", "setitimer", "prctl", "pidfd_open", "readlinkat",
+	for _, call := range []string{"openat", "openat2", "read", "pread64", "pipe2", "ppoll", "wait4", "fstat", "newfstatat", "fstatfs", "setitimer", "prctl", "pidfd_open", "readlinkat",
 		"setfsuid", "setfsgid", "setgroups", "socket", "connect"} {
 		if !seen[call] {
 			t.Errorf("no %s on the road: nothing was tried there", call)

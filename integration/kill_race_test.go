@@ -127,6 +127,7 @@ func TestKillRace(t *testing.T) {
 				mount --bind {dir}/socket {dir}/dev/log
 				mount --move {dir}/dev /dev
 				exec "$@"`), "sh", ours, p.conf, "kill", "-9", pid)
+			kill.Dir = "/" // a directory of ours below /tmp is none in a private one
 			kill.Env = []string{"PATH=/usr/sbin:/usr/bin"}
 			kill.Stderr = &strings.Builder{}
 			if err := kill.Start(); err != nil {

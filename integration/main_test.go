@@ -10,12 +10,15 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"ironwrap/policy/compiled"
 )
 
 var (
@@ -43,6 +46,8 @@ func TestMain(m *testing.M) {
 		fmt.Println("SKIP integration: not root: no privileged behaviour was checked; run make test as root")
 		os.Exit(0)
 	}
+	ownStore()
+	unignore()
 	status := 1
 	clean, err := prepare()
 	if err != nil {
@@ -52,6 +57,17 @@ func TestMain(m *testing.M) {
 	}
 	clean()
 	os.Exit(status)
+}
+
+// unignore has all that is started begin with the default action of the signals that
+// whoever started the tests ignores (nohup, a job in the background): execve(2) leaves
+// them ignored, but not caught. The tests ignore them themselves.
+func unignore() {
+	for _, s := range []os.Signal{syscall.SIGHUP, syscall.SIGINT} {
+		if signal.Ignored(s) {
+			signal.Notify(make(chan os.Signal, 1), s)
+		}
+	}
 }
 
 // prepare builds the programs, and makes the caller and what lets them use sudo.
@@ -79,6 +95,7 @@ func prepare() (clean func(), err error) {
 	os.Chmod(dir, 0o755)
 	ours = filepath.Join(dir, "ironwrap")
 	oursDaemon, oursLaunch = ours+"-daemon", ours+"-launch"
+	compiled.Build = filepath.Base(dir)
 	build := exec.Command("go", "build", "-ldflags", ldflags(dir), "-o", dir+"/", "./cmd/ironwrap", "./cmd/ironwrap-read", "./cmd/ironwrap-daemon", "./cmd/ironwrap-launch")
 	build.Dir, build.Env = root, append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
@@ -227,6 +244,7 @@ func runCmd(t testing.TB, c *exec.Cmd) result {
 	t.Helper()
 	var out, errOut bytes.Buffer
 	c.Stdout, c.Stderr = &out, &errOut
+	next(t, c.Args)
 	c.WaitDelay = 5 * time.Second
 	start := time.Now()
 	if err := c.Start(); err != nil {

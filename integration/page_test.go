@@ -5,9 +5,11 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -47,8 +49,19 @@ func openPage(t *testing.T, service string, width, height int64) *browser {
 	if err := os.WriteFile(file, text.Bytes(), 0o644); err != nil {
 		t.Fatal(err)
 	}
+	var family *exec.Cmd // of processes: the browser starts some, which write to its directory
 	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath("/usr/bin/chromium"), chromedp.NoSandbox,
-		chromedp.UserDataDir(t.TempDir()), chromedp.WSURLReadTimeout(time.Minute))
+		chromedp.UserDataDir(t.TempDir()), chromedp.WSURLReadTimeout(time.Minute),
+		chromedp.ModifyCmdFunc(func(c *exec.Cmd) {
+			family, c.SysProcAttr = c, &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+		}))
+	t.Cleanup(func() {
+		for end := time.Now().Add(10 * time.Second); family != nil && family.Process != nil && time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+			if syscall.Kill(-family.Process.Pid, syscall.SIGKILL) == syscall.ESRCH {
+				return
+			}
+		}
+	})
 	ctx, stop := chromedp.NewExecAllocator(context.Background(), options...)
 	t.Cleanup(stop)
 	ctx, stop = context.WithTimeout(ctx, 2*time.Minute)

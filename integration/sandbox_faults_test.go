@@ -26,6 +26,7 @@ func sandboxScene(t *testing.T, name, user, lines string) *scene {
 	profileIn(t, p.dir)
 	write(t, p.dir+"/in/f", "text\n")
 	lines = strings.ReplaceAll(lines, "DIR", p.dir)
+	pin(t, p.conf, kept)
 	write(t, p.filters, fmt.Sprintf("[Filters]\ncp: CommandFilter, cp, %s\n[Sandbox:cp]\n%s\n", user, lines))
 	return &scene{name: name, program: ours, conf: p.conf, as: map[string]string{}, stdin: p.dir + "/in/f",
 		words: func(marker string, _ int) []string { return []string{"cp", "/proc/self/status", marker} }}

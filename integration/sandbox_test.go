@@ -825,6 +825,7 @@ func between(t testing.TB, p policy, call string, n int, do func(), words ...str
 func betweenIn(t testing.TB, dir string, p policy, call string, n int, do func(), words ...string) result {
 	t.Helper()
 	need(t, "strace", "/usr/bin/strace")
+	pin(t, p.conf, kept)
 	log := p.dir + "/strace"
 	os.Remove(log)
 	args := []string{"-o", log, "-e", "trace=" + call, "-e", fmt.Sprintf("inject=%s:delay_enter=1000000:when=%d", call, n), ours, p.conf}

@@ -40,12 +40,13 @@ func setuidInstallation(t *testing.T, filters string, extra ...string) *installa
 	if err := os.Mkdir(in.dir+"/bin", 0o755); err != nil {
 		t.Fatal(err)
 	}
-	build := exec.Command("go", "build", "-o", in.program, "-ldflags", fmt.Sprintf(
-		"-X ironwrap/exec.ConfigDir=%[1]s -X ironwrap/exec/audit.Socket=%[1]s/log -X ironwrap/policy/account.Getent=%[1]s/bin/getent", in.dir), "./cmd/ironwrap")
+	build := exec.Command("go", "build", "-o", in.program, "-ldflags", ldflags(filepath.Dir(ours))+fmt.Sprintf(
+		" -X ironwrap/exec.ConfigDir=%[1]s -X ironwrap/exec/audit.Socket=%[1]s/log -X ironwrap/policy/account.Getent=%[1]s/bin/getent", in.dir), "./cmd/ironwrap")
 	build.Dir, build.Env = root, append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("cannot build ironwrap: %v\n%s", err, out)
 	}
+	another(t, in.program)
 	if err := os.Chmod(in.program, os.ModeSetuid|0o755); err != nil {
 		t.Fatal(err)
 	}

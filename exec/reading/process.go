@@ -84,6 +84,8 @@ func run(r Request) ([]byte, error) {
 }
 
 // find returns the program, which is root's, and nobody else can put another in its place.
+// Nor can anybody choose one: whoever may link the set-user-id program to a directory such
+// as /tmp (fs.protected_hardlinks=0) can link any program of root's beside it.
 func find() (string, error) {
 	path := Program
 	self, err := os.Executable()
@@ -93,7 +95,7 @@ func find() (string, error) {
 	if beside := filepath.Join(filepath.Dir(self), program); exists(beside) {
 		path = beside
 	}
-	id, err := trust.Executable(path, trust.Fixed)
+	id, err := trust.Executable(path, trust.Ancestors)
 	if errors.Is(err, trust.ErrUntrusted) {
 		return "", fmt.Errorf("%w: install it beside ironwrap (make install)", err)
 	}

@@ -101,6 +101,11 @@ func Keep(p *compiled.Policy, data []byte, began time.Time) error {
 	if why := unsettled(p, began); why != "" {
 		return fmt.Errorf("%w: %s", ErrNotKept, why)
 	}
+	// What is longer would end the process (SIGXFSZ).
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_FSIZE, &limit); err != nil || limit.Cur < uint64(len(data)) {
+		return fmt.Errorf("%w: the caller's limit for files is too small (RLIMIT_FSIZE)", ErrNotKept)
+	}
 	d, err := dir()
 	if err != nil {
 		return err
@@ -117,7 +122,7 @@ func Keep(p *compiled.Policy, data []byte, began time.Time) error {
 			_ = unix.Unlink(Dir + "/" + old)
 		}
 	}
-	return write(Dir+"/"+name(p.Path), data)
+	return write(Path(p.Path), data)
 }
 
 // unsettled says why what was read must not be kept; "" where it may be.
@@ -205,12 +210,15 @@ func write(path string, data []byte) error {
 
 // Remove removes what is kept for the configuration at path.
 func Remove(path string) error {
-	err := unix.Unlink(Dir + "/" + name(path))
+	err := unix.Unlink(Path(path))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	return err
 }
+
+// Path is the file for the configuration at path.
+func Path(path string) string { return Dir + "/" + name(path) }
 
 // name is the file of this build for a configuration: its path, as far as a name can hold
 // it. What counts is the path in the file, and the build.

@@ -1,0 +1,299 @@
+package integration
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	engine "ironwrap/policy"
+	"ironwrap/policy/compiled"
+	"ironwrap/policy/document"
+	"ironwrap/policy/inifile"
+	"ironwrap/policy/store"
+	"ironwrap/policy/trust"
+)
+
+// Before each call of ironwrap, runCmd puts what is kept of its configuration into
+// another state, in turn: no test may see a difference. IRONWRAP_TEST_STORE=present, or
+// another, has that one before every call.
+
+// state is what a call finds where its compiled policy is kept.
+type state string
+
+const (
+	kept       state = "present"    // compiled just now
+	absent     state = "absent"     // none
+	stale      state = "stale"      // one source was another
+	damaged    state = "damaged"    // a bit is another, or the end is missing
+	foreign    state = "foreign"    // of another configuration or another build, by this name
+	unwritable state = "unwritable" // none, and none can be put there
+)
+
+var states = []state{kept, absent, stale, damaged, foreign, unwritable}
+
+// keeping tells that this process has a directory in memory for compiled policies.
+var keeping bool
+
+// ownStore gives this process, and all that it starts, a directory in memory for compiled
+// policies: in a mount namespace of its own, so that what the machine has there stays as
+// it is. It does not return where it can: the namespace is that of one thread, which
+// starts the program again, as the process that it is.
+func ownStore() {
+	const begun = "IRONWRAP_TEST_STORE_MOUNTED"
+	if keeping = os.Getenv(begun) != ""; keeping {
+		os.Unsetenv(begun)
+		return
+	}
+	runtime.LockOSThread()
+	err := os.MkdirAll(store.Dir, 0o755)
+	for _, step := range []func() error{
+		func() error { return unix.Unshare(unix.CLONE_NEWNS) },
+		func() error { return unix.Mount("", "/", "", unix.MS_SLAVE|unix.MS_REC, "") },
+		func() error { return unix.Mount("compiled", store.Dir, "tmpfs", 0, "mode=0700") },
+		func() error { return unix.Exec("/proc/self/exe", os.Args, append(os.Environ(), begun+"=1")) },
+	} {
+		if err == nil {
+			err = step()
+		}
+	}
+	runtime.UnlockOSThread()
+	fmt.Printf("SKIP integration: no call finds a compiled policy: cannot mount a tmpfs at %s: %v\n", store.Dir, err)
+}
+
+var (
+	programs sync.Map     // builds of ironwrap that are called
+	pinned   sync.Map     // state by configuration
+	turn     atomic.Int64 // which state is the next
+	found    sync.Map     // by test: *history
+)
+
+// history is what the last calls of a test found.
+type history struct {
+	sync.Mutex
+	calls []string
+}
+
+// another makes runCmd know one more build of ironwrap, until the test ends.
+func another(t testing.TB, program string) {
+	programs.Store(program, true)
+	t.Cleanup(func() { programs.Delete(program) })
+}
+
+// pin has all calls with a configuration find the same, until the test ends: for a test
+// that counts system calls.
+func pin(t testing.TB, conf string, s state) {
+	pinned.Store(conf, s)
+	t.Cleanup(func() { pinned.Delete(conf) })
+}
+
+// confOf is the configuration of a call of ironwrap: "" where argv is none.
+func confOf(argv []string) string {
+	i := slices.IndexFunc(argv, func(word string) bool {
+		_, known := programs.Load(word)
+		return known || ours != "" && word == ours
+	})
+	if i < 0 || i+2 >= len(argv) || !filepath.IsAbs(argv[i+1]) {
+		return ""
+	}
+	return argv[i+1]
+}
+
+// next puts what is kept for the configuration of a call into a state, and remembers it
+// for the case that the test fails.
+func next(t testing.TB, argv []string) {
+	t.Helper()
+	conf := confOf(argv)
+	if conf == "" || !keeping {
+		return
+	}
+	n := int(turn.Add(1))
+	s := states[n%len(states)]
+	if forced := os.Getenv("IRONWRAP_TEST_STORE"); forced != "" {
+		if s = state(forced); !slices.Contains(states, s) {
+			t.Fatalf("IRONWRAP_TEST_STORE=%s: not one of %v", forced, states)
+		}
+	}
+	if p, ok := pinned.Load(conf); ok {
+		s = p.(state)
+	}
+	what := put(conf, s, n/len(states))
+	h, old := found.LoadOrStore(t, &history{})
+	if !old {
+		t.Cleanup(func() {
+			found.Delete(t)
+			if t.Failed() {
+				t.Logf("the compiled policy, call by call:\n%s", strings.Join(h.(*history).calls, "\n"))
+			}
+		})
+	}
+	h.(*history).Lock()
+	defer h.(*history).Unlock()
+	const most = 50
+	calls := append(h.(*history).calls, fmt.Sprintf("%.200s: %s", strings.Join(argv, " "), what))
+	h.(*history).calls = calls[max(0, len(calls)-most):]
+}
+
+// put puts what is kept for a configuration into a state, of which n chooses one of many.
+// It says what there is: for a configuration that cannot be compiled there is nothing.
+func put(conf string, s state, n int) string {
+	path := store.Path(conf)
+	switch s {
+	case absent:
+		os.Remove(path)
+		return string(s)
+	case unwritable: // its name cannot be taken
+		if info, err := os.Lstat(path); err != nil || !info.IsDir() {
+			os.Remove(path)
+			os.Mkdir(path, 0o700)
+		}
+		return string(s)
+	}
+	p, err := compiledOf(conf)
+	if err != nil {
+		os.Remove(path)
+		return fmt.Sprintf("%s, but: %v", s, err)
+	}
+	what := ""
+	switch s {
+	case stale:
+		what = disturb(&p.Sources[n%len(p.Sources)], n)
+		poison(p, n)
+	case foreign:
+		if what = "another build"; n%2 == 0 {
+			p.Build += "x"
+		} else {
+			what, p.Path = "another configuration", p.Path+"x"
+		}
+		poison(p, n)
+	}
+	data, err := compiled.Encode(p)
+	if err != nil {
+		return err.Error()
+	}
+	if s == damaged {
+		at := n * 7919 % len(data) // a prime: it comes through all places
+		if n%4 == 3 {
+			what, data = fmt.Sprintf("cut at %d of %d", at, len(data)), data[:at]
+		} else {
+			what = fmt.Sprintf("bit %d of byte %d of %d", n%8, at, len(data))
+			data[at] ^= 1 << (n % 8)
+		}
+	}
+	if err := keep(path, data); err != nil {
+		return fmt.Sprintf("%s, but: %v", s, err)
+	}
+	return strings.TrimSuffix(string(s)+", "+what, ", ")
+}
+
+// compiledOf reads a configuration as ironwrap-read does.
+func compiledOf(conf string) (*compiled.Policy, error) {
+	type answer struct {
+		text *compiled.Policy
+		err  error
+	}
+	done := make(chan answer, 1)
+	go func() {
+		for range 5 {
+			_, text, err := engine.Read(conf, trust.Object, inifile.Parse)
+			if err == nil && text.Passing != "" {
+				err = fmt.Errorf("not kept: %s", text.Passing)
+			}
+			if err != nil || settle(text) {
+				done <- answer{text, err}
+				return
+			}
+		}
+		done <- answer{nil, fmt.Errorf("not kept: it changes all the time")}
+	}()
+	select {
+	case a := <-done:
+		return a.text, a.err
+	case <-time.After(5 * time.Second):
+		return nil, fmt.Errorf("not kept: a file does not answer")
+	}
+}
+
+// settle tells that no source can have changed since it was read and look the same: that
+// none had changed for longer than the clock of time stamps stands still (a tick, on the
+// file systems of these tests). Else it waits so long.
+func settle(p *compiled.Policy) bool {
+	const tick = 20 * time.Millisecond
+	now := time.Now()
+	for _, s := range p.Sources {
+		if age := now.Sub(s.Identity.Changed()); s.Kind != compiled.Absent && age < tick+tick/2 {
+			time.Sleep(2 * tick)
+			return false
+		}
+	}
+	return true
+}
+
+// disturb makes a source another in one respect, as if it had changed and been changed
+// back. One that did not exist has been a file.
+func disturb(s *compiled.Source, n int) string {
+	if s.Kind == compiled.Absent {
+		s.Kind = compiled.Dir
+		return s.Path + " existed"
+	}
+	id := &s.Identity
+	for _, field := range []struct {
+		name  string
+		value any
+	}{
+		{"ctime", &id.Ctime}, {"mtime", &id.Mtime}, {"inode", &id.Ino}, {"device", &id.Dev}, {"size", &id.Size}, {"links", &id.Nlink},
+		{"mode", &id.Mode}, {"owner", &id.UID}, {"group", &id.GID},
+	}[n%9:] {
+		switch v := field.value.(type) {
+		case *int64:
+			*v--
+		case *uint64:
+			*v ^= 1
+		case *uint32:
+			*v ^= 1
+		}
+		return field.name + " of " + s.Path
+	}
+	return ""
+}
+
+// poison makes another policy of one that must not be obeyed: with no filters at all, or
+// with none of its sandboxes.
+func poison(p *compiled.Policy, n int) {
+	if n%2 == 0 {
+		p.Lines = nil
+		return
+	}
+	p.Lines = slices.Clone(p.Lines)
+	for i := range p.Lines {
+		p.Lines[i].Own = nil
+	}
+	p.Conf = &document.Document{Defaults: p.Conf.Defaults, Sections: slices.DeleteFunc(slices.Clone(p.Conf.Sections), func(s *document.Section) bool {
+		return strings.HasPrefix(s.Name, "Sandbox")
+	})}
+}
+
+// keep puts a compiled policy in place as store.Keep does.
+func keep(path string, data []byte) error {
+	made, err := os.CreateTemp(store.Dir, "test-")
+	if err != nil {
+		return err
+	}
+	defer made.Close()
+	if _, err := made.Write(data); err != nil {
+		return err
+	}
+	if os.Rename(made.Name(), path) == nil {
+		return nil
+	}
+	os.Remove(path) // a directory
+	return os.Rename(made.Name(), path)
+}
