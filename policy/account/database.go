@@ -1,12 +1,11 @@
 package account
 
 import (
-	"path"
 	"slices"
 	"sync"
 	"time"
 
-	"golang.org/x/sys/unix"
+	"ironwrap/policy/trust"
 )
 
 // Database is for a process that looks up the same users over and over: it remembers
@@ -15,20 +14,12 @@ import (
 // nothing is remembered.
 type Database struct {
 	mu    sync.Mutex
-	files [2]state // PasswdFile and GroupFile, as they were when users were looked up
+	files files // PasswdFile and GroupFile, as they were when users were looked up
 	users map[string]User
 }
 
-// state is what changes whenever a file does, or who can have written it: what stat(2)
-// tells of the file, and of its directory.
-type state struct {
-	dev, ino, size uint64
-	mtime, ctime   int64 // ns
-	mode, uid      uint32
-
-	dirDev, dirIno  uint64
-	dirMode, dirUID uint32
-}
+// files are the identities of PasswdFile and GroupFile.
+type files [2]trust.Identity
 
 // tick is longer than the clock of any file system's time stamps takes to move: what
 // changed a moment ago may change once more, and look the same.
@@ -39,13 +30,12 @@ func (d *Database) Lookup(name string) (User, error) {
 	if d == nil {
 		return Lookup(name)
 	}
-	began := time.Now()
-	files, plain := look()
-	if u, known := d.remembered(name, files); known && plain {
+	files, known := look()
+	if u, ok := d.remembered(name, files); ok && known {
 		return u, nil
 	}
 	u, local, err := lookup(name)
-	if err != nil || !local || !plain || !files[0].settled(began) || !files[1].settled(began) {
+	if err != nil || !local || !known || !files.settled() {
 		return u, err
 	}
 	if after, _ := look(); after == files {
@@ -54,7 +44,7 @@ func (d *Database) Lookup(name string) (User, error) {
 	return u, nil
 }
 
-func (d *Database) remembered(name string, files [2]state) (u User, known bool) {
+func (d *Database) remembered(name string, files files) (u User, known bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if files != d.files {
@@ -65,7 +55,7 @@ func (d *Database) remembered(name string, files [2]state) (u User, known bool) 
 	return u, known
 }
 
-func (d *Database) remember(u User, files [2]state) {
+func (d *Database) remember(u User, files files) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if files != d.files || d.users == nil {
@@ -75,29 +65,19 @@ func (d *Database) remember(u User, files [2]state) {
 	d.users[u.Name] = u
 }
 
-func (s *state) settled(now time.Time) bool { return now.Sub(time.Unix(0, s.ctime)) > tick }
+// settled tells that a change from now on shows.
+func (f files) settled() bool {
+	now, err := trust.Now()
+	return err == nil && f[0].Local && f[1].Local && now.Sub(f[0].Changed()) > tick && now.Sub(f[1].Changed()) > tick
+}
 
-// look returns the states of both files. plain tells that they say all that matters: not
-// so where a symbolic link leads to one.
-func look() (files [2]state, plain bool) {
-	var dir unix.Stat_t
-	at := ""
+// look returns what both files are; known tells that they are such as lookup reads.
+func look() (f files, known bool) {
 	for i, name := range []string{PasswdFile, GroupFile} {
-		if d := path.Dir(name); d != at {
-			if err := unix.Lstat(d, &dir); err != nil || dir.Mode&unix.S_IFMT != unix.S_IFDIR {
-				return files, false
-			}
-			at = d
-		}
-		var st unix.Stat_t
-		if err := unix.Lstat(name, &st); err != nil || st.Mode&unix.S_IFMT != unix.S_IFREG {
-			return files, false
-		}
-		files[i] = state{
-			dev: uint64(st.Dev), ino: st.Ino, size: uint64(st.Size),
-			mtime: st.Mtim.Nano(), ctime: st.Ctim.Nano(), mode: st.Mode, uid: st.Uid,
-			dirDev: uint64(dir.Dev), dirIno: dir.Ino, dirMode: dir.Mode, dirUID: dir.Uid,
+		var err error
+		if f[i], err = trust.Look(name, trust.Parent); err != nil {
+			return files{}, false
 		}
 	}
-	return files, true
+	return f, true
 }

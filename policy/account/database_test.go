@@ -86,7 +86,7 @@ func TestDatabaseReadsOnce(t *testing.T) {
 		if got, err := d.Lookup("nova"); err != nil || !reflect.DeepEqual(got, want) {
 			t.Fatalf("%+v, %v", got, err)
 		}
-	}); n > 10 {
+	}); n > 12 {
 		t.Errorf("%v allocations for a user who is known", n)
 	}
 }
