@@ -15,6 +15,7 @@ import (
 	"ironwrap/filters"
 	"ironwrap/policy"
 	"ironwrap/policy/machine"
+	"ironwrap/policy/trust"
 )
 
 // Statuses of commands that did not run, the one-shot program's.
@@ -77,8 +78,10 @@ func (s *client) run(argv []filters.Untrusted, in *input) wire.Result {
 	}
 
 	m := machine.New(p.ExecDirs, p.Trust)
+	m.Road = new(trust.Road)
 	defer m.Close()
 	decision := p.Decide(policy.Request{Argv: argv, Machine: m, GivenUp: s.left})
+	m.Road.Close() // a command may run for long
 	if decision.Verdict == policy.TooLong {
 		d.metrics.request("failed", "", time.Since(began))
 		log.Refused(audit.NotRun, argv, decision.Why)
