@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -64,7 +65,11 @@ func (n Note) String() string {
 // with the path of the file at fault.
 func Load(path string, level trust.Level, parse Parser) (*Policy, error) {
 	p, _, err := Read(path, level, parse)
-	return p, err
+	if err != nil {
+		return nil, err
+	}
+	p.index()
+	return p, nil
 }
 
 // Parser reads an INI document: inifile.Parse. What only obeys what was read before
@@ -106,7 +111,6 @@ func Read(path string, level trust.Level, parse Parser) (*Policy, *compiled.Poli
 	if err := r.p.addPrivsep(); err != nil {
 		return nil, nil, err
 	}
-	r.p.index()
 	return r.p, &r.text, nil
 }
 
@@ -246,7 +250,9 @@ func (r *reader) file(path string, file *document.Document) error {
 	if !ok {
 		r.p.note(path, 0, "no section [Filters]")
 	}
-	made, names := make([]filters.Filter, len(items)), map[string]bool{}
+	made, names := make([]filters.Filter, len(items)), make(map[string]bool, len(items))
+	r.text.Lines = slices.Grow(r.text.Lines, len(items))
+	r.p.Filters = slices.Grow(r.p.Filters, len(items))
 	for i, item := range items {
 		if made[i] = r.p.filter(path, item); made[i] != nil {
 			names[item.Key] = true

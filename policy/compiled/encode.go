@@ -12,7 +12,7 @@ import (
 
 // Encode returns the bytes of p. It fails only for what is too large.
 func Encode(p *Policy) ([]byte, error) {
-	var e encoder
+	e := encoder{out: make([]byte, 0, estimate(p)), blocks: make([]block, 0, 3*len(p.Lines)+8)}
 	lines := e.lines(p.Lines)
 	pages := e.pages(e.lists(p.Lines, lines))
 	head := e.block(headBlock, func() { e.head(p, lines, pages) })
@@ -76,6 +76,15 @@ func (e *encoder) lines(lines []Line) []span {
 	return spans
 }
 
+// estimate is about how many bytes p takes.
+func estimate(p *Policy) int {
+	n := 4 << 10
+	for _, l := range p.Lines {
+		n += len(l.Key) + len(l.Value) + 128
+	}
+	return n + len(p.Sources)*128
+}
+
 // found is where the list of a word is.
 type found struct {
 	hash uint64
@@ -84,26 +93,32 @@ type found struct {
 
 // lists adds which lines each word finds, and returns them in the order of the hashes.
 func (e *encoder) lists(lines []Line, spans []span) []found {
-	byHash := map[uint64][]int{}
+	type pair struct {
+		hash uint64
+		line int
+	}
+	pairs := make([]pair, 0, 2*len(lines)) // most filters have a path and its base name
 	for i, l := range lines {
 		for _, word := range l.Words {
-			h := Hash(word)
-			if list := byHash[h]; len(list) == 0 || list[len(list)-1] != i {
-				byHash[h] = append(list, i)
-			}
+			pairs = append(pairs, pair{Hash(word), i})
 		}
 	}
-	words := make([]found, 0, len(byHash))
-	for h := range byHash {
-		words = append(words, found{hash: h})
-	}
-	slices.SortFunc(words, func(a, b found) int { return cmp.Compare(a.hash, b.hash) })
-	for i := range words {
-		words[i].list = e.block(listBlock, func() {
-			for _, line := range byHash[words[i].hash] {
-				e.place(line, spans)
+	slices.SortFunc(pairs, func(a, b pair) int {
+		return cmp.Or(cmp.Compare(a.hash, b.hash), cmp.Compare(a.line, b.line))
+	})
+	pairs = slices.Compact(pairs)
+	words := make([]found, 0, len(pairs))
+	for len(pairs) > 0 {
+		n := 1
+		for n < len(pairs) && pairs[n].hash == pairs[0].hash {
+			n++
+		}
+		words = append(words, found{pairs[0].hash, e.block(listBlock, func() {
+			for _, p := range pairs[:n] {
+				e.place(p.line, spans)
 			}
-		})
+		})})
+		pairs = pairs[n:]
 	}
 	return words
 }
