@@ -80,10 +80,16 @@ type attendance struct {
 // toTheEnd returns when the command has ended, and its output too or nobody waits for
 // that.
 func (a *attendance) toTheEnd() error {
-	if err := a.feed(); err != nil {
+	w := a.p.Waiter
+	err := a.s.waits(w)
+	defer a.s.waitsNoMore()
+	if err == nil {
+		err = a.feed()
+	}
+	if err != nil {
 		return err
 	}
-	for w := a.s.waiter; ; {
+	for {
 		// First, since what interrupts from now on is seen by Wait.
 		deadline := a.deadline
 		if err := w.Until(deadline); err != nil {
@@ -170,7 +176,7 @@ func (a *attendance) feed() error {
 			return nil
 		default:
 			a.waiting = true
-			return a.s.waiter.AddWriter(int(a.p.Stdin))
+			return a.p.Waiter.AddWriter(int(a.p.Stdin))
 		}
 	}
 	a.rest = nil // and out of reach
