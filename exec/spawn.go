@@ -14,7 +14,7 @@ import (
 
 // Process is a command that a launcher runs. It is for one goroutine.
 type Process struct {
-	Stdin, Stdout, Stderr End // of the pipes; the holder closes them
+	Stdin, Stdout, Stderr End // of the pipes; the holder closes them, by Drop
 
 	// Waiter waits for the output and for the launcher: where it returns another
 	// descriptor than those of the holder, Listen is to be called. It is the holder's
@@ -303,9 +303,20 @@ func (c *Process) release() {
 	}
 }
 
+// Drop closes an end. It is taken from Waiter first: a launcher that is just being
+// started may hold the pipe, too, until its execve.
+func (c *Process) Drop(e *End) {
+	if *e >= 0 {
+		c.Waiter.Remove(int(*e))
+		e.Close()
+	}
+}
+
 // Close waits for the end of the command and releases what it held here.
 func (c *Process) Close() {
-	c.closePipes()
+	for _, e := range []*End{&c.Stdin, &c.Stdout, &c.Stderr} {
+		c.Drop(e)
+	}
 	_, _ = c.Wait()
 }
 

@@ -471,3 +471,44 @@ func TestKilledLauncher(t *testing.T) {
 		t.Errorf("%q, %v", out, err)
 	}
 }
+
+// An end that was dropped is not waited for, though another process may hold the pipe
+// a while longer.
+func TestDrop(t *testing.T) {
+	build(t)
+	l := launchers(t, 1)
+	defer l.Close()
+	p, err := l.Spawn(confined("/bin/sh", "-c", "exec >&-; sleep 0.3"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	held, err := unix.Dup(int(p.Stdout))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(held)
+	seen := false
+	for turns := 0; !p.Ended(); turns++ {
+		ready, err := p.Waiter.Wait()
+		if err != nil || turns > 20 {
+			t.Fatalf("after %d turns: %v, %v", turns, ready, err)
+		}
+		for _, fd := range ready {
+			switch {
+			case fd == held:
+				t.Error("another descriptor of the pipe")
+			case fd == int(p.Stdout):
+				seen = true
+				p.Drop(&p.Stdout)
+			case fd == int(p.Stderr):
+				p.Drop(&p.Stderr)
+			default:
+				p.Listen()
+			}
+		}
+	}
+	if !seen {
+		t.Error("the end of the output was not seen")
+	}
+}
