@@ -51,6 +51,7 @@ type launcher struct {
 	socket int      // for orders and replies; -1 once it is closed
 	pidfd  int      // readable when the process has ended
 	held   *os.File // pidfd, for Go to wait for
+	waiter *Waiter  // for what it says and what its command prints; nil before the first
 	kind   string   // the confinement that it has entered, to stay
 	done   chan struct{}
 
@@ -266,6 +267,9 @@ func (p *launcher) close() syscall.WaitStatus {
 	<-p.done
 	p.hangUp()
 	p.held.Close()
+	if p.waiter != nil {
+		p.waiter.Close()
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.wait()
@@ -276,6 +280,23 @@ func (p *launcher) hangUp() {
 		unix.Close(p.socket)
 		p.socket = -1
 	}
+}
+
+// listen returns what waits for what the launcher says.
+func (p *launcher) listen() (*Waiter, error) {
+	if p.waiter != nil {
+		return p.waiter, nil
+	}
+	w, err := NewWaiter()
+	if err != nil {
+		return nil, err
+	}
+	if err := w.Add(p.socket); err != nil {
+		w.Close()
+		return nil, err
+	}
+	p.waiter = w
+	return w, nil
 }
 
 // send hands an order over. Nobody waits longer than ten seconds for a launcher

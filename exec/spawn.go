@@ -12,17 +12,19 @@ import (
 	"ironwrap/exec/launch"
 )
 
-// Process is a command that a launcher runs. It is for one goroutine, which waits for
-// its pipes and its Waiter, and calls Listen.
+// Process is a command that a launcher runs. It is for one goroutine.
 type Process struct {
-	Stdin, Stdout, Stderr End // of the pipes; the holder closes them
+	Stdin, Stdout, Stderr End // of the pipes; the holder closes them, by Drop
+
+	// Waiter waits for the output and for the launcher: where it returns another
+	// descriptor than those of the holder, Listen is to be called. It is the holder's
+	// until Wait.
+	Waiter *Waiter
 
 	from     *Launchers
 	launcher *launcher
 	command  *launch.Command
-	stay     bool    // the launcher stays, and the command is its child
-	waiter   *Waiter // nil for none
-	awaited  []int   // descriptors of the launcher's that it waits for
+	stay     bool // the launcher stays, and the command is its child
 
 	heard  []byte         // from the launcher, and not yet understood
 	quiet  bool           // the launcher says no more: it has become the command
@@ -49,15 +51,14 @@ func (e *End) Close() {
 var errLauncher = errors.New("the launcher of the command was killed, and the command with it")
 
 // Spawn makes a process that is the command of p, with pipes for its standard
-// descriptors. w is to wait for the output and for what becomes of the command; nil for
-// who calls Wait and nothing else. p may be closed afterwards. Whether the command was
-// executed is known when it has ended.
-func (l *Launchers) Spawn(p *Plan, w *Waiter) (*Process, error) {
+// descriptors. p may be closed afterwards. Whether the command was executed is known
+// from Wait only.
+func (l *Launchers) Spawn(p *Plan) (*Process, error) {
 	kind := ""
 	if p.Plain() {
 		kind = p.Confinement()
 	}
-	c := &Process{from: l, command: &p.Command, stay: kind != "", waiter: w, Stdin: -1, Stdout: -1, Stderr: -1}
+	c := &Process{from: l, command: &p.Command, stay: kind != "", Stdin: -1, Stdout: -1, Stderr: -1}
 	order := &launch.Order{Command: c.command, Stay: c.stay}
 	if err := c.pipes(order); err != nil {
 		return nil, fmt.Errorf("cannot make pipes for the command: %w", err)
@@ -67,28 +68,11 @@ func (l *Launchers) Spawn(p *Plan, w *Waiter) (*Process, error) {
 			unix.Close(fd)
 		}
 	}()
-	err := c.wait(int(c.Stdout), int(c.Stderr))
-	if err == nil {
-		err = c.hand(order, kind)
-	}
-	if err != nil {
+	if err := c.hand(order, kind); err != nil {
 		c.closePipes()
 		return nil, err
 	}
 	return c, nil
-}
-
-// wait has the waiter wait for descriptors, too.
-func (c *Process) wait(fds ...int) error {
-	if c.waiter == nil {
-		return nil
-	}
-	for _, fd := range fds {
-		if err := c.waiter.Add(fd); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // hand gives an order to a launcher, and to another one where that is dead.
@@ -113,7 +97,6 @@ func (c *Process) hand(order *launch.Order, kind string) error {
 			p.kind = kind
 			return nil
 		}
-		c.detach()
 		p.end()
 		if fresh {
 			failed++
@@ -124,25 +107,24 @@ func (c *Process) hand(order *launch.Order, kind string) error {
 	}
 }
 
-// attach has the waiter wait for a launcher. One that becomes the command says nothing
-// of its end.
-func (c *Process) attach(p *launcher) error {
+// attach has the launcher's waiter wait for all that there is of the command.
+func (c *Process) attach(p *launcher) (err error) {
 	c.launcher = p
-	if c.stay {
-		c.awaited = append(c.awaited[:0], p.socket)
-	} else {
+	if !c.stay {
 		c.pid = p.pid
-		c.awaited = append(c.awaited[:0], p.socket, p.pidfd)
 	}
-	return c.wait(c.awaited...)
-}
-
-// detach undoes attach.
-func (c *Process) detach() {
-	for c.waiter != nil && len(c.awaited) > 0 {
-		c.waiter.Remove(c.awaited[0])
-		c.awaited = c.awaited[1:]
+	if c.Waiter, err = p.listen(); err != nil {
+		return err
 	}
+	for _, end := range []End{c.Stdout, c.Stderr} {
+		if err := c.Waiter.Add(int(end)); err != nil {
+			return err
+		}
+	}
+	if c.stay {
+		return nil
+	}
+	return c.Waiter.Add(p.pidfd) // it says nothing of its end
 }
 
 // pipes makes three pipes: their ends are in order, ours in c.
@@ -178,10 +160,9 @@ func (c *Process) Listen() {
 		c.hear()
 	}
 	if !c.stay && c.quiet && !c.ended {
-		c.ended = c.poll(0)
-	}
-	if c.ended {
-		c.detach()
+		if c.ended = c.poll(0); c.ended {
+			c.Waiter.Remove(c.launcher.pidfd)
+		}
 	}
 }
 
@@ -216,6 +197,9 @@ func (c *Process) hear() {
 
 // said takes in one reply, or the error in its place.
 func (c *Process) said(reply launch.Reply, err error) {
+	if err != nil || !c.stay { // it says no more
+		c.Waiter.Remove(c.launcher.socket)
+	}
 	if !c.stay {
 		c.becomes(reply, err)
 		return
@@ -241,10 +225,6 @@ func (c *Process) said(reply launch.Reply, err error) {
 // becomes takes in why a launcher did not become the command, or that it did.
 func (c *Process) becomes(reply launch.Reply, err error) {
 	c.quiet = true
-	if c.waiter != nil {
-		c.waiter.Remove(c.awaited[0])
-		c.awaited = c.awaited[1:]
-	}
 	switch {
 	case err == io.EOF:
 	case errors.Is(err, unix.ECONNRESET): // the order was not read
@@ -323,9 +303,20 @@ func (c *Process) release() {
 	}
 }
 
+// Drop closes an end. It is taken from Waiter first: a launcher that is just being
+// started may hold the pipe, too, until its execve.
+func (c *Process) Drop(e *End) {
+	if *e >= 0 {
+		c.Waiter.Remove(int(*e))
+		e.Close()
+	}
+}
+
 // Close waits for the end of the command and releases what it held here.
 func (c *Process) Close() {
-	c.closePipes()
+	for _, e := range []*End{&c.Stdin, &c.Stdout, &c.Stderr} {
+		c.Drop(e)
+	}
 	_, _ = c.Wait()
 }
 

@@ -155,7 +155,7 @@ func TestSpawn(t *testing.T) {
 
 func spawn(t *testing.T, l *Launchers, plan func(...string) *Plan) {
 	for i := range 10 {
-		p, err := l.Spawn(plan("/bin/echo", fmt.Sprint("number ", i)), nil)
+		p, err := l.Spawn(plan("/bin/echo", fmt.Sprint("number ", i)))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -163,14 +163,14 @@ func spawn(t *testing.T, l *Launchers, plan func(...string) *Plan) {
 			t.Errorf("%q, %v, %v", out, status, err)
 		}
 	}
-	p, err := l.Spawn(plan("/bin/sh", "-c", "exit 7"), nil)
+	p, err := l.Spawn(plan("/bin/sh", "-c", "exit 7"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if _, status, err := outcome(t, p); err != nil || status.ExitStatus() != 7 {
 		t.Errorf("%v, %v", status, err)
 	}
-	p, err = l.Spawn(plan("/etc/passwd"), nil)
+	p, err = l.Spawn(plan("/etc/passwd"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -188,7 +188,7 @@ func TestSpares(t *testing.T) {
 	defer l.Close()
 	eventually(t, "three launchers wait", func() bool { return len(mine(t)) == 3 && waitingSpares(l) == 3 })
 	before := mine(t)
-	p, err := l.Spawn(confined("/bin/cat"), nil)
+	p, err := l.Spawn(confined("/bin/cat"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -218,7 +218,7 @@ func TestKilledSpares(t *testing.T) {
 			})
 		}
 		for name, plan := range kinds {
-			p, err := l.Spawn(plan("/bin/echo", "alive"), nil)
+			p, err := l.Spawn(plan("/bin/echo", "alive"))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -256,7 +256,7 @@ func TestKillGroup(t *testing.T) {
 }
 
 func killGroup(t *testing.T, l *Launchers, plan func(...string) *Plan) {
-	p, err := l.Spawn(plan("/bin/sh", "-c", "sleep 7531 & echo $!; wait"), nil)
+	p, err := l.Spawn(plan("/bin/sh", "-c", "sleep 7531 & echo $!; wait"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -286,12 +286,12 @@ func TestCloseLeavesNothing(t *testing.T) {
 		l := launchers(t, spares)
 		var running []*Process
 		for _, plan := range kinds {
-			idle, err := l.Spawn(plan("/bin/true"), nil)
+			idle, err := l.Spawn(plan("/bin/true"))
 			if err != nil {
 				t.Fatal(err)
 			}
 			outcome(t, idle)
-			p, err := l.Spawn(plan("/bin/sh", "-c", "read x; echo $x"), nil)
+			p, err := l.Spawn(plan("/bin/sh", "-c", "read x; echo $x"))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -327,7 +327,7 @@ func TestReplacedLauncher(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 4 {
-		p, err := l.Spawn(plan("/bin/echo", "ours"), nil)
+		p, err := l.Spawn(plan("/bin/echo", "ours"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -398,7 +398,7 @@ func TestStaying(t *testing.T) {
 	defer l.Close()
 	several := func(n int, argv ...string) (list []*Process) {
 		for range n {
-			p, err := l.Spawn(plan(argv...), nil)
+			p, err := l.Spawn(plan(argv...))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -430,7 +430,7 @@ func TestStaying(t *testing.T) {
 
 	other := plan("/bin/sh", "-c", "ulimit -n")
 	other.Spec.NoFile = 99
-	p, err := l.Spawn(other, nil)
+	p, err := l.Spawn(other)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -447,7 +447,7 @@ func TestKilledLauncher(t *testing.T) {
 	build(t)
 	l := launchers(t, 1)
 	defer l.Close()
-	p, err := l.Spawn(plan("/bin/sh", "-c", "echo $$; exec sleep 60"), nil)
+	p, err := l.Spawn(plan("/bin/sh", "-c", "echo $$; exec sleep 60"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -462,12 +462,53 @@ func TestKilledLauncher(t *testing.T) {
 	eventually(t, "the command is gone", func() bool { return unix.Kill(pid, 0) == unix.ESRCH })
 	p.Kill(unix.SIGKILL) // of nobody
 	if out, _, err := func() (string, syscall.WaitStatus, error) {
-		p, err := l.Spawn(plan("/bin/echo", "next"), nil)
+		p, err := l.Spawn(plan("/bin/echo", "next"))
 		if err != nil {
 			return "", 0, err
 		}
 		return outcome(t, p)
 	}(); out != "next\n" || err != nil {
 		t.Errorf("%q, %v", out, err)
+	}
+}
+
+// An end that was dropped is not waited for, though another process may hold the pipe
+// a while longer.
+func TestDrop(t *testing.T) {
+	build(t)
+	l := launchers(t, 1)
+	defer l.Close()
+	p, err := l.Spawn(confined("/bin/sh", "-c", "exec >&-; sleep 0.3"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	held, err := unix.Dup(int(p.Stdout))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(held)
+	seen := false
+	for turns := 0; !p.Ended(); turns++ {
+		ready, err := p.Waiter.Wait()
+		if err != nil || turns > 20 {
+			t.Fatalf("after %d turns: %v, %v", turns, ready, err)
+		}
+		for _, fd := range ready {
+			switch {
+			case fd == held:
+				t.Error("another descriptor of the pipe")
+			case fd == int(p.Stdout):
+				seen = true
+				p.Drop(&p.Stdout)
+			case fd == int(p.Stderr):
+				p.Drop(&p.Stderr)
+			default:
+				p.Listen()
+			}
+		}
+	}
+	if !seen {
+		t.Error("the end of the output was not seen")
 	}
 }

@@ -61,7 +61,8 @@ func (w *Waiter) add(fd int, events uint32) error {
 	return nil
 }
 
-// Remove undoes Add. A descriptor that is closed need not be removed.
+// Remove undoes Add. A descriptor that is closed need not be removed, where no other
+// process holds what it led to.
 func (w *Waiter) Remove(fd int) { _ = unix.EpollCtl(w.fd, unix.EPOLL_CTL_DEL, fd, nil) }
 
 // Until sets when Wait returns at the latest; the zero time is never. It undoes
@@ -72,8 +73,7 @@ func (w *Waiter) Until(deadline time.Time) error { return w.file.SetReadDeadline
 func (w *Waiter) Interrupt() { _ = w.file.SetReadDeadline(time.Unix(1, 0)) }
 
 // Wait returns descriptors of which something is to be done: until it is, they are
-// returned each time. One that was closed a moment ago may be returned, too. The error
-// is os.ErrDeadlineExceeded when it is time, or after Interrupt.
+// returned each time. The error is os.ErrDeadlineExceeded when it is time, or after Interrupt.
 func (w *Waiter) Wait() ([]int, error) {
 	var n int
 	var failed error

@@ -291,7 +291,7 @@ func (s *soak) figures() (f figures) {
 		// How many launchers have stayed depends on how many commands ran at once.
 		if stayed(strconv.Itoa(pid)) && len(children(pid)) == 0 {
 			f.stayed++
-			f.fds -= 2
+			f.fds -= 3
 			continue
 		}
 		if name := commandLine(pid)[0]; name != "ironwrap-launch" {

@@ -22,7 +22,7 @@ func (i idle) String() string {
 func (s *server) has() idle {
 	fds, _ := os.ReadDir(fmt.Sprintf("/proc/%d/fd", s.pid))
 	below, children := len(s.below()), len(s.children())
-	return idle{len(fds) - 2*(below-children), children} // a launcher takes two
+	return idle{len(fds) - 3*(below-children), children} // one that has stayed takes three
 }
 
 // settle serves one request and waits until all is at rest. It returns what a

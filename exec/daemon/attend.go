@@ -40,8 +40,8 @@ func (s *client) attend(p *exec.Process, in *input, rules *policy.Policy) (wire.
 	}
 
 	// Whoever holds the pipes still is not waited for.
-	p.Stdout.Close()
-	p.Stderr.Close()
+	p.Drop(&p.Stdout)
+	p.Drop(&p.Stderr)
 	status, err := p.Wait()
 	if err != nil {
 		return wire.Result{}, err
@@ -80,10 +80,16 @@ type attendance struct {
 // toTheEnd returns when the command has ended, and its output too or nobody waits for
 // that.
 func (a *attendance) toTheEnd() error {
-	if err := a.feed(); err != nil {
+	w := a.p.Waiter
+	err := a.s.waits(w)
+	defer a.s.waitsNoMore()
+	if err == nil {
+		err = a.feed()
+	}
+	if err != nil {
 		return err
 	}
-	for w := a.s.waiter; ; {
+	for {
 		// First, since what interrupts from now on is seen by Wait.
 		deadline := a.deadline
 		if err := w.Until(deadline); err != nil {
@@ -121,15 +127,22 @@ func (a *attendance) turnTo(fd int) error {
 	case int(a.p.Stdin):
 		return a.feed()
 	case int(a.p.Stdout):
-		a.stdout = a.out.collect(&a.p.Stdout, a.stdout)
+		a.collect(&a.p.Stdout, &a.stdout)
 	case int(a.p.Stderr):
-		a.stderr = a.out.collect(&a.p.Stderr, a.stderr)
+		a.collect(&a.p.Stderr, &a.stderr)
 	case a.s.fd:
 		a.s.readAhead()
 	default:
 		a.p.Listen()
 	}
 	return nil
+}
+
+func (a *attendance) collect(end *exec.End, text *[]byte) {
+	ended := false
+	if *text, ended = a.out.collect(*end, *text); ended {
+		a.p.Drop(end)
+	}
 }
 
 // over tells whether nothing is waited for any more, and ends what is unwanted.
@@ -164,16 +177,19 @@ func (a *attendance) feed() error {
 		case err == unix.EINTR:
 		case err != unix.EAGAIN: // a command need not read all
 			a.rest = nil
-			a.p.Stdin.Close()
+			a.p.Drop(&a.p.Stdin)
 			return nil
 		case a.waiting:
 			return nil
 		default:
 			a.waiting = true
-			return a.s.waiter.AddWriter(int(a.p.Stdin))
+			return a.p.Waiter.AddWriter(int(a.p.Stdin))
 		}
 	}
 	a.rest = nil // and out of reach
+	if a.waiting {
+		a.p.Drop(&a.p.Stdin)
+	}
 	a.p.Stdin.Close()
 	a.in.taken()
 	return nil
@@ -188,8 +204,8 @@ type output struct {
 	discard []byte
 }
 
-// collect reads what is there, behind text, and closes the pipe at its end.
-func (o *output) collect(end *exec.End, text []byte) []byte {
+// collect reads what is there, behind text, and tells whether that was the end.
+func (o *output) collect(end exec.End, text []byte) (all []byte, ended bool) {
 	var first [1 << 10]byte // most commands print little, or nothing
 	for range 32 {          // then others have their turn
 		buf := first[:]
@@ -203,19 +219,18 @@ func (o *output) collect(end *exec.End, text []byte) []byte {
 			text = slices.Grow(text, 4<<10)
 			buf = text[len(text):cap(text)]
 		}
-		n, err := unix.Read(int(*end), buf)
+		n, err := unix.Read(int(end), buf)
 		switch {
 		case err == unix.EINTR:
 			continue
 		case err == unix.EAGAIN:
-			return text
+			return text, false
 		case err != nil || n == 0:
-			end.Close()
-			return text
+			return text, true
 		}
 		text = append(text, buf[:o.keep(n)]...)
 	}
-	return text
+	return text, false
 }
 
 // keep tells how many of n bytes that were read fit. When not all do, no byte does

@@ -44,8 +44,8 @@ type client struct {
 	requests chan incoming // that read has read; nil while nobody reads ahead
 	fault    error         // why it cannot be read any more, once requests is closed
 
-	waiter *exec.Waiter // for the command that runs; nil before the first
-	fd     int          // of raw, which it waits for as well
+	fd     int          // of raw
+	waiter *exec.Waiter // for the command that runs, and for raw; nil for none
 }
 
 // incoming is a message, and the memory that was given for it.
@@ -178,7 +178,13 @@ func (s *client) objects() error {
 	defer s.leave()
 	s.left, s.done = make(chan struct{}), make(chan struct{})
 	defer close(s.done)
-	defer s.waitNoMore()
+	raw, err := s.raw.SyscallConn()
+	if err == nil {
+		err = raw.Control(func(fd uintptr) { s.fd = int(fd) })
+	}
+	if err != nil {
+		return err
+	}
 	for {
 		r, err := s.next()
 		if err != nil {
@@ -265,40 +271,23 @@ func (s *client) read() {
 	}
 }
 
-// wait makes the waiter for commands. It waits for the client, too: for more to come
-// from it, or its end.
-func (s *client) wait() error {
-	if s.waiter != nil {
-		return nil
-	}
-	w, err := exec.NewWaiter()
-	if err != nil {
-		return err
-	}
-	raw, err := s.raw.SyscallConn()
-	if err == nil {
-		failed := raw.Control(func(fd uintptr) {
-			if s.fd = int(fd); s.requests == nil {
-				err = w.Add(s.fd)
-			}
-		})
-		err = errors.Join(err, failed)
-	}
-	if err != nil {
-		w.Close()
-		return err
-	}
+// waits has w wait for the client, too: for more to come from it, or its end.
+func (s *client) waits(w *exec.Waiter) error {
 	s.waiter = w
 	s.d.clients.waits(s.raw, w)
-	return nil
+	if s.requests != nil {
+		return nil
+	}
+	return w.Add(s.fd)
 }
 
-// waitNoMore undoes wait.
-func (s *client) waitNoMore() {
-	if s.waiter != nil {
-		s.d.clients.waits(s.raw, nil)
-		s.waiter.Close()
+// waitsNoMore undoes waits.
+func (s *client) waitsNoMore() {
+	if s.requests == nil {
+		s.waiter.Remove(s.fd)
 	}
+	s.d.clients.waits(s.raw, nil)
+	s.waiter = nil
 }
 
 // size is what words take, in bytes.

@@ -43,7 +43,10 @@ func collected(t *testing.T, limit int, stdout, stderr func(w *os.File)) (out, e
 		for _, fd := range ready {
 			for i := range ends {
 				if fd == int(ends[i]) {
-					*texts[i] = o.collect(&ends[i], *texts[i])
+					ended := false
+					if *texts[i], ended = o.collect(ends[i], *texts[i]); ended {
+						ends[i].Close()
+					}
 				}
 			}
 		}

@@ -129,10 +129,7 @@ func (s *client) run(argv []filters.Untrusted, in *input) wire.Result {
 	var result wire.Result
 	for range attempts {
 		var process *exec.Process
-		if err = s.wait(); err == nil {
-			process, err = d.launchers.Spawn(plan, s.waiter)
-		}
-		if err != nil {
+		if process, err = d.launchers.Spawn(plan); err != nil {
 			return fail(badConfig, err)
 		}
 		d.metrics.launched(time.Since(began))

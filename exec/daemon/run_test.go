@@ -257,3 +257,32 @@ func TestRefusedCounts(t *testing.T) {
 		t.Errorf("counted: %v", got)
 	}
 }
+
+// A client may send the next request, and go away, while the last one runs.
+func TestReadsAhead(t *testing.T) {
+	c := newConf(t, "sleep: CommandFilter, sleep, root\nwc: CommandFilter, wc, root\nsh: CommandFilter, sh, root", "kill_on_disconnect = yes")
+	r := start(t, c)
+	client := r.client(t)
+	long := `["1", "run_one_command", [["wc", "-c"], "` + strings.Repeat("x", 4<<20) + `"], {}]`
+	for range 2 {
+		for _, ask := range []string{request("sleep", "0.3"), long} { // both are taken before one is answered
+			if err := client.Write([]byte(ask)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, want := range []string{`["#RETURN", [0, "", ""]]`, `["#RETURN", [0, "4194304\u000a", ""]]`} {
+			if m, err := client.Read(); err != nil || string(m) != want {
+				t.Fatalf("%s, %v, not %s", m, err, want)
+			}
+		}
+	}
+	mark := c.dir + "/mark"
+	for _, ask := range []string{request("sleep", "0.3"), request("sh", "-c", "trap 'echo killed >"+mark+"; exit' TERM; echo begun >"+mark+"; sleep 20 & wait; echo ended >"+mark)} {
+		if err := client.Write([]byte(ask)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	until(t, "the second has begun", func() bool { b, _ := os.ReadFile(mark); return string(b) == "begun\n" })
+	client.Close()
+	until(t, "it was killed", func() bool { b, _ := os.ReadFile(mark); return string(b) == "killed\n" })
+}

@@ -177,12 +177,17 @@ func (c *channel) order() (*Order, error) {
 	return o, err
 }
 
-// say sends a reply. Where the daemon is gone there is nobody left to tell.
-func (c *channel) say(kind byte, number uint64) {
+// say sends a reply.
+func (c *channel) say(kind byte, number uint64) { c.send(reply(kind, number)) }
+
+func reply(kind byte, number uint64) []byte {
 	e := encoder{}
 	e.number(number)
-	_ = unix.Sendto(c.fd, frame(kind, e.b), unix.MSG_NOSIGNAL, nil)
+	return frame(kind, e.b)
 }
+
+// send sends replies. Where the daemon is gone there is nobody left to tell.
+func (c *channel) send(replies []byte) { _ = unix.Sendto(c.fd, replies, unix.MSG_NOSIGNAL, nil) }
 
 // fail says why the command was not executed.
 func (c *channel) fail(failure error) {
@@ -200,6 +205,6 @@ func (c *channel) fail(failure error) {
 		text := failure.Error()
 		e := encoder{}
 		e.text(text[:min(len(text), maxReply-16)])
-		_ = unix.Sendto(c.fd, frame(replyOther, e.b), unix.MSG_NOSIGNAL, nil)
+		c.send(frame(replyOther, e.b))
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"syscall"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -82,15 +83,15 @@ func stay(daemon *channel, o *Order) error {
 		return fmt.Errorf("cannot keep RLIMIT_NOFILE: %w", err)
 	}
 	// A limit of CPU time would in the end kill this process, and a command with it.
-	var time unix.Rlimit
-	if err := unix.Getrlimit(unix.RLIMIT_CPU, &time); err != nil {
+	var processor unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_CPU, &processor); err != nil {
 		return fmt.Errorf("cannot read RLIMIT_CPU: %w", err)
 	}
 	for {
 		if err := start(daemon, o); err != nil {
 			return err
 		}
-		if time.Max != unix.RLIM_INFINITY {
+		if processor.Max != unix.RLIM_INFINITY {
 			return nil
 		}
 		if err := sandbox.RenewKeyring(&o.Spec); err != nil {
@@ -115,22 +116,30 @@ func start(daemon *channel, o *Order) error {
 	files := []uintptr{uintptr(o.Stdio[0]), uintptr(o.Stdio[1]), uintptr(o.Stdio[2])}
 	// A session of its own, as a launcher that becomes the command has; and who
 	// kills the launcher kills the command, as there.
+	pidfd := -1
 	pid, err := syscall.ForkExec(o.Argv[0].Raw(), raw(o.Argv), &syscall.ProcAttr{
-		Env: env, Files: files, Sys: &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL},
+		Env: env, Files: files, Sys: &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL, PidFD: &pidfd},
 	})
-	for _, fd := range o.Stdio {
-		unix.Close(fd)
-	}
+	unix.Close(o.Stdio[0])
 	if err != nil {
+		unix.Close(o.Stdio[1])
+		unix.Close(o.Stdio[2])
 		daemon.fail(failed(o.Argv[0], err))
 		return nil
 	}
-	daemon.say(replyStarted, uint64(pid))
+	started := reply(replyStarted, uint64(pid))
+	if !endsSoon(pidfd) {
+		daemon.send(started)
+		started = nil
+	}
 	status, err := ended(pid)
+	// Not before: so the end of its output and its own wake the daemon once.
+	unix.Close(o.Stdio[1])
+	unix.Close(o.Stdio[2])
 	if err != nil {
 		return fmt.Errorf("cannot wait for the command: %w", err)
 	}
-	daemon.say(replyEnded, uint64(status))
+	daemon.send(append(started, reply(replyEnded, uint64(status))...))
 	// Until it is waited for, its id, and that of its group, can be no other's: the
 	// daemon may want to signal it.
 	if o, err := daemon.order(); err != nil || o != nil {
@@ -138,6 +147,17 @@ func start(daemon *channel, o *Order) error {
 	}
 	_, err = syscall.Wait4(pid, nil, 0, nil)
 	return err
+}
+
+// soon is how long a command may take before the daemon is told its process id, which
+// it needs for signals alone. That of a shorter one it learns with the end.
+const soon = 20 * time.Millisecond
+
+// endsSoon tells whether a child ends so soon, and closes its pidfd.
+func endsSoon(pidfd int) bool {
+	defer unix.Close(pidfd)
+	n, err := unix.Poll([]unix.PollFd{{Fd: int32(pidfd), Events: unix.POLLIN}}, int(soon.Milliseconds()))
+	return err == nil && n > 0
 }
 
 // ended waits for the end of a child, which stays a zombie, and returns its status
