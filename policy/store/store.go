@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"path"
 	"strconv"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -110,12 +111,14 @@ func Keep(p *compiled.Policy, data []byte, began time.Time) error {
 	}
 	// Each configuration has one. So many are of some that nobody uses any more.
 	const many = 256
-	if len(names) >= many {
-		for _, old := range names {
+	own := name(p.Path)
+	for _, old := range names {
+		// What a writer left that was killed. One that still writes fails to put it in place.
+		if len(names) >= many || strings.HasPrefix(old, own+unfinished) {
 			_ = unix.Unlink(Dir + "/" + old)
 		}
 	}
-	return write(Dir+"/"+name(p.Path), data)
+	return write(Dir+"/"+own, data)
 }
 
 // unsettled says why what was read must not be kept; "" where it may be.
@@ -165,10 +168,13 @@ func dir() (*trust.Directory, error) {
 	return d, nil
 }
 
+// unfinished stands in the name of a file that is not in its place yet.
+const unfinished = ".new-"
+
 // write puts a file in place as a whole.
 func write(path string, data []byte) error {
 	// Nobody reads what another process is about to write.
-	made := path + ".new-" + strconv.Itoa(unix.Getpid())
+	made := path + unfinished + strconv.Itoa(unix.Getpid())
 	fd, err := unix.Open(made, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
 	if err != nil {
 		return fmt.Errorf("cannot make %s: %w", made, err)
