@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"ironwrap/filters"
 	"ironwrap/policy/compiled"
 	"ironwrap/policy/trust"
 )
@@ -85,20 +86,23 @@ func (f file) ReadAt(p []byte, offset int64) (n int, err error) {
 	return n, nil
 }
 
-// settled is how long a source must have been left alone before what was read of it is
+// Settled is how long a source must have been left alone before what was read of it is
 // kept. Within the time for which the clock of its stamps stands still (a second, on an
 // ext4 with small inodes) it could change again and look the same.
-const settled = 2 * time.Second
+const Settled = 2 * time.Second
 
 // ErrNotKept tells that a policy is good for one call only. What wraps it says why.
 var ErrNotKept = errors.New("not kept")
+
+// ErrTooNew is ErrNotKept where it can be otherwise once Settled has passed.
+var ErrTooNew = fmt.Errorf("%w yet", ErrNotKept)
 
 // Keep keeps data, to which p was compiled, for the calls to come. began is trust.Now
 // before the first file was read. The error is ErrNotKept where keeping would be a
 // guess, or what hindered it; no call is the worse for either, but slower.
 func Keep(p *compiled.Policy, data []byte, began time.Time) error {
-	if why := unsettled(p, began); why != "" {
-		return fmt.Errorf("%w: %s", ErrNotKept, why)
+	if err := settled(p, began); err != nil {
+		return err
 	}
 	d, err := dir()
 	if err != nil {
@@ -121,24 +125,24 @@ func Keep(p *compiled.Policy, data []byte, began time.Time) error {
 	return write(Dir+"/"+own, data)
 }
 
-// unsettled says why what was read must not be kept; "" where it may be.
-func unsettled(p *compiled.Policy, began time.Time) string {
+// settled returns nil where what was read may be kept.
+func settled(p *compiled.Policy, began time.Time) error {
 	switch {
 	case p.Build == "":
-		return "this build has no name (-X ironwrap/policy/compiled.Build)"
+		return fmt.Errorf("%w: this build has no name (-X ironwrap/policy/compiled.Build)", ErrNotKept)
 	case p.Passing != "":
-		return p.Passing
+		return fmt.Errorf("%w: %s", ErrNotKept, p.Passing)
 	}
 	for _, s := range p.Sources {
 		switch {
 		case s.Kind == compiled.Absent:
 		case !s.Identity.Local:
-			return s.Path + " is on a file system that another machine or process can change, or that is not known"
-		case began.Sub(s.Identity.Changed()) < settled:
-			return s.Path + " was changed a moment ago, or later than the clock says"
+			return fmt.Errorf("%w: %s is on a file system that another machine or process can change, or that is not known", ErrNotKept, filters.Show(s.Path))
+		case began.Sub(s.Identity.Changed()) < Settled:
+			return fmt.Errorf("%w: %s was changed a moment ago, or later than the clock says", ErrTooNew, filters.Show(s.Path))
 		}
 	}
-	return ""
+	return nil
 }
 
 // dir opens Dir, and makes it in a directory in memory.
@@ -177,7 +181,7 @@ func write(path string, data []byte) error {
 	made := path + unfinished + strconv.Itoa(unix.Getpid())
 	fd, err := unix.Open(made, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
 	if err != nil {
-		return fmt.Errorf("cannot make %s: %w", made, err)
+		return fmt.Errorf("cannot make %s: %w", filters.Show(made), err)
 	}
 	defer unix.Close(fd)
 	err = unix.Fchmod(fd, 0o600)
@@ -193,19 +197,21 @@ func write(path string, data []byte) error {
 	}
 	if err != nil {
 		_ = unix.Unlink(made)
-		return fmt.Errorf("cannot write %s: %w", path, err)
+		return fmt.Errorf("cannot write %s: %w", filters.Show(path), err)
 	}
 	return nil
 }
 
 // Remove removes what is kept for the configuration at path.
 func Remove(path string) error {
-	err := unix.Unlink(Dir + "/" + name(path))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+	if err := unix.Unlink(File(path)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("cannot remove %s: %w", filters.Show(File(path)), err)
 	}
-	return err
+	return nil
 }
+
+// File is where what is kept for the configuration at path lies.
+func File(path string) string { return Dir + "/" + name(path) }
 
 // name is the file for a configuration: its path, as far as a name can hold it. What
 // counts is the path in the file.

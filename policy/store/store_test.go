@@ -547,8 +547,8 @@ func TestNotKept(t *testing.T) {
 		want   string // in the reason; empty where it is kept
 	}{
 		"all is well":               {func(p *compiled.Policy) { p.Sources = append(p.Sources, source(old, true)) }, ""},
-		"just long enough":          {func(p *compiled.Policy) { p.Sources = append(p.Sources, source(began.Add(-settled), true)) }, ""},
-		"not long enough":           {func(p *compiled.Policy) { p.Sources = append(p.Sources, source(began.Add(1-settled), true)) }, "/etc/x/d/a.filters was changed a moment ago"},
+		"just long enough":          {func(p *compiled.Policy) { p.Sources = append(p.Sources, source(began.Add(-Settled), true)) }, ""},
+		"not long enough":           {func(p *compiled.Policy) { p.Sources = append(p.Sources, source(began.Add(1-Settled), true)) }, "/etc/x/d/a.filters was changed a moment ago"},
 		"changed while it was read": {func(p *compiled.Policy) { p.Sources = append(p.Sources, source(began.Add(time.Millisecond), true)) }, "a.filters was changed"},
 		"the clock was set back":    {func(p *compiled.Policy) { p.Sources = append(p.Sources, source(began.Add(24*time.Hour), true)) }, "later than the clock says"},
 		"the clock is before 1970":  {func(p *compiled.Policy) { p.Sources[0].Identity.Ctime = -1 }, ""},
@@ -560,9 +560,12 @@ func TestNotKept(t *testing.T) {
 	} {
 		p := policyOf(conf, "x")
 		c.change(p)
-		why := unsettled(p, began)
-		if (c.want == "") != (why == "") || !strings.Contains(why, c.want) {
-			t.Errorf("%s: %q", what, why)
+		why := settled(p, began)
+		if (c.want == "") != (why == nil) || why != nil && (!strings.Contains(why.Error(), c.want) || !errors.Is(why, ErrNotKept)) {
+			t.Errorf("%s: %v", what, why)
+		}
+		if errors.Is(why, ErrTooNew) != (c.want != "" && strings.Contains(why.Error(), "was changed")) {
+			t.Errorf("%s: is it too new? %v", what, why)
 		}
 		if c.want == "" {
 			continue
