@@ -44,6 +44,9 @@ is not, and why is said, 2 wrong use.`,
   ironwrapctl compile --status /etc/ironwrap/*/rootwrap.conf`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
+			if os.Geteuid() != 0 {
+				return errors.New("cannot keep a policy, nor see what is kept: run this as root")
+			}
 			do := keep
 			switch {
 			case remove:

@@ -154,9 +154,12 @@ func dir() (*trust.Directory, error) {
 		if !inMemory(path.Dir(d.path)) {
 			continue
 		}
-		// Whatever the umask is that a caller has set.
-		if unix.Mkdir(d.path, d.mode) == nil {
+		switch err := unix.Mkdir(d.path, d.mode); err {
+		case unix.EEXIST:
+		case nil: // whatever the umask is that a caller has set
 			_ = unix.Chmod(d.path, d.mode)
+		default:
+			return nil, fmt.Errorf("cannot make %s: %w", d.path, err)
 		}
 	}
 	d, err := trust.Dir(Dir, trust.Ancestors)

@@ -371,6 +371,22 @@ func TestCannotWrite(t *testing.T) {
 	}
 }
 
+// Where the directories cannot be made it is not the tmpfs that is said to be wanting.
+func TestCannotMakeDirectory(t *testing.T) {
+	for script, want := range map[string]error{
+		"mount -o remount,ro /run":                         unix.EROFS,
+		"mount -t tmpfs -o mode=755,nr_inodes=1 none /run": unix.ENOSPC,
+		": >/run/ironwrap":                                 unix.ENOTDIR,
+	} {
+		alone(t, func() {
+			sh(t, script)
+			if err := keep(conf, "x"); !errors.Is(err, want) || errors.Is(err, ErrNotKept) {
+				t.Errorf("%s: %v", script, err)
+			}
+		})
+	}
+}
+
 // Where there is no tmpfs nothing is made, and nothing kept.
 func TestNoTmpfs(t *testing.T) {
 	alone(t, func() {
