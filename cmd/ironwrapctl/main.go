@@ -36,7 +36,7 @@ func newRoot() *cobra.Command {
 		Short: "tell what an ironwrap policy does",
 		Long: `Ironwrapctl reads the configuration of ironwrap (oslo.rootwrap's rootwrap.conf and
 filter files) with the executor's own engine, and tells what it does. It changes
-nothing, but for what "seccomp compile" and "learn" make.`,
+nothing, but for what "compile", "seccomp compile" and "learn" make.`,
 		Example: `  ironwrapctl check /etc/nova/rootwrap.conf
   ironwrapctl explain /etc/neutron/rootwrap.conf ip netns list
   ironwrapctl seccomp show storage`,
@@ -46,6 +46,7 @@ nothing, but for what "seccomp compile" and "learn" make.`,
 	}
 	root.AddCommand(auditCommand())
 	root.AddCommand(checkCommand())
+	root.AddCommand(compileCommand())
 	root.AddCommand(explainCommand())
 	root.AddCommand(seccompCommand())
 	root.AddCommand(sudoersCommand())

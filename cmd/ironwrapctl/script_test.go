@@ -12,10 +12,15 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/spf13/cobra"
+
+	"ironwrap/policy/compiled"
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"ironwrapctl": main})
+	testscript.Main(m, map[string]func(){"ironwrapctl": func() {
+		compiled.Build = os.Getenv("BUILD") // which the linker sets
+		main()
+	}})
 }
 
 // TestHelp: every command says what it does, with examples that are calls of it.
@@ -45,6 +50,7 @@ func TestScript(t *testing.T) {
 		RequireExplicitExec: true,
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("BYTES", "\xff")
+			env.Setenv("BUILD", "test")
 			return placeFiles(env.WorkDir)
 		},
 		Condition: func(name string) (bool, error) { return name == "root" && os.Geteuid() == 0, nil },

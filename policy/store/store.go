@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"path"
 	"strconv"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -86,20 +87,23 @@ func (f file) ReadAt(p []byte, offset int64) (n int, err error) {
 	return n, nil
 }
 
-// settled is how long a source must have been left alone before what was read of it is
+// Settled is how long a source must have been left alone before what was read of it is
 // kept. Within the time for which the clock of its stamps stands still (a second, on an
 // ext4 with small inodes) it could change again and look the same.
-const settled = 2 * time.Second
+const Settled = 2 * time.Second
 
 // ErrNotKept tells that a policy is good for one call only. What wraps it says why.
 var ErrNotKept = errors.New("not kept")
+
+// ErrTooNew is ErrNotKept where it can be otherwise once Settled has passed.
+var ErrTooNew = fmt.Errorf("%w yet", ErrNotKept)
 
 // Keep keeps data, to which p was compiled, for the calls to come. began is trust.Now
 // before the first file was read. The error is ErrNotKept where keeping would be a
 // guess, or what hindered it; no call is the worse for either, but slower.
 func Keep(p *compiled.Policy, data []byte, began time.Time) error {
-	if why := unsettled(p, began); why != "" {
-		return fmt.Errorf("%w: %s", ErrNotKept, why)
+	if err := settled(p, began); err != nil {
+		return err
 	}
 	// What is longer would end the process (SIGXFSZ).
 	var limit unix.Rlimit
@@ -117,21 +121,23 @@ func Keep(p *compiled.Policy, data []byte, began time.Time) error {
 	}
 	// Each configuration has one. So many are of some that nobody uses any more.
 	const many = 256
-	if len(names) >= many {
-		for _, old := range names {
+	own := name(p.Path)
+	for _, old := range names {
+		// What a writer left that was killed. One that still writes fails to put it in place.
+		if len(names) >= many || strings.HasPrefix(old, own+unfinished) {
 			_ = unix.Unlink(Dir + "/" + old)
 		}
 	}
 	return write(Path(p.Path), data)
 }
 
-// unsettled says why what was read must not be kept; "" where it may be.
-func unsettled(p *compiled.Policy, began time.Time) string {
+// settled returns nil where what was read may be kept.
+func settled(p *compiled.Policy, began time.Time) error {
 	switch {
 	case p.Build == "":
-		return "this build has no name (-X ironwrap/policy/compiled.Build)"
+		return fmt.Errorf("%w: this build has no name (-X ironwrap/policy/compiled.Build)", ErrNotKept)
 	case p.Passing != "":
-		return p.Passing
+		return fmt.Errorf("%w: %s", ErrNotKept, p.Passing)
 	}
 	dir := ""
 	for _, s := range p.Sources {
@@ -146,12 +152,12 @@ func unsettled(p *compiled.Policy, began time.Time) string {
 		}
 		switch {
 		case !s.Identity.Local:
-			return filters.Show(path) + " is on a file system that another machine or process can change, or that is not known"
-		case began.Sub(s.Identity.Changed()) < settled:
-			return filters.Show(path) + " was changed a moment ago, or later than the clock says"
+			return fmt.Errorf("%w: %s is on a file system that another machine or process can change, or that is not known", ErrNotKept, filters.Show(path))
+		case began.Sub(s.Identity.Changed()) < Settled:
+			return fmt.Errorf("%w: %s was changed a moment ago, or later than the clock says", ErrTooNew, filters.Show(path))
 		}
 	}
-	return ""
+	return nil
 }
 
 // dir opens Dir, and makes it in a directory in memory.
@@ -163,9 +169,12 @@ func dir() (*trust.Directory, error) {
 		if !inMemory(path.Dir(d.path)) {
 			continue
 		}
-		// Whatever the umask is that a caller has set.
-		if unix.Mkdir(d.path, d.mode) == nil {
+		switch err := unix.Mkdir(d.path, d.mode); err {
+		case unix.EEXIST:
+		case nil: // whatever the umask is that a caller has set
 			_ = unix.Chmod(d.path, d.mode)
+		default:
+			return nil, fmt.Errorf("cannot make %s: %w", d.path, err)
 		}
 	}
 	d, err := trust.Dir(Dir, trust.Ancestors)
@@ -181,13 +190,16 @@ func dir() (*trust.Directory, error) {
 	return d, nil
 }
 
+// unfinished stands in the name of a file that is not in its place yet.
+const unfinished = ".new-"
+
 // write puts a file in place as a whole.
 func write(path string, data []byte) error {
 	// Nobody reads what another process is about to write.
-	made := path + ".new-" + strconv.Itoa(unix.Getpid())
+	made := path + unfinished + strconv.Itoa(unix.Getpid())
 	fd, err := unix.Open(made, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
 	if err != nil {
-		return fmt.Errorf("cannot make %s: %w", made, err)
+		return fmt.Errorf("cannot make %s: %w", filters.Show(made), err)
 	}
 	defer unix.Close(fd)
 	err = unix.Fchmod(fd, 0o600)
@@ -203,21 +215,20 @@ func write(path string, data []byte) error {
 	}
 	if err != nil {
 		_ = unix.Unlink(made)
-		return fmt.Errorf("cannot write %s: %w", path, err)
+		return fmt.Errorf("cannot write %s: %w", filters.Show(path), err)
 	}
 	return nil
 }
 
 // Remove removes what is kept for the configuration at path.
 func Remove(path string) error {
-	err := unix.Unlink(Path(path))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+	if err := unix.Unlink(Path(path)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("cannot remove %s: %w", filters.Show(Path(path)), err)
 	}
-	return err
+	return nil
 }
 
-// Path is the file for the configuration at path.
+// Path is where what is kept for the configuration at path lies.
 func Path(path string) string { return Dir + "/" + name(path) }
 
 // name is the file of this build for a configuration: its path, as far as a name can hold
