@@ -38,6 +38,9 @@ const (
 	unwritable state = "unwritable" // none, and none can be put there
 )
 
+// asIs is for pin: what there is.
+const asIs state = "as it is"
+
 var states = []state{kept, absent, stale, damaged, foreign, unwritable}
 
 // keeping tells that this process has a directory in memory for compiled policies.
@@ -147,6 +150,8 @@ func next(t testing.TB, argv []string) {
 func put(conf string, s state, n int) string {
 	path := store.Path(conf)
 	switch s {
+	case asIs:
+		return string(s)
 	case absent:
 		os.Remove(path)
 		return string(s)
