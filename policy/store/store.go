@@ -209,9 +209,8 @@ func Remove(path string) error {
 // Path is the file for the configuration at path.
 func Path(path string) string { return Dir + "/" + name(path) }
 
-// name is the file for a configuration: its path, as far as a name can hold it, and a sum
-// of the path and the build, so that two builds do not take each other's. What counts is
-// what the file says.
+// name is the file of this build for a configuration: its path, as far as a name can hold
+// it. What counts is the path in the file, and the build.
 func name(path string) string {
 	plain := []byte(path[:min(len(path), 160)])
 	for i, c := range plain {
@@ -219,7 +218,7 @@ func name(path string) string {
 			plain[i] = '-'
 		}
 	}
-	return string(strconv.AppendUint(append(plain, '.'), compiled.Hash(compiled.Build+"\n"+path), 16))
+	return string(strconv.AppendUint(append(plain, '.'), compiled.Hash(compiled.Build+"\x00"+path), 16))
 }
 
 func inMemory(path string) bool {
