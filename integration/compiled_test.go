@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"os/exec"
@@ -40,12 +41,12 @@ func old(t *testing.T, conf string) {
 
 // isKept tells that a file is there which the next call will find.
 func isKept(conf string) bool {
-	k, err := store.Open(conf)
+	data, err := os.ReadFile(store.Path(conf))
 	if err != nil {
 		return false
 	}
-	defer k.Close()
-	return k.Path == conf
+	book, err := compiled.Open(bytes.NewReader(data), int64(len(data)))
+	return err == nil && book.Path == conf
 }
 
 // finds has the next call find a state, and complains where that was not made.
