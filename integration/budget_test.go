@@ -34,13 +34,14 @@ const budgetHead = `# What a call may cost, in numbers that a busy machine does 
 # where one is more than 5 % above this file, and says so where one is that much below.
 # After a change that is worth it: go test ./integration -run TestBudget -update
 #
-# All processes run on one core.
+# All processes run on one core. A call finds its policy compiled by an earlier one; a cold
+# one has a process read the files, and keep what it makes of them.
 #
 # system calls  of the leading thread, from execve(2) of ironwrap to that of the command;
 #               of a daemon's request: of the daemon and its launchers, without those by
 #               which the Go runtime and the poller wait
-# page faults   beyond those of the command alone; of a daemon's request: with those of
-#               the command
+# page faults   beyond those of the command alone, and with those of the process that reads;
+#               of a daemon's request: with those of the command
 # threads       made before the command is executed; a daemon's after 100 requests. One
 #               more is let pass: load makes one
 # allocations   of package policy, in objects and in bytes
@@ -51,14 +52,23 @@ const budgetHead = `# What a call may cost, in numbers that a busy machine does 
 // TestBudget holds what a call costs: nothing here depends on how fast or how busy the
 // machine is.
 func TestBudget(t *testing.T) {
+	needStore(t)
 	need(t, "strace", "/usr/bin/strace")
 	b := newBudgetScene(t)
 	oneCore(t)
 	got := make(map[string]float64)
-	for _, call := range []struct{ name, conf string }{{"3 filters", b.small}, {"229 filters", b.usual}, {"full sandbox", b.sandboxed}} {
+	for _, call := range []struct {
+		name, conf string
+		finds      state
+	}{{"3 filters", b.small, kept}, {"229 filters", b.usual, kept}, {"10,003 filters", b.huge, kept}, {"full sandbox", b.sandboxed, kept}, {"229 filters, cold", b.usual, absent}} {
+		old(t, call.conf)
+		finds(t, call.conf, call.finds, 0)
 		got["one-shot, "+call.name+": system calls"] = b.calls(t, call.conf)
-		got["one-shot, "+call.name+": page faults"] = b.faults(t, b.program("ironwrap"), call.conf, "true") - b.faults(t, "/usr/bin/true")
+		got["one-shot, "+call.name+": page faults"] = b.faults(t, call.conf, b.program("ironwrap"), call.conf, "true") - b.faults(t, "", "/usr/bin/true")
 		got["one-shot, "+call.name+": threads"] = b.threads(t, call.conf)
+		if !isKept(call.conf) {
+			t.Errorf("%s: it is not kept", call.name)
+		}
 	}
 	for _, call := range []struct{ name, conf string }{{"3 filters", b.small}, {"229 filters", b.usual}} {
 		objects, size := allocated(func() { loadAndDecide(t, call.conf) })
@@ -147,8 +157,8 @@ func oneCore(t *testing.T) {
 
 // budgetScene has the programs as make build builds them, and policies.
 type budgetScene struct {
-	dir                     string
-	small, usual, sandboxed string
+	dir                           string
+	small, usual, huge, sandboxed string
 }
 
 func (b budgetScene) program(name string) string { return b.dir + "/" + name }
@@ -158,7 +168,7 @@ func newBudgetScene(t *testing.T) budgetScene {
 	b := budgetScene{dir: newPolicy(t, "").dir}
 	built := t.TempDir()
 	for _, name := range []string{"ironwrap", "ironwrap-read", "ironwrap-daemon", "ironwrap-launch"} {
-		build := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", built+"/"+name, "./cmd/"+name)
+		build := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w "+ldflags(filepath.Dir(ours)), "-o", built+"/"+name, "./cmd/"+name)
 		build.Dir, build.Env = root, append(os.Environ(), "CGO_ENABLED=0")
 		if out, err := build.CombinedOutput(); err != nil {
 			t.Fatalf("cannot build %s: %v\n%s", name, err, out)
@@ -172,6 +182,7 @@ func newBudgetScene(t *testing.T) budgetScene {
 			t.Fatal(err)
 		}
 	}
+	another(t, b.program("ironwrap"))
 	syscall.Sync()
 	profile := profileIn(t, b.dir+"/profiles")
 	last := []string{"true: CommandFilter, true, root"}
@@ -180,7 +191,7 @@ func newBudgetScene(t *testing.T) budgetScene {
 		name  string
 		count int
 		extra string
-	}{{&b.small, "small", 3, ""}, {&b.usual, "usual", sized.Usual, ""}, {&b.sandboxed, "sandboxed", sized.Usual, sized.FullSandbox(profile)}} {
+	}{{&b.small, "small", 3, ""}, {&b.usual, "usual", sized.Usual, ""}, {&b.huge, "huge", 10_003, ""}, {&b.sandboxed, "sandboxed", sized.Usual, sized.FullSandbox(profile)}} {
 		var err error
 		if *p.conf, err = sized.Policy(b.dir+"/"+p.name, p.count, last, p.extra); err != nil {
 			t.Fatal(err)
@@ -243,9 +254,12 @@ func (b budgetScene) threads(t *testing.T, conf string) float64 {
 }
 
 // faults is the fewest of many runs: what is more comes from the machine.
-func (b budgetScene) faults(t *testing.T, argv ...string) float64 {
+func (b budgetScene) faults(t *testing.T, conf string, argv ...string) float64 {
 	fewest := int64(1 << 30)
 	for range 50 {
+		if s, ok := pinned.Load(conf); ok && s == absent {
+			put(conf, absent, 0)
+		}
 		c := exec.Command(argv[0], argv[1:]...)
 		if out, err := c.CombinedOutput(); err != nil {
 			t.Fatalf("%v: %v\n%s", argv, err, out)

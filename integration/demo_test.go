@@ -21,7 +21,7 @@ func TestDemonstrationInAHome(t *testing.T) {
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	for _, program := range []string{ours, oursDaemon, oursLaunch} {
+	for _, program := range []string{ours, ours + "-read", oursDaemon, oursLaunch} {
 		content, err := os.ReadFile(program)
 		if err != nil {
 			t.Fatal(err)

@@ -19,6 +19,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"ironwrap/integration/ownstore"
 )
 
 // options are the flags.
@@ -34,12 +36,15 @@ func main() {
 	if len(os.Args) > 1 && os.Args[1] == insideArg {
 		os.Exit(inside(os.Args[2:]))
 	}
+	if err := ownstore.Mount(); err != nil {
+		fmt.Fprintln(os.Stderr, "bench: what ironwrap keeps is kept where the machine has it:", err)
+	}
 	var o options
 	flag.IntVar(&o.rounds, "rounds", 0, "rounds of one-shot calls (default 300, with -quick 10)")
 	flag.IntVar(&o.networks, "networks", 0, "networks that each way makes (default 12, with -quick 2)")
 	flag.DurationVar(&o.limit, "limit", 0, "do not start another round after this time (default 30m, with -quick 2m)")
 	flag.BoolVar(&o.quick, "quick", false, "only see that all of it works: the numbers mean little")
-	flag.StringVar(&o.base, "base", "", "compare with the ironwrap, ironwrap-daemon and ironwrap-launch in this `directory`")
+	flag.StringVar(&o.base, "base", "", "compare with the programs in this `directory`")
 	flag.StringVar(&o.out, "out", "", "write performance.md and its charts to this `directory` (default docs; bin/bench with -quick or -base)")
 	render := flag.Bool("render", false, "measure nothing, write the page from performance.json")
 	flag.Parse()

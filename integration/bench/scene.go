@@ -35,6 +35,7 @@ type build string
 
 func (b build) ironwrap() string { return string(b) + "/ironwrap" }
 func (b build) daemon() string   { return string(b) + "/ironwrap-daemon" }
+func (b build) reader() string   { return string(b) + "/ironwrap-read" } // a build may have none
 
 // newScene copies all programs, those of ours out of bin and, unless it is empty, base.
 func newScene(base string) (*scene, error) {
@@ -88,7 +89,7 @@ func (s *scene) fill(base string) error {
 		}
 		b := build(s.dir + "/" + to)
 		names := []string{"ironwrap", "ironwrap-read", "ironwrap-daemon", "ironwrap-launch"}
-		if _, err := os.Stat(from + "/ironwrap-read"); err != nil { // a build that had none
+		if _, err := os.Stat(build(from).reader()); err != nil {
 			names = slices.Delete(names, 1, 2)
 		}
 		for _, name := range names {
