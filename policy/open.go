@@ -78,6 +78,7 @@ func called(argv []filters.Untrusted, prefixes []int) (list []string) {
 // level demands.
 func unchanged(book *compiled.Book, level trust.Level, road *trust.Road) error {
 	var dir *trust.Directory // the last
+	var in string            // its path
 	leave := func() {
 		if dir != nil {
 			dir.Close()
@@ -93,6 +94,7 @@ func unchanged(book *compiled.Book, level trust.Level, road *trust.Road) error {
 			now, err = road.Look(s.Path, level)
 		case compiled.Dir:
 			leave()
+			in = s.Path + "/"
 			if dir, err = road.Dir(s.Path, level); err == nil {
 				now = dir.Identity()
 			}
@@ -110,7 +112,10 @@ func unchanged(book *compiled.Book, level trust.Level, road *trust.Road) error {
 			return compiled.ErrDamaged
 		}
 		if err != nil || now != s.Identity || s.Kind == compiled.Absent {
-			return fmt.Errorf("%w: %s", ErrStale, filters.Show(s.Path))
+			if s.Kind != compiled.File {
+				in = ""
+			}
+			return fmt.Errorf("%w: %s", ErrStale, filters.Show(in+s.Path))
 		}
 	}
 	return nil
