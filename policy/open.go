@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"strings"
 
 	"ironwrap/filters"
 	"ironwrap/policy/compiled"
@@ -58,20 +59,30 @@ func (p *Policy) part(book *compiled.Book, argv []filters.Untrusted) error {
 	return nil
 }
 
-// called are the words that argv, or a command behind a prefix of so many words, can be found
-// by. What stands behind a prefix is called by its base name, see nested.
+// called are the words that argv, or a command behind a prefix of so many words, can be
+// found by. What stands behind a prefix is called by its base name, see nested.
 func called(argv []filters.Untrusted, prefixes []int) (list []string) {
-	for _, word := range filters.Called(argv) {
-		list = append(list, word.Raw())
+	add := func(argv []filters.Untrusted) {
+		for _, word := range filters.Called(argv) {
+			list = append(list, word.Raw())
+		}
 	}
+	add(argv)
 	for _, n := range prefixes {
 		if n < len(argv) {
-			for _, word := range filters.Called(unpathed(argv[n:])) {
-				list = append(list, word.Raw())
-			}
+			add(unpathed(argv[n:beyond(argv, n+1)]))
 		}
 	}
 	return list
+}
+
+// beyond is where the words of argv end that filters.Called looks at: one behind the
+// variables that stand at i.
+func beyond(argv []filters.Untrusted, i int) int {
+	for i < len(argv) && strings.Contains(argv[i].Raw(), "=") {
+		i++
+	}
+	return min(i+1, len(argv))
 }
 
 // unchanged returns nil while the sources are there as they were, and are root's as the
