@@ -253,6 +253,38 @@ func TestCompiledLimitOfFiles(t *testing.T) {
 	}
 }
 
+// No limit of a caller's ends a call only because another process reads.
+func TestReadingBelowLimits(t *testing.T) {
+	t.Parallel()
+	needStore(t)
+	in := setuidInstallation(t, "cat: CommandFilter, cat, nobody", "allow_users="+caller.name)
+	pin(t, in.conf, asIs)
+	options := []string{"--core=0:0", "--stack=65536:65536", "--stack=65536:unlimited", "--data=67108864:67108864", "--data=1048576:1048576", "--as=67108864:67108864",
+		"--as=268435456:268435456", "--as=536870912:unlimited", "--cpu=1:1", "--cpu=1:unlimited", "--fsize=0:0", "--fsize=0:unlimited", "--nproc=0:0",
+		"--nofile=3:3", "--nofile=64:64", "--sigpending=0:unlimited", "--nice=0:0", "--rtprio=0:0"}
+	for _, c := range limitCases(t) {
+		options = append(options, c.option)
+	}
+	for _, option := range options {
+		for way, call := range map[string]func() result{
+			"root": func() result {
+				return run(t, "/usr/bin/prlimit", option, in.program, in.conf, "cat", "/proc/self/limits")
+			},
+			"setuid": func() result {
+				return runAs(t, caller, "/usr/bin/prlimit", option, in.program, in.conf, "cat", "/proc/self/limits")
+			},
+		} {
+			put(in.conf, kept, 0)
+			other := call()
+			put(in.conf, unwritable, 0)
+			starts := !strings.HasPrefix(other.err, "fatal error: ") // the Go runtime may not
+			if r := call(); starts && r.String() != other.String() || !starts && r.status != other.status {
+				t.Errorf("%s, %s: %v; with a policy that is kept: %v", option, way, r, other)
+			}
+		}
+	}
+}
+
 // Two builds on one machine: each has its own, and obeys it alone.
 func TestCompiledOfTwoBuilds(t *testing.T) {
 	t.Parallel()
