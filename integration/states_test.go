@@ -117,7 +117,8 @@ func next(t testing.TB, argv []string) {
 }
 
 // put puts what is kept for a configuration into a state, of which n chooses one of many.
-// It says what there is: for a configuration that cannot be compiled there is nothing.
+// It says what there is. For a configuration that cannot be compiled that is what was
+// there.
 func put(conf string, s state, n int) string {
 	path := store.Path(conf)
 	switch s {
@@ -134,8 +135,7 @@ func put(conf string, s state, n int) string {
 		return string(s)
 	}
 	p, err := compiledOf(conf)
-	if err != nil {
-		os.Remove(path)
+	if err != nil { // what an earlier call has found may still be there
 		return fmt.Sprintf("%s, but: %v", s, err)
 	}
 	what := ""
@@ -180,8 +180,8 @@ func compiledOf(conf string) (*compiled.Policy, error) {
 	go func() {
 		for range 5 {
 			_, text, err := engine.Read(conf, trust.Object, inifile.Parse)
-			if err == nil && text.Passing != "" {
-				err = fmt.Errorf("not kept: %s", text.Passing)
+			if err == nil {
+				err = keepable(text)
 			}
 			if err != nil || settle(text) {
 				done <- answer{text, err}
@@ -196,6 +196,19 @@ func compiledOf(conf string) (*compiled.Policy, error) {
 	case <-time.After(5 * time.Second):
 		return nil, fmt.Errorf("not kept: a file does not answer")
 	}
+}
+
+// keepable returns nil for what store.Keep keeps at some time.
+func keepable(p *compiled.Policy) error {
+	if p.Passing != "" {
+		return fmt.Errorf("not kept: %s", p.Passing)
+	}
+	for _, s := range p.Sources {
+		if s.Kind != compiled.Absent && !s.Identity.Local {
+			return fmt.Errorf("not kept: %s is on a file system that is not local", s.Path)
+		}
+	}
+	return nil
 }
 
 // settle tells that no source can have changed since it was read and look the same: that

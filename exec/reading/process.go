@@ -3,6 +3,7 @@ package reading
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -36,11 +37,6 @@ func run(r Request) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	null, err := unix.Open("/dev/null", unix.O_RDWR|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return nil, fmt.Errorf("cannot open /dev/null: %w", err)
-	}
-	defer unix.Close(null)
 	// Not a file: the caller's limit for those may be small (RLIMIT_FSIZE).
 	var pipe [2]int
 	if err := unix.Pipe2(pipe[:], unix.O_CLOEXEC); err != nil {
@@ -55,9 +51,12 @@ func run(r Request) ([]byte, error) {
 	if r.Keep {
 		keep = "keep"
 	}
+	// A /dev/null there may not be, in a chroot: it reads nothing, and what the Go runtime
+	// says of its end is no policy.
+	all := uintptr(pipe[1])
 	pid, err := syscall.ForkExec(path, []string{program, r.Path, strconv.Itoa(int(r.Level)), keep}, &syscall.ProcAttr{
 		Env:   []string{},
-		Files: []uintptr{uintptr(null), uintptr(pipe[1]), uintptr(null)},
+		Files: []uintptr{all, all, all},
 		Sys:   &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL},
 	})
 	unix.Close(pipe[1])
@@ -96,7 +95,7 @@ func find() (string, error) {
 		path = beside
 	}
 	id, err := trust.Executable(path, trust.Ancestors)
-	if errors.Is(err, trust.ErrUntrusted) {
+	if errors.Is(err, trust.ErrUntrusted) || errors.Is(err, fs.ErrNotExist) {
 		return "", fmt.Errorf("%w: install it beside ironwrap (make install)", err)
 	}
 	return id.Path, err
