@@ -1,6 +1,9 @@
 package language
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // Lines is a set of lines: of lists of words, such as the words of a command. The zero
 // Lines is the empty set.
@@ -118,7 +121,11 @@ func (g *Grammar) Lines(places ...int) Lines {
 
 // After is the set of what can follow on these words in a line of l.
 func (l Lines) After(words ...string) Lines {
-	return Lines{set{&after{a: l.automaton(), read: closed(words)}, l.steps}}
+	if !slices.ContainsFunc(words, func(w string) bool { return !proper(w) }) {
+		l.a = &after{a: l.automaton(), read: closed(words)}
+		return l
+	}
+	return Lines{}
 }
 
 // after begins where a has read something already.
@@ -173,10 +180,8 @@ func (l Lines) Empty() (bool, error) {
 
 // Contains tells whether a line is in l.
 func (l Lines) Contains(words ...string) (ok bool, err error) {
-	for _, w := range words {
-		if !proper(w) {
-			return false, nil
-		}
+	if slices.ContainsFunc(words, func(w string) bool { return !proper(w) }) {
+		return false, nil
 	}
 	err = l.ask(func(m *meter) { ok = member(m, l.automaton(), closed(words)) })
 	return ok, err
