@@ -36,7 +36,7 @@ const (
 // With ascii no argument is matched that has anything outside of ASCII.
 func (p *Pattern) Tree() (whole Piece, ascii bool) {
 	tree, err := parse(p.source)
-	if err != nil { // of the zero Pattern only
+	if err != nil || p.engine == "" { // the zero Pattern
 		return Piece{Kind: Either}, false
 	}
 	return piece(&tree.node), tree.boundary

@@ -62,8 +62,9 @@ type memory struct {
 const unknown state = -1
 
 // at is where the state s goes on by a class; unknown if that was not asked yet.
-func (y *memory) at(s state, class int32) *state {
+func (y *memory) at(m *meter, s state, class int32) *state {
 	for int(s+1)*y.width > len(y.to) {
+		m.spend(1 + y.width/16)
 		for range y.width {
 			y.to = append(y.to, unknown)
 		}
@@ -144,13 +145,13 @@ func (p *and) next(m *meter, s state, class int32) state {
 	if s < first {
 		return s
 	}
-	if to := *p.memory.at(s, class); to != unknown {
+	if to := *p.memory.at(m, s, class); to != unknown {
 		return to
 	}
 	m.spend(1)
 	pair := p.states.value(s)
 	to := p.pair(p.a.next(m, pair[0], p.toA[class]), p.b.next(m, pair[1], p.toB[class]))
-	*p.memory.at(s, class) = to
+	*p.memory.at(m, s, class) = to
 	return to
 }
 

@@ -148,7 +148,7 @@ func TestVectors(t *testing.T) {
 		}
 		w, ok := known[row.pattern]
 		if !ok {
-			w = pattern_(t, row.pattern)
+			w = mustPattern(t, row.pattern)
 			known[row.pattern] = w
 		}
 		got := contained(t, w, row.arg)
@@ -208,7 +208,7 @@ func BenchmarkPairs(b *testing.B) {
 	for b.Loop() {
 		var words []Word
 		for _, source := range list {
-			words = append(words, pattern_(b, source))
+			words = append(words, mustPattern(b, source))
 		}
 		large, common, subsets := 0, 0, 0
 		var slowest time.Duration

@@ -129,7 +129,7 @@ func (g *graph) next(m *meter, s state, class int32) state {
 	if s < first {
 		return s
 	}
-	if to := *g.memory.at(s, class); to != unknown {
+	if to := *g.memory.at(m, s, class); to != unknown {
 		return to
 	}
 	t := threads{g: g, m: m, been: make([]bool, len(g.from))}
@@ -146,7 +146,7 @@ func (g *graph) next(m *meter, s state, class int32) state {
 		}
 	}
 	to := t.state()
-	*g.memory.at(s, class) = to
+	*g.memory.at(m, s, class) = to
 	return to
 }
 

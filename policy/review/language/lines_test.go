@@ -101,7 +101,7 @@ func TestLines(t *testing.T) {
 	g := newGenerator(t)
 	lines := tried(vocabulary, 4)
 	members := 0
-	for range 250 {
+	for range 120 {
 		l, in := g.lines(3)
 		short, any, err := l.Shortest()
 		if err != nil {
@@ -130,7 +130,7 @@ func TestLines(t *testing.T) {
 			}
 		}
 	}
-	if members < 10_000 {
+	if members < 5000 {
 		t.Errorf("%d members, too few to tell anything", members)
 	}
 }

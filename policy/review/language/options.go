@@ -66,7 +66,7 @@ func (o *options) next(m *meter, s state, class int32) state {
 	if s < first {
 		return s
 	}
-	if to := *o.memory.at(s, class); to != unknown {
+	if to := *o.memory.at(m, s, class); to != unknown {
 		return to
 	}
 	var list []option
@@ -76,7 +76,7 @@ func (o *options) next(m *meter, s state, class int32) state {
 		list = o.read(m, option(flat[i:i+3]), class, list)
 	}
 	to := o.state(m, list)
-	*o.memory.at(s, class) = to
+	*o.memory.at(m, s, class) = to
 	return to
 }
 

@@ -1,6 +1,7 @@
 package language
 
 import (
+	"maps"
 	"slices"
 	"unicode"
 	"unicode/utf8"
@@ -42,7 +43,8 @@ type pattern struct {
 type piece struct {
 	kind           pyre.Kind
 	set            []rune
-	in             []bool // of Char, by class
+	class          int32  // of Char: that of its only character, or else
+	in             []bool // by class
 	subs           []*piece
 	min, max       int
 	behind, negate bool
@@ -100,10 +102,13 @@ type at struct {
 
 const finish int32 = -1
 
-func newPattern(tree pyre.Piece, ascii bool) *pattern {
-	p := &pattern{ascii: ascii, algebra: newAlgebra(), counted: make(map[count]*piece), derived: make(map[derivation]formula), accept: make(map[state]bool)}
+// newPattern is false where a pattern has too many sets of characters.
+func newPattern(tree pyre.Piece, ascii bool) (p *pattern, ok bool) {
+	p = &pattern{ascii: ascii, algebra: newAlgebra(), counted: make(map[count]*piece), derived: make(map[derivation]formula), accept: make(map[state]bool)}
 	p.whole = p.piece(tree)
-	p.all = p.sort()
+	if p.all, ok = p.sort(); !ok {
+		return nil, false
+	}
 	p.memory.width = p.all.n
 	p.wide, p.letter = make([]bool, p.all.n), make([]bool, p.all.n)
 	for i, from := range p.all.from {
@@ -111,8 +116,8 @@ func newPattern(tree pyre.Piece, ascii bool) *pattern {
 		p.letter[p.all.in[i]] = has(word, from)
 	}
 	p.breaks = p.all.of('\n')
-	p.fill(p.whole)
-	return p
+	p.fill(p.whole, make(map[string][]bool))
+	return p, true
 }
 
 var word = []rune{'0', '9', 'A', 'Z', '_', '_', 'a', 'z'} // \w, of ASCII
@@ -146,25 +151,28 @@ func (p *pattern) piece(tree pyre.Piece) *piece {
 	return n
 }
 
-// sort finds the classes.
-func (p *pattern) sort() *classes {
-	chars := []rune{}
-	sets := map[string]bool{}
-	parts := []*classes{one}
+// sort finds the classes. It is false where to find them would take too long.
+func (p *pattern) sort() (all *classes, ok bool) {
+	var chars []rune
+	parts := map[string]*classes{"": one}
+	apart := func(set []rune) {
+		if key := bytesOf(set); parts[key] == nil {
+			parts[key] = split(set)
+		}
+	}
 	var visit func(n *piece)
 	visit = func(n *piece) {
 		switch n.kind {
 		case pyre.Char:
-			if len(n.set) == 2 && n.set[0] == n.set[1] {
+			if single(n.set) {
 				chars = append(chars, n.set[0])
-			} else if key := bytesOf(n.set); !sets[key] {
-				sets[key] = true
-				parts = append(parts, split(n.set))
+			} else {
+				apart(n.set)
 			}
 		case pyre.EndOrLF, pyre.LineBegin, pyre.LineEnd:
 			chars = append(chars, '\n')
 		case pyre.Boundary:
-			parts = append(parts, split(word))
+			apart(word)
 		}
 		for _, sub := range n.subs {
 			visit(sub)
@@ -172,31 +180,52 @@ func (p *pattern) sort() *classes {
 	}
 	visit(p.whole)
 	if p.ascii {
-		parts = append(parts, split([]rune{utf8.RuneSelf, unicode.MaxRune}))
+		apart([]rune{utf8.RuneSelf, unicode.MaxRune})
 	}
 	slices.Sort(chars)
-	return together(append(parts, each(slices.Compact(chars))))
+	all = each(slices.Compact(chars))
+	for _, key := range slices.Sorted(maps.Keys(parts)) {
+		all = all.both(parts[key])
+		if len(parts)*all.n > maxClasses {
+			return nil, false
+		}
+	}
+	return all, true
 }
 
-// fill tells the pieces their classes.
-func (p *pattern) fill(n *piece) {
-	if n.kind == pyre.Char {
-		n.in = make([]bool, p.all.n)
-		if len(n.set) == 2 && n.set[0] == n.set[1] {
-			n.in[p.all.of(n.set[0])] = true
+// maxClasses is how many classes all sets of a pattern may have, taken together.
+const maxClasses = 1 << 20
+
+// fill tells the pieces their classes. Those of equal sets are the same.
+func (p *pattern) fill(n *piece, known map[string][]bool) {
+	switch {
+	case n.kind != pyre.Char:
+	case single(n.set):
+		if n.set[0] != ends { // no character at all
+			n.class = p.all.of(n.set[0])
 		} else {
-			for i, from := range p.all.from {
-				if !n.in[p.all.in[i]] {
-					n.in[p.all.in[i]] = has(n.set, from)
-				}
-			}
+			n.class = impossible
 		}
-		n.in[0] = false // no character at all
+	default:
+		n.class, n.in = impossible, known[bytesOf(n.set)]
+		if n.in == nil {
+			n.in = make([]bool, p.all.n)
+			for i, from := range p.all.from {
+				n.in[p.all.in[i]] = from != ends && has(n.set, from)
+			}
+			known[bytesOf(n.set)] = n.in
+		}
 	}
 	for _, sub := range n.subs {
-		p.fill(sub)
+		p.fill(sub, known)
 	}
 }
+
+// impossible is no class.
+const impossible int32 = -2
+
+// single tells that a set is one character.
+func single(set []rune) bool { return len(set) == 2 && set[0] == set[1] }
 
 func (p *pattern) classes() *classes { return p.all }
 
@@ -221,7 +250,7 @@ func (p *pattern) next(m *meter, s state, class int32) state {
 	if s < first {
 		return s
 	}
-	if to := *p.memory.at(s, class); to != unknown {
+	if to := *p.memory.at(m, s, class); to != unknown {
 		return to
 	}
 	c := p.states.value(s)
@@ -245,7 +274,7 @@ func (p *pattern) next(m *meter, s state, class int32) state {
 		}
 	}
 	m.spend(1)
-	*p.memory.at(s, class) = to
+	*p.memory.at(m, s, class) = to
 	return to
 }
 
@@ -383,7 +412,7 @@ func (p *pattern) read(m *meter, here at, n *piece, then int32, f formula, list 
 	m.spend(1)
 	switch n.kind {
 	case pyre.Char:
-		if n.in[here.class] {
+		if n.class == here.class || n.in != nil && n.in[here.class] {
 			list = append(list, way{then, f})
 		}
 	case pyre.Row:

@@ -83,14 +83,17 @@ func (none) accepts(_ *meter, s state) bool        { return s == every }
 func (none) parts(_ *meter, s state) []state       { return []state{s} }
 
 // Pattern is the set of the words that a pattern matches. The error is that of
-// pyre.Compile.
+// pyre.Compile, or ErrTooLarge.
 func Pattern(source string) (Word, error) {
 	p, err := pyre.Compile(source)
 	if err != nil {
 		return Word{}, err
 	}
-	tree, ascii := p.Tree()
-	return Word{set{a: newPattern(tree, ascii)}}, nil
+	a, ok := newPattern(p.Tree())
+	if !ok {
+		return Word{}, ErrTooLarge
+	}
+	return Word{set{a: a}}, nil
 }
 
 // Text is the set of these words. What holds a NUL is no word.
@@ -121,7 +124,11 @@ func AnyWord() Word { return Word{}.Not() }
 // Prefix is the set of the words that begin with text.
 func Prefix(text string) Word { return Text(text).Then(AnyWord()) }
 
-func tree(p pyre.Piece) Word { return Word{set{a: newPattern(p, false)}} }
+// tree is the set of what is made of single characters.
+func tree(p pyre.Piece) Word {
+	a, _ := newPattern(p, false)
+	return Word{set{a: a}}
+}
 
 // Within returns w, with another bound for the steps that a question may take. What is
 // made of several sets has the smallest bound of theirs.
