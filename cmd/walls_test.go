@@ -113,6 +113,17 @@ func TestNoCharts(t *testing.T) {
 	}
 }
 
+// What reviews a policy is for tools of people.
+func TestNoReview(t *testing.T) {
+	for program := range linked {
+		for _, p := range list(t, "-deps", "ironwrap/cmd/"+program) {
+			if strings.HasPrefix(p, "ironwrap/policy/review") {
+				t.Errorf("%s links %s", program, p)
+			}
+		}
+	}
+}
+
 // walls: who may import what, of ours and of the kernel.
 func TestWalls(t *testing.T) {
 	const unix = "golang.org/x/sys/unix"
@@ -127,6 +138,7 @@ func TestWalls(t *testing.T) {
 		{"ironwrap/policy/compiled", []string{unix, "os", "syscall", "ironwrap/policy/inifile", "ironwrap/filters"}},
 		{"ironwrap/policy/document", []string{"ironwrap", unix, "os"}},
 		{"ironwrap/policy/lint", []string{unix}},
+		{"ironwrap/policy/review/language", []string{unix, "os", "syscall", "regexp", "ironwrap/policy"}},
 		{"ironwrap/policy/program", []string{unix, "syscall", "debug/elf", "ironwrap/policy/account", "ironwrap/policy/machine"}},
 		{"ironwrap/exec/...", []string{"ironwrap/policy/lint"}},
 		{"ironwrap/policy/inifile", []string{unix, "os"}},

@@ -8,6 +8,7 @@ type Shape struct {
 	Args []string // one for each argument: a pattern, or a PathFilter's constraint
 	Path bool     // Args are constraints
 	More bool     // a command of another filter's follows
+	Less bool     // it allows less than that: it has rules of its own
 	Vars []Var    // to be given, of an EnvFilter; an empty value is any
 
 	Target  string   // program of the processes that a KillFilter signals
@@ -15,8 +16,8 @@ type Shape struct {
 	File    string   // of a ReadFileFilter
 }
 
-// ShapeOf returns the shape of f. Open is all that it tells of a filter that has
-// rules of its own: an IpFilter, the implicit one.
+// ShapeOf returns the shape of f. Open and Less are all that it tells of a filter that
+// has rules of its own: an IpFilter, the implicit one.
 func ShapeOf(f Filter) Shape {
 	switch f := f.(type) {
 	case *regExp:
@@ -24,17 +25,19 @@ func ShapeOf(f Filter) Shape {
 	case *chainingRegExp:
 		return named(sources(f.patterns), true)
 	case *netnsExec, *chaining:
-		return Shape{More: true, Open: true}
+		return Shape{More: true, Open: true, Less: true}
 	case *envFilter:
-		return Shape{Vars: f.vars, Args: sources(f.patterns), Open: len(f.patterns) == 0}
+		return Shape{Vars: f.vars, Args: sources(f.patterns), Open: len(f.patterns) == 0, Less: len(f.vars) == 0}
 	case *pathFilter:
 		return Shape{Args: f.constraints, Path: true}
 	case *kill:
 		return Shape{Target: f.target, Signals: f.signals}
 	case *readFile:
 		return Shape{File: f.file}
+	case *command:
+		return Shape{Open: true}
 	}
-	return Shape{Open: true}
+	return Shape{Open: true, Less: true}
 }
 
 // named is a shape whose first pattern is the command's own name.

@@ -8,17 +8,19 @@ import (
 func TestShape(t *testing.T) {
 	for definition, want := range map[string]Shape{
 		"CommandFilter, dd, root":                          {Open: true},
-		"IpFilter, ip, root":                               {Open: true},
+		"IpFilter, ip, root":                               {Open: true, Less: true},
 		"RegExpFilter, sleep, root, sleep, \\d+":           {Name: "sleep", Args: []string{`\d+`}},
 		"RegExpFilter, sleep, root":                        {},
 		"ChainingRegExpFilter, nice, root, nice, -n, \\d+": {Name: "nice", Args: []string{"-n", `\d+`}, More: true},
-		"IpNetnsExecFilter, ip, root":                      {Open: true, More: true},
+		"IpNetnsExecFilter, ip, root":                      {Open: true, More: true, Less: true},
+		"EnvFilter, env, root, haproxy":                    {Open: true, Args: []string{}, Less: true},
 		"PathFilter, cat, root, pass, /images":             {Args: []string{"pass", "/images"}, Path: true},
 		"EnvFilter, env, root, A=, B=c, haproxy":           {Open: true, Args: []string{}, Vars: []Var{{"A", ""}, {"B", "c"}}},
 		"EnvFilter, env, root, A=, haproxy, -f, .*":        {Args: []string{"-f", ".*"}, Vars: []Var{{"A", ""}}},
 		"KillFilter, root, /usr/sbin/dnsmasq, -9, -HUP":    {Target: "/usr/sbin/dnsmasq", Signals: []string{"-9", "-HUP"}},
 		"ReadFileFilter, /etc/hostname":                    {File: "/etc/hostname"},
 		"ChainingRegExpFilter, ionice, root":               {More: true},
+		"ChainingFilter, nice, root":                       {Open: true, More: true, Less: true},
 	} {
 		f, err := New(definition)
 		if err != nil {
@@ -28,7 +30,7 @@ func TestShape(t *testing.T) {
 			t.Errorf("%s: %#v, want %#v", definition, got, want)
 		}
 	}
-	if got := ShapeOf(Privsep(nil, "")); !got.Open {
+	if got := ShapeOf(Privsep(nil, "")); !got.Open || !got.Less {
 		t.Errorf("the implicit filter: %#v", got)
 	}
 }
