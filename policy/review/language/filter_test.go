@@ -67,6 +67,7 @@ var definitions = map[string]bool{
 	"EnvFilter, env, root, A=, =, /bin/haproxy, a":            true,
 	"EnvFilter, /usr/bin/env, root, A=, dns=masq":             true,
 	"EnvFilter, env, root, haproxy":                           true,
+	"EnvFilter, /a=b/prog, root, A=":                          true,
 	"EnvFilter, env, root, A=, B=, C=, D=, haproxy":           true,
 	"KillFilter, root, /usr/sbin/dnsmasq, -9, -HUP":           false,
 	"KillFilter, root, /usr/sbin/dnsmasq":                     false,
@@ -76,7 +77,7 @@ var definitions = map[string]bool{
 
 // wordsFor are words that mean something to some filter.
 var wordsFor = []string{"", "dd", "/bin/dd", "sleep", "/sleep", "1", "a", "-a", "b", "nice", "-n", "10", "ip", "net", "netns", "e", "exec", "x", "..", "a/b", "cat", "/bin/cat", "/images", "/images/", "/images/x", "/images/../x", "/", "pass",
-	"env", "A=", "A=1", "A=c", "B=c", "B=", "=", "haproxy", "/bin/haproxy", "-f", "dns=masq", "C=1", "D=1", "kill", "-9", "-HUP", "0", "/etc/hostname", "link", "list", "\xff", "a\n"}
+	"env", "A=", "A=1", "A=c", "B=c", "B=", "=", "haproxy", "/bin/haproxy", "prog", "/a=b/prog", "-f", "dns=masq", "C=1", "D=1", "kill", "-9", "-HUP", "0", "/etc/hostname", "link", "list", "\xff", "a\n"}
 
 // agree compares l with f itself on a line.
 func agree(t *testing.T, name string, f filters.Filter, l Lines, exact bool, line []string) {

@@ -82,7 +82,7 @@ func (t *threads) reach(node int) {
 	}
 }
 
-// come has come to a state on a way.
+// come is come to a state on a way.
 func (t *threads) come(way int, s state) {
 	if s == dead {
 		return

@@ -93,7 +93,7 @@ func (o *options) read(m *meter, c option, class int32, list []option) []option 
 		if s != dead {
 			list = append(list, option{inOption, int32(operands), int32(s)})
 		}
-		if class == 0 && s != dead && o.option.accepts(m, s) {
+		if s != dead && o.option.accepts(m, s) {
 			list = append(list, option{between, int32(operands)})
 		}
 	}

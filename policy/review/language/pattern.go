@@ -264,11 +264,7 @@ func (p *pattern) next(m *meter, s state, class int32) state {
 		case p.letter[class]:
 			then.before = p.told(beforeLetter)
 		}
-		switch {
-		case then.f == no:
-		case then.f == yes && !p.ascii:
-			to = every
-		default:
+		if then.f != no {
 			then.track = p.advance(m, here)
 			to = p.states.of(then)
 		}

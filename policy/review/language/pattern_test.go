@@ -2,6 +2,7 @@ package language
 
 import (
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -42,10 +43,22 @@ func (g generator) around(depth int, fixed bool) string {
 			s += g.pick("(?<=", "(?<!", "(?<!") + g.around(depth-1, true) + ")"
 		case n == 9:
 			s += g.pick("^", "$", `\Z`, `\A`, `\b`)
+		case fixed && n < 12:
+			one := func() string { return g.pick("", "(?=", "(?!") }
+			first, second := one(), one()
+			s += "(?:" + g.pick("a", ".", "[^/]")
+			if first != "" {
+				s += first + g.around(depth-1, false) + ")"
+			}
+			s += "|" + g.pick("a", "b", ".")
+			if second != "" {
+				s += second + g.around(depth-1, false) + ")"
+			}
+			s += ")" + g.pick("", "{2}")
 		case fixed:
 			s += "(?:" + g.around(depth-1, true) + ")" + g.pick("", "{2}", "{1}")
 		case n < 13:
-			s += "(?:" + g.around(depth-1, false) + ")" + g.pick("*", "*", "+", "?", "{2}", "{1,2}", "{2,}", "{,2}", "{2,3}", "{0}")
+			s += "(?:" + g.around(depth-1, false) + ")" + g.pick("*", "*", "+", "?", "{2}", "{1,2}", "{2,}", "{,2}", "{2,3}", "{0}", "{3}", "{3,}", "{4}")
 		default:
 			s += "(?:" + g.around(depth-1, false) + "|" + g.around(depth-1, false) + ")"
 		}
@@ -196,6 +209,22 @@ func TestLonger(t *testing.T) {
 	}
 }
 
+// Newlines, and what is at the ends of lines and words.
+func TestPlaces(t *testing.T) {
+	words := []string{""}
+	for i := 0; len(words[i]) < 6; i++ {
+		words = append(words, words[i]+"a", words[i]+"\n", words[i]+"-")
+	}
+	for _, source := range []string{
+		`(?s)(?!a$).*`, `(?s)(?!.*a$).*`, `(?s)(?!(?!a$)).*`, `(?s).*(?<!a$)`, `(?s)(?:(?!a$).)*`, `(?s)(?:(?!a$)(?!\n).|-\n)*`, `(?m)(?:^a$|[\n-])*`, `(?m)(?:(?!^a$)(?s:.))*`,
+		`(?s)(?!\ba).*`, `(?s).*\b.*\b`, `(?s)-*(?<!\b)a?.*`, `(?s)(?:(?<=\n)a|\n)*`, `(?s)(?:(?<=^-)a|-|\n)*`, `(?s)(?:(?<!\Aa)-|a)*`, `(?sm)(?:(?<!^a)-|a|\n)*`, `a\Z`, `a$`, `(?m)a$\n`, `(?s)(?!.*\n\Z).*`,
+	} {
+		if n, ok := check(t, source, words); !ok || n == 0 {
+			t.Errorf("%q was not compared, or nothing matches it", source)
+		}
+	}
+}
+
 // All kinds of characters, bytes that are no UTF-8 among them.
 func TestCharacters(t *testing.T) {
 	g := newGenerator(t)
@@ -322,6 +351,14 @@ func TestOperations(t *testing.T) {
 			{"not", a.Not(), func(w string) bool { return !as[w] }},
 			{"then", a.Then(b), func(w string) bool { return then[w] }},
 			{"star", a.Star(), func(w string) bool { return star[w] }},
+			{"not then", a.Not().Then(b), func(w string) bool {
+				for i := range len(w) + 1 {
+					if !as[w[:i]] && bs[w[i:]] {
+						return true
+					}
+				}
+				return false
+			}},
 			{"many", a.Minus(b).Star().Not().Or(b.Then(a.Not())), nil},
 		} {
 			short, any, err := op.got.Shortest()
@@ -462,15 +499,20 @@ func TestStray(t *testing.T) {
 			t.Fatalf("%q is no word", word)
 		}
 	}
-	// All words of two and three bytes: as many as there are less those that are characters.
-	for n, want := range map[int]int{
-		1: 128,
-		2: 128*128 - 30*64,
-		3: 128*128*128 - 2*30*64*128 - (0x10000 - 0x800 - 0x800),
-	} {
-		got, finite, err := mustPattern(t, `[\udc80-\udcff]{`+string(rune('0'+n))+`}`).Size()
-		if got != want || !finite || err != nil {
-			t.Errorf("%d words of %d bytes, not %d: %v, %v", got, n, want, finite, err)
+	// As many words as there are less those that hold a character. No two characters
+	// overlap: so it is that many for each first byte, less those that begin with one.
+	want := []int{1}
+	for n := 1; n <= 6; n++ {
+		words := 128 * want[n-1]
+		for size, chars := range map[int]int{2: 0x800 - 0x80, 3: 0x10000 - 0x800 - 0x800, 4: 0x100000} {
+			if size <= n {
+				words -= chars * want[n-size]
+			}
+		}
+		want = append(want, words)
+		got, finite, err := mustPattern(t, fmt.Sprintf(`[\udc80-\udcff]{%d}`, n)).Size()
+		if got != words || !finite || err != nil {
+			t.Errorf("%d words of %d bytes, not %d: %v, %v", got, n, words, finite, err)
 		}
 	}
 }

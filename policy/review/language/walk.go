@@ -72,7 +72,7 @@ func shortest(m *meter, a automaton, lines bool) (member []rune, ok bool) {
 	return nil, false
 }
 
-// contains tells whether a word, or a line whose words are closed by ends, is a member.
+// member tells whether a word, or a line whose words are closed by ends, is a member.
 func member(m *meter, a automaton, runes []rune) bool {
 	c := a.classes()
 	s := a.start(m)

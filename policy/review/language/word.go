@@ -31,8 +31,8 @@ import (
 var ErrTooLarge = errors.New("pattern too large: what it can match was not found out within bounds")
 
 // DefaultSteps is how many steps a question may take. One is what is done for one place
-// of a pattern and one kind of character. All of them take about a second, and some
-// hundred megabytes at the most.
+// of a pattern and one kind of character. All of them take a second or so, and a
+// hundred megabytes or so.
 const DefaultSteps = 1 << 20
 
 // Word is a set of words. The zero Word is the empty set.
