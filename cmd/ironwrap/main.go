@@ -103,7 +103,7 @@ func run(argv []string) (status int) {
 			return fail(badConfig, "Incorrect configuration file: %v", err)
 		}
 	}
-	p, err := reading.Load(reading.Request{Path: config, Level: level, Argv: words, Keep: !caller.Setuid(), Patience: patience})
+	p, err := reading.Load(reading.Request{Path: config, Level: level, Argv: words, Keep: !caller.Setuid()})
 	if err != nil && caller.Setuid() {
 		// Who may call is not known then, and a stranger shall not learn from the
 		// fault what lies below ConfigDir.
