@@ -111,7 +111,7 @@ func run(argv []string) (status int) {
 		}
 	}
 	road := new(trust.Road)
-	p, err := reading.Load(reading.Request{Path: config, Level: level, Argv: words, Keep: !caller.Setuid(), Patience: patience, Road: road})
+	p, err := reading.Load(reading.Request{Path: config, Level: level, Argv: words, Keep: !caller.Setuid(), Road: road})
 	if err != nil && caller.Setuid() {
 		// Who may call is not known then, and a stranger shall not learn from the
 		// fault what lies below ConfigDir.

@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strconv"
 	"syscall"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -63,11 +62,7 @@ func run(r Request) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot run %s to read %s: %w", filters.Show(path), filters.Show(r.Path), err)
 	}
-	data, err := readAll(pipe[0], time.Now().Add(r.Patience))
-	if err == errLate {
-		_ = unix.Kill(pid, unix.SIGKILL)
-		return nil, fmt.Errorf("nothing was executed: waited %v for a file of the policy: does a server not answer (NFS)?", r.Patience)
-	}
+	data, err := readAll(pipe[0])
 	status, waited := wait(pid)
 	switch err = errors.Join(err, waited); {
 	case err != nil:
@@ -106,29 +101,21 @@ func exists(path string) bool {
 	return err == nil
 }
 
-var errLate = errors.New("too late")
-
-// readAll reads to the end, but not beyond a moment: then whoever writes waits for a
-// file of a server that is gone.
-func readAll(fd int, until time.Time) ([]byte, error) {
+// readAll reads to the end, however long it takes: who runs this process sees to that.
+func readAll(fd int) ([]byte, error) {
 	var data []byte
 	for {
-		n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, int(max(0, time.Until(until).Milliseconds())))
+		data = slices.Grow(data, 64<<10) // a pipe holds as much (pipe(7))
+		n, err := unix.Read(fd, data[len(data):cap(data)])
 		switch {
 		case err == unix.EINTR:
 			continue
 		case err != nil:
 			return nil, err
 		case n == 0:
-			return nil, errLate
-		}
-		data = slices.Grow(data, 64<<10) // a pipe holds as much (pipe(7))
-		if n, err = unix.Read(fd, data[len(data):cap(data)]); n == 0 && err == nil {
 			return data, nil
-		} else if err != nil && err != unix.EINTR {
-			return nil, err
 		}
-		data = data[:len(data)+max(n, 0)]
+		data = data[:len(data)+n]
 	}
 }
 

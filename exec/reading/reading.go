@@ -7,7 +7,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"time"
 
 	"ironwrap/filters"
 	"ironwrap/policy"
@@ -23,9 +22,8 @@ type Request struct {
 	Argv  []filters.Untrusted
 	// Keep lets what had to be read be kept. It is for callers who are root: nobody
 	// else shall have a hand in when that happens, and below which limits.
-	Keep     bool
-	Patience time.Duration // for the process that reads
-	Road     *trust.Road   // remembers what was passed, for the rest of the request
+	Keep bool
+	Road *trust.Road // remembers what was passed, for the rest of the request
 }
 
 // Load returns the policy with those filters that can match the command. What is kept
