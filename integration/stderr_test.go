@@ -268,6 +268,7 @@ for i in range(60):
         os.dup2(null, 1)
         execve(args[0], args, [])
     kids.append(pid)
+    time.sleep(0.03) # while it is root's it does not count
 time.sleep(1)
 def owner(pid):
     try: text = open('/proc/%d/status' % pid).read()
@@ -281,7 +282,7 @@ print('left', len([o for o in map(owner, kids) if o]))
 	c := in.attack(t, script, in.conf, "true")
 	r := runCmd(t, c)
 	var ofRoot, all, left int
-	if n, _ := fmt.Sscanf(r.out, "root %d all %d\nleft %d\n", &ofRoot, &all, &left); n != 3 || ofRoot > 0 || all > 20 || left > 0 {
+	if n, _ := fmt.Sscanf(r.out, "root %d all %d\nleft %d\n", &ofRoot, &all, &left); n != 3 || ofRoot > 0 || all > 30 || left > 0 { // of 60
 		t.Errorf("%v", r)
 	}
 }
