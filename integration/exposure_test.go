@@ -9,9 +9,9 @@ import (
 	"testing"
 
 	engine "ironwrap/policy"
-	"ironwrap/policy/exposure"
 	"ironwrap/policy/inifile"
 	"ironwrap/policy/machine"
+	"ironwrap/policy/review/exposure"
 	"ironwrap/policy/trust"
 )
 

@@ -20,7 +20,7 @@ import (
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 
-	"ironwrap/policy/exposure/page"
+	"ironwrap/policy/review/exposure/page"
 )
 
 // browser is a tab of Chromium in which the audit of Debian's manila is open, with

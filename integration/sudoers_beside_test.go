@@ -9,7 +9,7 @@ import (
 	"testing"
 
 	"ironwrap/policy/account"
-	"ironwrap/policy/sudoers/grants"
+	"ironwrap/policy/review/sudoers/grants"
 )
 
 // beside is a policy in force for a user of its own, and what stands beside it in

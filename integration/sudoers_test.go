@@ -17,7 +17,7 @@ import (
 	"ironwrap/policy/account"
 	"ironwrap/policy/inifile"
 	"ironwrap/policy/machine"
-	"ironwrap/policy/sudoers"
+	"ironwrap/policy/review/sudoers"
 	"ironwrap/policy/trust"
 )
 

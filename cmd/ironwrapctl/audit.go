@@ -10,9 +10,9 @@ import (
 
 	"ironwrap/policy"
 	"ironwrap/policy/account"
-	"ironwrap/policy/exposure"
 	"ironwrap/policy/inifile"
 	"ironwrap/policy/machine"
+	"ironwrap/policy/review/exposure"
 	"ironwrap/policy/trust"
 	"ironwrap/sandbox/seccomp"
 	"ironwrap/sandbox/seccomp/bpf"

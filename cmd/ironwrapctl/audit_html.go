@@ -3,8 +3,8 @@ package main
 import (
 	"io"
 
-	"ironwrap/policy/exposure"
-	"ironwrap/policy/exposure/page"
+	"ironwrap/policy/review/exposure"
+	"ironwrap/policy/review/exposure/page"
 )
 
 func auditHTML(w io.Writer, r exposure.Report) error { return page.Write(w, r, version) }

@@ -11,7 +11,7 @@ import (
 	"golang.org/x/term"
 
 	"ironwrap/filters"
-	"ironwrap/policy/exposure"
+	"ironwrap/policy/review/exposure"
 )
 
 // The terminal's width where it has none.

@@ -11,7 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"ironwrap/filters"
-	"ironwrap/policy/lint"
+	"ironwrap/policy/review/lint"
 )
 
 func checkCommand() *cobra.Command {

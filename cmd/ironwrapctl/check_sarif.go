@@ -8,7 +8,7 @@ import (
 	"github.com/owenrumney/go-sarif/v3/pkg/report/v210/sarif"
 
 	"ironwrap/filters"
-	"ironwrap/policy/lint"
+	"ironwrap/policy/review/lint"
 )
 
 // printSARIF writes the report in the Static Analysis Results Interchange Format

@@ -12,8 +12,8 @@ import (
 	"syscall"
 
 	"ironwrap/filters"
-	"ironwrap/policy/lint"
-	"ironwrap/policy/sudoers/grants"
+	"ironwrap/policy/review/lint"
+	"ironwrap/policy/review/sudoers/grants"
 )
 
 // Where sudo has what it reads. Variables so that tests can put others in their place.

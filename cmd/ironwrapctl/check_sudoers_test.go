@@ -5,8 +5,8 @@ import (
 	"strings"
 	"testing"
 
-	"ironwrap/policy/lint"
-	"ironwrap/policy/sudoers/grants"
+	"ironwrap/policy/review/lint"
+	"ironwrap/policy/review/sudoers/grants"
 )
 
 // sudoOf puts files of a test's in the place of sudo's.

@@ -12,7 +12,7 @@ import (
 	"github.com/owenrumney/go-sarif/v3/pkg/report/v210/sarif"
 
 	"ironwrap/policy"
-	"ironwrap/policy/lint"
+	"ironwrap/policy/review/lint"
 )
 
 var update = flag.Bool("update", false, "write golden files anew")

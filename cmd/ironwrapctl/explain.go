@@ -15,8 +15,8 @@ import (
 	"ironwrap/policy"
 	"ironwrap/policy/account"
 	"ironwrap/policy/inifile"
-	"ironwrap/policy/lint"
 	"ironwrap/policy/machine"
+	"ironwrap/policy/review/lint"
 	"ironwrap/policy/trust"
 )
 

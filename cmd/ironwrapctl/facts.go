@@ -12,8 +12,8 @@ import (
 
 	"ironwrap/exec"
 	"ironwrap/policy"
-	"ironwrap/policy/exposure"
-	"ironwrap/policy/lint"
+	"ironwrap/policy/review/exposure"
+	"ironwrap/policy/review/lint"
 	"ironwrap/policy/trust"
 	"ironwrap/sandbox/seccomp"
 	"ironwrap/sandbox/seccomp/bpf"

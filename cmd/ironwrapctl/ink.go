@@ -7,7 +7,7 @@ import (
 
 	"golang.org/x/term"
 
-	"ironwrap/policy/lint"
+	"ironwrap/policy/review/lint"
 )
 
 // ink colours text for a terminal. The zero value leaves it as it is.

@@ -6,8 +6,8 @@ import (
 	"slices"
 	"strings"
 
-	"ironwrap/policy/exposure"
-	"ironwrap/policy/sudoers/grants"
+	"ironwrap/policy/review/exposure"
+	"ironwrap/policy/review/sudoers/grants"
 	"ironwrap/policy/trust"
 )
 

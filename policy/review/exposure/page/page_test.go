@@ -8,7 +8,7 @@ import (
 
 	"ironwrap/filters"
 	"ironwrap/policy"
-	"ironwrap/policy/exposure"
+	"ironwrap/policy/review/exposure"
 )
 
 // report is of a policy whose every string is hostile.

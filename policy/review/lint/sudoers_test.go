@@ -5,7 +5,7 @@ import (
 	"path/filepath"
 	"testing"
 
-	"ironwrap/policy/sudoers/grants"
+	"ironwrap/policy/review/sudoers/grants"
 )
 
 // Sudoers has the real cvtsudoers read what the example has for sudoers.

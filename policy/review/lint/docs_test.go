@@ -12,7 +12,7 @@ var update = flag.Bool("update", false, "write the list of rules in docs/check.m
 
 // TestDocs: docs/check.md lists the rules as they are.
 func TestDocs(t *testing.T) {
-	const path = "../../docs/check.md"
+	const path = "../../../docs/check.md"
 	data, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
@@ -27,7 +27,7 @@ func TestDocs(t *testing.T) {
 		return
 	}
 	if !*update {
-		t.Fatalf("%s does not list the rules as they are: go test ./policy/lint -run TestDocs -update", path)
+		t.Fatalf("%s does not list the rules as they are: go test ./policy/review/lint -run TestDocs -update", path)
 	}
 	if err := os.WriteFile(path, []byte(intro+marker+list), 0o644); err != nil {
 		t.Fatal(err)

@@ -11,9 +11,9 @@ import (
 	"ironwrap/filters"
 	"ironwrap/policy"
 	"ironwrap/policy/document"
-	"ironwrap/policy/exposure"
 	"ironwrap/policy/inifile"
 	"ironwrap/policy/machine"
+	"ironwrap/policy/review/exposure"
 	"ironwrap/policy/trust"
 )
 

@@ -10,7 +10,7 @@ import (
 	"strings"
 
 	"ironwrap/policy/account"
-	"ironwrap/policy/sudoers/grants"
+	"ironwrap/policy/review/sudoers/grants"
 )
 
 // Sudoers is what Facts knows of sudo on this machine.

@@ -14,7 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"ironwrap/policy"
-	"ironwrap/policy/exposure"
+	"ironwrap/policy/review/exposure"
 )
 
 var placeholder = regexp.MustCompile(`\bDIR\b`)

@@ -12,7 +12,7 @@ import (
 	"strings"
 
 	"ironwrap/filters"
-	"ironwrap/policy/exposure"
+	"ironwrap/policy/review/exposure"
 )
 
 //go:embed page.html

@@ -9,7 +9,7 @@ import (
 
 	"ironwrap/filters"
 	"ironwrap/policy/environ"
-	"ironwrap/policy/exposure"
+	"ironwrap/policy/review/exposure"
 )
 
 // argumentRules are about variables, paths and processes that a filter lets the

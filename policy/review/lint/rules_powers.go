@@ -5,7 +5,7 @@ import (
 	"slices"
 
 	"ironwrap/policy/account"
-	"ironwrap/policy/exposure"
+	"ironwrap/policy/review/exposure"
 )
 
 // powerRules are about filters that give everything away, for what their program
