@@ -1,0 +1,63 @@
+// Package programs tells how programs read the words of their command lines: which of
+// them are options, which belong to an option, which are operands.
+//
+// The grammars are data, one file for each group of programs: grammar_*.go.
+package programs
+
+import (
+	"slices"
+	"strings"
+)
+
+// Program is how one program, or several that do not differ in it, reads its words.
+type Program struct {
+	Names  string // base names, separated by blanks
+	Style  Style
+	Short  string // as getopt(3) has it: "ab:c::"; a letter, ':' a value follows (attached or the next word), '::' one may be attached
+	Long   string // names separated by blanks: "quiet"; "file=" takes a value (=value or the next word), "color[=]" may have one (=value only). For Assignments the keys: "if= of="
+	Single string // long options with one dash: "name"; of "name=" the next word is the value
+	Verbs  string // what the first operand can be, where it is a command (git, systemctl, ip)
+	Same   string // options of two names, the short or single one first: "o=output a=append"
+	Whole  bool   // long names are not abbreviated
+}
+
+// Style is how options stand among the operands.
+type Style int
+
+const (
+	Permuted    Style = iota // options anywhere until -- (getopt_long(3) of GNU)
+	POSIX                    // options until the first operand, or --
+	Single                   // options with one dash anywhere; -- is an operand as any other
+	Assignments              // key=value words, in any order; of one key the last counts (dd)
+	Plain                    // no options: every word is an operand
+	Prefix                   // as POSIX, and the operands are a command that is run
+	Environment              // as Prefix, and the command may have NAME=VALUE words before it (env)
+)
+
+// Of returns how a program of this base name reads its words.
+func Of(name string) (*Program, bool) {
+	p, ok := byName[name]
+	return p, ok
+}
+
+var byName = func() map[string]*Program {
+	all := map[string]*Program{}
+	for _, group := range groups {
+		for i := range group {
+			for _, name := range strings.Fields(group[i].Names) {
+				all[name] = &group[i]
+			}
+		}
+	}
+	return all
+}()
+
+// Names lists the programs whose grammar is known, in order.
+func Names() []string {
+	var names []string
+	for name := range byName {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
