@@ -1,0 +1,495 @@
+package programs
+
+import (
+	"slices"
+	"strings"
+
+	"ironwrap/policy/review/language"
+)
+
+// Graph is a set of command lines, without the program's own name: places, and the words
+// that lead from one to another. A line begins at place 0.
+type Graph struct {
+	Edges [][]Edge // by place
+	Final []bool   // a line may end there
+}
+
+// Edge is a step of one word.
+type Edge struct {
+	Words *Value
+	To    int
+}
+
+// Lines is the set of the graph's lines.
+func (g *Graph) Lines() language.Lines {
+	var out language.Grammar
+	for len(g.Edges) > out.Place()+1 {
+	}
+	var final []int
+	for from, edges := range g.Edges {
+		for _, e := range edges {
+			out.Word(from, e.Words.Word, e.To)
+		}
+		if g.Final[from] {
+			final = append(final, from)
+		}
+	}
+	return out.Lines(final...)
+}
+
+// Graph is the set of the command lines in which a way stands, however its options are
+// spelled and ordered, with any other options of the program in between. A bare one has
+// no other options, and no abbreviations.
+func (p *Program) Graph(w Way, bare bool) *Graph {
+	b := &builder{p: p, w: w, bare: bare, t: p.table(), at: map[place]int{}}
+	b.begin()
+	for i := 0; i < len(b.queue); i++ {
+		b.step(b.queue[i])
+	}
+	b.accept()
+	return &b.g
+}
+
+// maxOptions bounds how many options can be asked for at once: their sets are counted.
+const maxOptions = 6
+
+// place is how far a command line was read.
+type place struct {
+	seen     int // a bit for each option that was there
+	operands int // how many
+	phase    phase
+	half     int // one more than the number of a word's set that has begun, of two words
+	to       int // where that leads: what will have been seen
+}
+
+type phase int
+
+const (
+	options  phase = iota // and operands, where they are permuted
+	assigned              // NAME=VALUE, no options any more
+	operands              // and nothing else
+)
+
+type builder struct {
+	p    *Program
+	w    Way
+	t    *table
+	bare bool
+	g    Graph
+
+	needed  []need
+	flags   string // short options that take nothing
+	others  *Value // one word that is an option of those that need not be there
+	halves  *Value // one that has its value in the next word
+	values  []*Value
+	operand *Value // any operand before which -- is not needed
+	any     *Value
+
+	at    map[place]int
+	queue []place
+}
+
+// need is an option that must be there.
+type need struct {
+	*option
+	Option
+}
+
+func (b *builder) begin() {
+	b.any = &Value{language.AnyWord(), nil}
+	b.operand = &Value{notOption, nil}
+	for _, o := range b.w.Options {
+		n := need{Option: o}
+		if !o.Assigns {
+			n.option = b.t.of(o.Name)
+		}
+		b.needed = append(b.needed, n)
+	}
+	if len(b.needed) > maxOptions {
+		panic("too many options in a way of " + b.p.Names)
+	}
+	b.optional()
+	b.place(place{})
+}
+
+// optional finds out what else may be there.
+func (b *builder) optional() {
+	var out []*option
+	for _, name := range b.w.Without {
+		if o := b.t.of(name); o != nil {
+			out = append(out, o)
+		}
+	}
+	keep := func(o *option) bool {
+		if b.bare {
+			return slices.ContainsFunc(b.needed, func(n need) bool { return n.option == o })
+		}
+		return !slices.Contains(out, o)
+	}
+	for _, o := range b.t.options {
+		if o.takes == nothing && keep(o) {
+			b.flags += string(o.short)
+		}
+	}
+	if b.bare {
+		return
+	}
+	one, half := language.Word{}, language.Word{}
+	bundle := dash.Then(language.Chars(b.flags).Star())
+	one = one.Or(bundle.Minus(dash))
+	for _, o := range b.t.options {
+		if !keep(o) {
+			continue
+		}
+		single := language.Word{}
+		if len(o.single) > 0 {
+			single = dash.Then(language.Text(o.single...))
+		}
+		long := language.Word{}
+		if len(o.long) > 0 {
+			long = b.long(o)
+		}
+		short := bundle.Then(language.Chars(string(o.short)))
+		switch o.takes {
+		case nothing:
+			one = one.Or(single, long)
+		case value:
+			one = one.Or(long.Then(language.Prefix("=")), short.Then(some))
+			half = half.Or(long, single, short)
+		case perhaps:
+			one = one.Or(long, long.Then(language.Prefix("=")), short.Then(language.AnyWord()))
+		}
+	}
+	b.others, b.halves = &Value{one, nil}, &Value{half, nil}
+}
+
+var (
+	dash      = language.Text("-")
+	some      = language.AnyWord().Minus(language.Text(""))
+	notOption = language.Prefix("-").Not().Or(dash)
+	noEquals  = language.AnyWord().Then(language.Text("=")).Then(language.AnyWord()).Not()
+	assign    = pattern("[^=]+=.*")
+)
+
+func pattern(source string) language.Word {
+	w, err := language.Pattern("(?s)" + source)
+	if err != nil {
+		panic(err)
+	}
+	return w
+}
+
+// long is how an option is written with two dashes, without a value.
+func (b *builder) long(o *option) language.Word {
+	var names []string
+	for _, name := range o.long {
+		if b.bare {
+			names = append(names, "--"+name)
+			continue
+		}
+		for _, s := range b.p.spelled(b.t, name) {
+			names = append(names, "--"+s)
+		}
+	}
+	return language.Text(names...)
+}
+
+// place is the number of a place.
+func (b *builder) place(p place) int {
+	n, ok := b.at[p]
+	if !ok {
+		n = len(b.queue)
+		b.at[p] = n
+		b.queue = append(b.queue, p)
+		b.g.Edges = append(b.g.Edges, nil)
+		b.g.Final = append(b.g.Final, false)
+	}
+	return n
+}
+
+func (b *builder) edge(from place, w *Value, to place) {
+	n := b.place(to)
+	f := b.place(from)
+	b.g.Edges[f] = append(b.g.Edges[f], Edge{w, n})
+}
+
+// half is the place between the two words of an option.
+func (b *builder) half(at place, v *Value, seen int) place {
+	b.values = append(b.values, v)
+	at.half, at.to = len(b.values), seen
+	return at
+}
+
+func (b *builder) step(at place) {
+	if at.half > 0 {
+		v := b.values[at.half-1]
+		to := at
+		to.half, to.to, to.seen = 0, 0, at.to
+		b.edge(at, v, to)
+		return
+	}
+	switch b.p.Style {
+	case Plain:
+	case Assignments:
+		b.assignments(at)
+	default:
+		if at.phase == options {
+			b.options(at)
+		}
+		if b.p.Style == Environment && at.phase <= assigned && at.operands == 0 {
+			b.assignments(at)
+		}
+	}
+	b.operands(at, at.operands)
+}
+
+func (b *builder) options(at place) {
+	if b.others != nil {
+		b.edge(at, b.others, at)
+		b.edge(at, b.halves, b.half(at, b.any, at.seen))
+	}
+	if b.p.Style != Single {
+		to := at
+		to.phase = operands
+		if b.p.Style == Environment {
+			to.phase = assigned
+		}
+		b.edge(at, &Value{language.Text("--"), []string{"--"}}, to)
+	}
+	for set := 1; set < 1<<len(b.needed); set++ {
+		if set&at.seen == 0 {
+			b.require(at, set)
+		}
+	}
+}
+
+// require adds the words in which all of a set of options are.
+func (b *builder) require(at place, set int) {
+	var list []need
+	for i, n := range b.needed {
+		if set&(1<<i) != 0 {
+			list = append(list, n)
+		}
+	}
+	to := at
+	to.seen |= set
+	if slices.ContainsFunc(list, func(n need) bool { return n.option == nil }) { // an assignment
+		return
+	}
+	if len(list) == 1 {
+		b.alone(at, list[0], to)
+	}
+	b.bundle(at, list, to)
+}
+
+// alone are the words in which an option stands by itself, with one dash or two.
+func (b *builder) alone(at place, n need, to place) {
+	var single []string
+	for _, name := range n.single {
+		single = append(single, "-"+name)
+	}
+	var long []string
+	for _, name := range n.long {
+		long = append(long, "--"+name)
+	}
+	names := slices.Concat(single, long)
+	if len(names) == 0 {
+		return
+	}
+	word := language.Text(single...)
+	spelled := language.Word{}
+	if len(n.long) > 0 {
+		spelled = b.long(n.option)
+	}
+	switch {
+	case n.takes == nothing:
+		b.edge(at, &Value{word.Or(spelled), names}, to)
+	case n.takes == perhaps && !n.Given:
+		b.edge(at, &Value{word.Or(spelled, spelled.Then(language.Prefix("="))), names}, to)
+	case n.takes == value:
+		v := n.Value
+		if !n.Given {
+			v = *b.any
+		}
+		b.edge(at, &Value{word.Or(spelled), names}, b.half(at, &v, to.seen))
+	}
+	if n.takes != nothing && n.Given && len(long) > 0 {
+		b.edge(at, attached(spelled.Then(language.Text("=")), long[0]+"=", n.Value), to)
+	}
+}
+
+func attached(before language.Word, text string, v Value) *Value {
+	out := &Value{Word: before.Then(v.Word)}
+	for _, like := range v.Like {
+		out.Like = append(out.Like, text+like)
+	}
+	return out
+}
+
+// bundle are the words with one dash in which all of list are, short.
+func (b *builder) bundle(at place, list []need, to place) {
+	var last *need
+	word := dash.Then(language.Chars(b.flags).Star())
+	text := "-"
+	for i, n := range list {
+		switch {
+		case len(n.short) == 0:
+			return
+		case n.takes != nothing && last != nil:
+			return
+		case n.takes != nothing:
+			last = &list[i]
+		default:
+			word = word.And(language.AnyWord().Then(language.Chars(string(n.short))).Then(language.AnyWord()))
+			text += string(n.short[0])
+		}
+	}
+	if last == nil {
+		b.edge(at, &Value{word, []string{text}}, to)
+		b.valued(at, word, to)
+		return
+	}
+	word = word.Then(language.Chars(string(last.short)))
+	text += string(last.short[0])
+	switch {
+	case !last.Given && last.takes == perhaps:
+		b.edge(at, &Value{word.Then(language.AnyWord()), []string{text}}, to)
+	case last.takes == value:
+		v := last.Value
+		if !last.Given {
+			v = *b.any
+		}
+		b.edge(at, &Value{word, []string{text}}, b.half(at, &v, to.seen))
+	}
+	if last.Given {
+		v := last.Value
+		v.Word = v.Word.Minus(language.Text(""))
+		v.Like = slices.DeleteFunc(slices.Clone(v.Like), func(s string) bool { return s == "" })
+		b.edge(at, attached(word, text, v), to)
+	}
+}
+
+// valued adds words that go on with another option, which has a value.
+func (b *builder) valued(at place, word language.Word, to place) {
+	if b.bare {
+		return
+	}
+	var needs, may []rune
+	for _, o := range b.t.options {
+		if slices.ContainsFunc(b.w.Without, func(name string) bool { return b.t.of(name) == o }) {
+			continue
+		}
+		switch o.takes {
+		case value:
+			needs = append(needs, o.short...)
+		case perhaps:
+			may = append(may, o.short...)
+		}
+	}
+	if len(needs) > 0 {
+		w := word.Then(language.Chars(string(needs)))
+		b.edge(at, &Value{w.Then(some), nil}, to)
+		b.edge(at, &Value{w, nil}, b.half(at, b.any, to.seen))
+	}
+	if len(may) > 0 {
+		b.edge(at, &Value{word.Then(language.Chars(string(may))).Then(language.AnyWord()), nil}, to)
+	}
+}
+
+// assignments adds key=value words. Of one key the last counts: a key that is asked for
+// does not come again.
+func (b *builder) assignments(at place) {
+	to := at
+	if b.p.Style == Environment {
+		to.phase = assigned
+	}
+	set := map[string]bool{}
+	for i, n := range b.needed {
+		if n.option != nil {
+			continue
+		}
+		if at.seen&(1<<i) != 0 {
+			set[n.Name] = true
+			continue
+		}
+		next := to
+		next.seen |= 1 << i
+		b.edge(at, attached(language.Text(n.Name+"="), n.Name+"=", n.Value), next)
+	}
+	if b.bare {
+		return
+	}
+	keys := b.keys(set)
+	if b.p.Style == Environment && at.phase == options {
+		keys = keys.And(notOption)
+	}
+	b.edge(at, &Value{keys, nil}, to)
+}
+
+// keys are the words that assign, but for those to keys of set.
+func (b *builder) keys(set map[string]bool) language.Word {
+	without := language.Word{}
+	for key := range set {
+		without = without.Or(language.Prefix(key + "="))
+	}
+	all := assign
+	if b.p.Style == Assignments && b.p.Long != "" {
+		all = language.Word{}
+		for _, field := range strings.Fields(b.p.Long) {
+			all = all.Or(language.Prefix(strings.TrimRight(field, "=") + "="))
+		}
+	}
+	return all.Minus(without)
+}
+
+// operands adds the words that are the operand number i, or may follow on it.
+func (b *builder) operands(at place, i int) {
+	if i == len(b.w.Operands) {
+		return
+	}
+	o := b.w.Operands[i]
+	if b.p.Style == Assignments && o.Any {
+		b.operands(at, i+1)
+		return
+	}
+	to := at
+	if b.p.Style == POSIX || b.p.Style == Prefix || b.p.Style == Environment {
+		to.phase = operands
+	}
+	v := *b.any
+	if !o.Any {
+		v = o.Value
+	}
+	switch {
+	case at.phase == operands || b.p.Style == Plain:
+	case b.p.Style == Environment:
+		v.Word = v.Word.And(noEquals)
+		if at.phase == options {
+			v.Word = v.Word.And(notOption)
+		}
+	case b.p.Style == Assignments:
+		v.Word = v.Word.And(noEquals)
+	default:
+		v.Word = v.Word.And(notOption)
+	}
+	if !o.Any {
+		to.operands = i + 1
+		b.edge(at, &v, to)
+		return
+	}
+	to.operands = i
+	b.edge(at, &v, to)
+	b.operands(at, i+1)
+}
+
+// accept finds where a line may end: all options were there, and all operands.
+func (b *builder) accept() {
+	all := 1<<len(b.needed) - 1
+	for i, p := range b.queue {
+		rest := true
+		for _, o := range b.w.Operands[p.operands:] {
+			rest = rest && o.Any
+		}
+		b.g.Final[i] = p.half == 0 && p.seen == all && rest
+	}
+}
