@@ -77,16 +77,20 @@ type builder struct {
 	bare bool
 	g    Graph
 
-	needed  []need
-	flags   string // short options that take nothing
-	others  *Value // one word that is an option of those that need not be there
-	halves  *Value // one that has its value in the next word
-	values  []*Value
-	operand *Value // any operand before which -- is not needed
-	any     *Value
+	needed []need
+	out    []*option // must not be there
+	flags  string    // short options that take nothing
+	optional
+	values []*Value
 
 	at    map[place]int
 	queue []place
+}
+
+// optional are the options that need not be there.
+type optional struct {
+	whole *Value // in one word
+	half  *Value // with their values in the next
 }
 
 // need is an option that must be there.
@@ -96,8 +100,6 @@ type need struct {
 }
 
 func (b *builder) begin() {
-	b.any = &Value{language.AnyWord(), nil}
-	b.operand = &Value{notOption, nil}
 	for _, o := range b.w.Options {
 		n := need{Option: o}
 		if !o.Assigns {
@@ -108,37 +110,50 @@ func (b *builder) begin() {
 	if len(b.needed) > maxOptions {
 		panic("too many options in a way of " + b.p.Names)
 	}
-	b.optional()
+	b.may()
 	b.place(place{})
 }
 
-// optional finds out what else may be there.
-func (b *builder) optional() {
-	var out []*option
+// may finds out what else may be there.
+func (b *builder) may() {
 	for _, name := range b.w.Without {
 		if o := b.t.of(name); o != nil {
-			out = append(out, o)
+			b.out = append(b.out, o)
 		}
-	}
-	keep := func(o *option) bool {
-		if b.bare {
-			return slices.ContainsFunc(b.needed, func(n need) bool { return n.option == o })
-		}
-		return !slices.Contains(out, o)
 	}
 	for _, o := range b.t.options {
-		if o.takes == nothing && keep(o) {
+		if o.takes == nothing && b.keeps(o) {
 			b.flags += string(o.short)
 		}
 	}
 	if b.bare {
 		return
 	}
+	key := strings.Join(b.w.Without, " ")
+	known, ok := b.p.others[key]
+	if !ok {
+		known = b.all()
+		if b.p.others == nil {
+			b.p.others = map[string]optional{}
+		}
+		b.p.others[key] = known
+	}
+	b.optional = known
+}
+
+func (b *builder) keeps(o *option) bool {
+	if b.bare {
+		return slices.ContainsFunc(b.needed, func(n need) bool { return n.option == o })
+	}
+	return !slices.Contains(b.out, o)
+}
+
+func (b *builder) all() optional {
 	one, half := language.Word{}, language.Word{}
 	bundle := dash.Then(language.Chars(b.flags).Star())
 	one = one.Or(bundle.Minus(dash))
 	for _, o := range b.t.options {
-		if !keep(o) {
+		if !b.keeps(o) {
 			continue
 		}
 		single := language.Word{}
@@ -160,10 +175,11 @@ func (b *builder) optional() {
 			one = one.Or(long, long.Then(language.Prefix("=")), short.Then(language.AnyWord()))
 		}
 	}
-	b.others, b.halves = &Value{one, nil}, &Value{half, nil}
+	return optional{&Value{Word: one}, &Value{Word: half}}
 }
 
 var (
+	dashes    = Text("--")
 	dash      = language.Text("-")
 	some      = language.AnyWord().Minus(language.Text(""))
 	notOption = language.Prefix("-").Not().Or(dash)
@@ -213,8 +229,8 @@ func (b *builder) edge(from place, w *Value, to place) {
 	b.g.Edges[f] = append(b.g.Edges[f], Edge{w, n})
 }
 
-// half is the place between the two words of an option.
-func (b *builder) half(at place, v *Value, seen int) place {
+// value is the place between the two words of an option.
+func (b *builder) value(at place, v *Value, seen int) place {
 	b.values = append(b.values, v)
 	at.half, at.to = len(b.values), seen
 	return at
@@ -244,9 +260,9 @@ func (b *builder) step(at place) {
 }
 
 func (b *builder) options(at place) {
-	if b.others != nil {
-		b.edge(at, b.others, at)
-		b.edge(at, b.halves, b.half(at, b.any, at.seen))
+	if !b.bare {
+		b.edge(at, b.optional.whole, at)
+		b.edge(at, b.optional.half, b.value(at, &Any, at.seen))
 	}
 	if b.p.Style != Single {
 		to := at
@@ -254,7 +270,7 @@ func (b *builder) options(at place) {
 		if b.p.Style == Environment {
 			to.phase = assigned
 		}
-		b.edge(at, &Value{language.Text("--"), []string{"--"}}, to)
+		b.edge(at, &dashes, to)
 	}
 	for set := 1; set < 1<<len(b.needed); set++ {
 		if set&at.seen == 0 {
@@ -303,15 +319,15 @@ func (b *builder) alone(at place, n need, to place) {
 	}
 	switch {
 	case n.takes == nothing:
-		b.edge(at, &Value{word.Or(spelled), names}, to)
+		b.edge(at, &Value{Word: word.Or(spelled), Like: names}, to)
 	case n.takes == perhaps && !n.Given:
-		b.edge(at, &Value{word.Or(spelled, spelled.Then(language.Prefix("="))), names}, to)
+		b.edge(at, &Value{Word: word.Or(spelled, spelled.Then(language.Prefix("="))), Like: names}, to)
 	case n.takes == value:
 		v := n.Value
 		if !n.Given {
-			v = *b.any
+			v = Any
 		}
-		b.edge(at, &Value{word.Or(spelled), names}, b.half(at, &v, to.seen))
+		b.edge(at, &Value{Word: word.Or(spelled), Like: names}, b.value(at, &v, to.seen))
 	}
 	if n.takes != nothing && n.Given && len(long) > 0 {
 		b.edge(at, attached(spelled.Then(language.Text("=")), long[0]+"=", n.Value), to)
@@ -319,7 +335,7 @@ func (b *builder) alone(at place, n need, to place) {
 }
 
 func attached(before language.Word, text string, v Value) *Value {
-	out := &Value{Word: before.Then(v.Word)}
+	out := &Value{Word: before.Then(v.Word), Kind: v.Kind}
 	for _, like := range v.Like {
 		out.Like = append(out.Like, text+like)
 	}
@@ -345,7 +361,7 @@ func (b *builder) bundle(at place, list []need, to place) {
 		}
 	}
 	if last == nil {
-		b.edge(at, &Value{word, []string{text}}, to)
+		b.edge(at, &Value{Word: word, Like: []string{text}}, to)
 		b.valued(at, word, to)
 		return
 	}
@@ -353,13 +369,13 @@ func (b *builder) bundle(at place, list []need, to place) {
 	text += string(last.short[0])
 	switch {
 	case !last.Given && last.takes == perhaps:
-		b.edge(at, &Value{word.Then(language.AnyWord()), []string{text}}, to)
+		b.edge(at, &Value{Word: word.Then(language.AnyWord()), Like: []string{text}}, to)
 	case last.takes == value:
 		v := last.Value
 		if !last.Given {
-			v = *b.any
+			v = Any
 		}
-		b.edge(at, &Value{word, []string{text}}, b.half(at, &v, to.seen))
+		b.edge(at, &Value{Word: word, Like: []string{text}}, b.value(at, &v, to.seen))
 	}
 	if last.Given {
 		v := last.Value
@@ -376,7 +392,7 @@ func (b *builder) valued(at place, word language.Word, to place) {
 	}
 	var needs, may []rune
 	for _, o := range b.t.options {
-		if slices.ContainsFunc(b.w.Without, func(name string) bool { return b.t.of(name) == o }) {
+		if slices.Contains(b.out, o) {
 			continue
 		}
 		switch o.takes {
@@ -388,11 +404,11 @@ func (b *builder) valued(at place, word language.Word, to place) {
 	}
 	if len(needs) > 0 {
 		w := word.Then(language.Chars(string(needs)))
-		b.edge(at, &Value{w.Then(some), nil}, to)
-		b.edge(at, &Value{w, nil}, b.half(at, b.any, to.seen))
+		b.edge(at, &Value{Word: w.Then(some)}, to)
+		b.edge(at, &Value{Word: w}, b.value(at, &Any, to.seen))
 	}
 	if len(may) > 0 {
-		b.edge(at, &Value{word.Then(language.Chars(string(may))).Then(language.AnyWord()), nil}, to)
+		b.edge(at, &Value{Word: word.Then(language.Chars(string(may))).Then(language.AnyWord())}, to)
 	}
 }
 
@@ -423,7 +439,7 @@ func (b *builder) assignments(at place) {
 	if b.p.Style == Environment && at.phase == options {
 		keys = keys.And(notOption)
 	}
-	b.edge(at, &Value{keys, nil}, to)
+	b.edge(at, &Value{Word: keys}, to)
 }
 
 // keys are the words that assign, but for those to keys of set.
@@ -456,30 +472,58 @@ func (b *builder) operands(at place, i int) {
 	if b.p.Style == POSIX || b.p.Style == Prefix || b.p.Style == Environment {
 		to.phase = operands
 	}
-	v := *b.any
-	if !o.Any {
-		v = o.Value
-	}
-	switch {
-	case at.phase == operands || b.p.Style == Plain:
-	case b.p.Style == Environment:
-		v.Word = v.Word.And(noEquals)
-		if at.phase == options {
-			v.Word = v.Word.And(notOption)
-		}
-	case b.p.Style == Assignments:
-		v.Word = v.Word.And(noEquals)
-	default:
-		v.Word = v.Word.And(notOption)
-	}
+	v := b.w.Operands[i].word(b.restricted(at))
 	if !o.Any {
 		to.operands = i + 1
-		b.edge(at, &v, to)
+		b.edge(at, v, to)
 		return
 	}
 	to.operands = i
-	b.edge(at, &v, to)
+	b.edge(at, v, to)
 	b.operands(at, i+1)
+}
+
+// restriction is what an operand may not be.
+type restriction int
+
+const (
+	anything   restriction = iota
+	noOption               // nothing that would be an option
+	noEqual                // nothing that would be an assignment
+	noneOfThem             // neither
+)
+
+// restricted tells what operands may not be in a place.
+func (b *builder) restricted(at place) restriction {
+	switch {
+	case at.phase == operands || b.p.Style == Plain:
+		return anything
+	case b.p.Style == Environment && at.phase == options:
+		return noneOfThem
+	case b.p.Style == Environment || b.p.Style == Assignments:
+		return noEqual
+	}
+	return noOption
+}
+
+var restrictions = map[restriction]language.Word{noOption: notOption, noEqual: noEquals, noneOfThem: notOption.And(noEquals)}
+
+var anyOperand = map[restriction]*Value{
+	anything: &Any, noOption: narrowed(Any, noOption), noEqual: narrowed(Any, noEqual), noneOfThem: narrowed(Any, noneOfThem),
+}
+
+func narrowed(v Value, r restriction) *Value {
+	if r != anything {
+		v.Word = v.Word.And(restrictions[r])
+	}
+	return &v
+}
+
+func (o Operand) word(r restriction) *Value {
+	if o.Any {
+		return anyOperand[r]
+	}
+	return narrowed(o.Value, r)
 }
 
 // accept finds where a line may end: all options were there, and all operands.

@@ -8,8 +8,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-
-	"ironwrap/policy/review/language"
 )
 
 // given is an option that a command line has.
@@ -379,7 +377,7 @@ func TestGrammars(t *testing.T) {
 
 func ExampleProgram_Graph() {
 	cp, _ := Of("cp")
-	any := func(string) Value { return Value{language.AnyWord(), nil} }
+	any := func(string) Value { return Any }
 	w, err := cp.Read([]string{"-t", "{dir}", "{file}"}, any)
 	if err != nil {
 		panic(err)

@@ -31,6 +31,13 @@ type table struct {
 }
 
 func (p *Program) table() *table {
+	if p.known == nil {
+		p.known = p.newTable()
+	}
+	return p.known
+}
+
+func (p *Program) newTable() *table {
 	t := &table{short: map[rune]*option{}, long: map[string]*option{}, single: map[string]*option{}}
 	add := func(o *option) *option { t.options = append(t.options, o); return o }
 	letters := []rune(p.Short)

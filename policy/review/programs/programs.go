@@ -19,6 +19,9 @@ type Program struct {
 	Verbs  string // what the first operand can be, where it is a command (git, systemctl, ip)
 	Same   string // options of two names, the short or single one first: "o=output a=append"
 	Whole  bool   // long names are not abbreviated
+
+	known  *table
+	others map[string]optional // by what must not be there
 }
 
 // Style is how options stand among the operands.

@@ -28,14 +28,18 @@ type Operand struct {
 	Any   bool
 }
 
-// Value is a set of words. Like are some of them that people understand best.
+// Value is a set of words.
 type Value struct {
 	language.Word
-	Like []string
+	Like []string // some of them, which people understand best
+	Kind string   // what else is asked of a word, by those who gave the value
 }
 
 // Text is the value that is one of these words.
-func Text(words ...string) Value { return Value{language.Text(words...), words} }
+func Text(words ...string) Value { return Value{Word: language.Text(words...), Like: words} }
+
+// Any is the value that is any word.
+var Any = Value{Word: language.AnyWord(), Like: []string{"x"}}
 
 // Read reads the words of a form as the program reads those of a command: those that
 // are options, and their values, and the operands. A word … stands for operands of any
