@@ -97,8 +97,8 @@ func TestExposureDebian(t *testing.T) {
 	}
 	for _, c := range []struct {
 		service, filter, power string
-		score                  float64 // of the filter
-		extent                 string  // of the power; "" where the filter has not got it
+		score                  exposure.Score // of the filter
+		extent                 string         // of the power; "" where the filter has not got it
 	}{
 		// echo '((.|\n)*)' > /.* and rm -f /.*/\*\.conf take more commands.
 		{"manila", "shcat", "run", 10, exposure.Whole},

@@ -29,7 +29,9 @@ func auditCommand() *cobra.Command {
 may call ironwrap: running programs, writing files, changing mounts, and so on. Each
 has a command that the filter allows as its proof, and a score from 0 to 10 that
 takes the run-as user and the sandbox section into account. The policy's score is
-that of its worst filter. Nothing is executed, and no privilege is needed.
+that of its worst filter. A filter of which nobody knows what its program does has no
+score: it is not assessed, and --threshold takes it for 10. Nothing is executed, and no
+privilege is needed.
 
 exit status: 0 audited, 1 the policy's score is above --threshold, 2 wrong use or
 CONFIG cannot be used.`,
@@ -52,7 +54,7 @@ CONFIG cannot be used.`,
 			if err := print(c.OutOrStdout(), r); err != nil {
 				return err
 			}
-			if r.Score > threshold {
+			if r.Gate() > threshold {
 				return status(1)
 			}
 			return nil

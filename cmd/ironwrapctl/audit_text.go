@@ -22,7 +22,11 @@ func auditText(w io.Writer, r exposure.Report) error {
 	width, coloured := terminal(w)
 	paint := painter(coloured)
 
-	fmt.Fprintf(w, "%s gives away %s: %s of 10\n", r.Config, paint(r.Band, r.Band), paint(r.Band, fmt.Sprintf("%.1f", r.Score)))
+	if r.Score == exposure.NotAssessed {
+		fmt.Fprintf(w, "%s is %s\n", r.Config, paint(r.Band, r.Band))
+	} else {
+		fmt.Fprintf(w, "%s gives away %s: %s of 10\n", r.Config, paint(r.Band, r.Band), paint(r.Band, r.Score.String()))
+	}
 	var counts []string
 	for _, band := range exposure.Bands {
 		if n := r.Counts[band]; n > 0 {
@@ -43,7 +47,7 @@ func auditText(w io.Writer, r exposure.Report) error {
 	t.SetColumnConfigs([]table.ColumnConfig{{Number: 1, AlignHeader: text.AlignRight, Align: text.AlignRight}, {Number: 3, WidthMax: 28, WidthMaxEnforcer: text.WrapHard},
 		{Number: 5, WidthMax: max(width-58, 30), WidthMaxEnforcer: wrapLines}})
 	for _, f := range exposure.WorstFirst(r.Filters) {
-		t.AppendRow(table.Row{paint(f.Band, fmt.Sprintf("%.1f", f.Score)), paint(f.Band, f.Band), f.Name.String(), f.RunAs.String(), because(f)})
+		t.AppendRow(table.Row{paint(f.Band, number(f.Score)), paint(f.Band, f.Band), f.Name.String(), f.RunAs.String(), because(f)})
 	}
 	fmt.Fprintln(w)
 	for line := range strings.Lines(t.Render()) {
@@ -53,6 +57,14 @@ func auditText(w io.Writer, r exposure.Report) error {
 		fmt.Fprintf(w, "note: %s\n", n)
 	}
 	return nil
+}
+
+// number is a score in its column.
+func number(s exposure.Score) string {
+	if s == exposure.NotAssessed {
+		return "?"
+	}
+	return s.String()
 }
 
 // because is the worst that a filter gives away: the power, an example, and what
@@ -72,7 +84,7 @@ func because(f exposure.Filter) string {
 	var more []string
 	for _, o := range f.Cells[1:] {
 		if o.Score > 0 && o.Extent != exposure.Implied && o.Power != exposure.Arguments {
-			more = append(more, fmt.Sprintf("%s %.1f", strings.ToLower(exposure.Title(o.Power)), o.Score))
+			more = append(more, fmt.Sprintf("%s %s", strings.ToLower(exposure.Title(o.Power)), o.Score))
 		}
 	}
 	if len(more) > 0 {
@@ -109,7 +121,7 @@ func terminal(w io.Writer) (width int, coloured bool) {
 }
 
 var bandColours = map[string]text.Colors{
-	"root": {text.FgRed, text.Bold}, "high": {text.FgRed}, "medium": {text.FgYellow}, "low": {text.FgGreen}, "little": {text.FgGreen},
+	"root": {text.FgRed, text.Bold}, "high": {text.FgRed}, "medium": {text.FgYellow}, "low": {text.FgGreen}, "little": {text.FgGreen}, exposure.Unknown: {text.Faint},
 }
 
 // painter colours text by a band; without colours it leaves it as it is.

@@ -26,7 +26,7 @@ func Attempt(program string, powers []string, takes func(args []string) bool, hi
 // form puts words into a form until takes likes them.
 func form(w way, hints []string, takes func([]string) bool) ([]string, bool) {
 	var places [][][]string // for each place, what may stand there
-	words := strings.Fields(w.form)
+	words := slices.DeleteFunc(strings.Fields(w.form), func(word string) bool { return strings.HasPrefix(word, "!-") })
 	for i, word := range words {
 		switch {
 		case word != "…":

@@ -7,6 +7,7 @@ import (
 
 	"ironwrap/filters"
 	"ironwrap/policy"
+	"ironwrap/policy/review/programs"
 )
 
 // class is what a filter's class gives away by itself, whatever the program.
@@ -14,25 +15,48 @@ func (b *board) class(s *subject) {
 	e := s.entry
 	switch {
 	case e.Class == "IpNetnsExecFilter":
-		b.give(Namespace, "cap_sys_admin", "ip netns exec puts another filter's command into any network namespace; what the command can do is told at its own filter",
-			filters.Words([]string{"ip", "netns", "exec", "NAME", "COMMAND"}), "only as a prefix to commands of other filters")
+		b.giveOnly(Namespace, "cap_sys_admin", "ip netns exec puts another filter's command into any network namespace; what the command can do is told at its own filter",
+			filters.Words([]string{"ip", "netns", "exec", "NAME", "COMMAND"}), toSome, "only as a prefix to commands of other filters")
 	case s.shape.Target != "":
 		target := baseName(s.shape.Target)
 		how := "a signal to processes that run " + filters.Untrusted(s.shape.Target).String()
-		only := "only processes that run this program"
+		l := toSome
 		if Interpreter(target) {
 			how += ", an interpreter: every service written in it"
-			only = ""
+			l = toAll
 		}
 		example := []filters.Untrusted{"kill"}
 		if len(s.shape.Signals) > 0 {
 			example = append(example, filters.Untrusted(s.shape.Signals[0]))
 		}
-		b.give(Signal, "cap_kill", how, append(example, "PID"), only)
+		b.giveOnly(Signal, "cap_kill", how, append(example, "PID"), l, "only processes that run this program")
 	case s.shape.File != "":
-		b.give(Read, "", "cat of this one file", filters.Words([]string{"cat", s.shape.File}), "only this file")
+		l := fileLevel(s.shape.File)
+		b.giveOnly(Read, "", "cat of this one file", filters.Words([]string{"cat", s.shape.File}), l, map[level]string{toSome: "only this file", toLittle: "only this file, which anybody may read"}[l])
 	}
 }
+
+// fileLevel is how much is read that is in a file.
+func fileLevel(file string) level {
+	memory.Lock()
+	defer memory.Unlock()
+	for _, l := range []level{toAll, toSome} {
+		v, _ := aim{power: Read, level: l}.value("file")
+		if ok, err := v.Contains(file); ok || err != nil {
+			return l
+		}
+	}
+	return toLittle
+}
+
+// mine tells whether the caller may name a file of their own.
+func (s *subject) mine(sl slot) bool {
+	memory.Lock()
+	defer memory.Unlock()
+	return meet(sl, ownFile).ok
+}
+
+var ownFile = &programs.Value{Word: worthOne(own), Like: []string{mine}}
 
 // own tells filters that say all they give away in class: their program's arguments
 // are not the caller's.
@@ -46,12 +70,8 @@ func (b *board) ways(s *subject) {
 		return
 	}
 	for _, w := range ways(s.entry.Exec()) {
-		if argv, whole, ok := s.fits(w.form); ok {
-			only := ""
-			if !whole {
-				only = "only what the filter's patterns let through"
-			}
-			b.give(w.power, w.caps, w.how, argv, only)
+		if argv, l, ok := s.fits(w); ok {
+			b.give(w.power, w.caps, w.how, argv, l)
 		}
 	}
 }
@@ -67,8 +87,8 @@ func (b *board) environment(s *subject) {
 			if row.name != v.Name.Raw() || row.programs != "*" && !slices.Contains(strings.Fields(row.programs), program) {
 				continue
 			}
-			if argv, _, ok := s.fits("…"); ok {
-				c := b.cell(power(row.power).Weight, row.power, "", row.power == Run || row.power == Code, "")
+			if argv, ok := s.some(); ok {
+				c := b.cell(power(row.power).Weight, row.power, "", row.power == Run || row.power == Code, toAll, "")
 				c.How, c.Example = row.name+": "+row.how, argv
 				b.put(c)
 			}
@@ -76,37 +96,88 @@ func (b *board) environment(s *subject) {
 	}
 }
 
-// arguments is what is left: a program that the table does not know, or of which no
-// form fits.
+// arguments is what is left: a program that nobody has looked at, or of which no form
+// fits. That none fits says something only where it is known how the program reads its
+// words.
 func (b *board) arguments(s *subject) {
-	if s.own() || s.entry.File == "" {
+	if s.own() || s.entry.File == "" || s.entry.Class == "IpFilter" { // the class knows each word of ip
+		return
+	}
+	if s.large && !b.worst() {
+		b.rest(s, NotAssessed, "pattern too large: what it can match was not found out")
 		return
 	}
 	if slices.ContainsFunc(b.cells, func(c Cell) bool { return c.Power != Arguments }) {
 		return // the program is known, and so is what it does
 	}
+	score, how := s.left()
+	b.rest(s, score, how)
+}
+
+// worst tells whether it could not become worse.
+func (b *board) worst() bool {
+	return slices.ContainsFunc(b.cells, func(c Cell) bool { return Band(c.Score) == "root" })
+}
+
+// left is what the caller has of a program of which no form fits, and why.
+func (s *subject) left() (score Score, how string) {
 	program := baseName(s.entry.Exec())
-	score, how := 0.2, "no pattern lets a word of the caller's choice through"
 	free := slices.ContainsFunc(s.slots, slot.free)
-	switch {
-	case s.entry.Class == "IpFilter":
-		return // the class knows each word of ip
+	switch reads := grammar(program); {
+	case !s.open && !slices.ContainsFunc(s.slots, slot.loose):
+		return 0.2, "no pattern lets a word of the caller's choice through"
+	case harmless[program] != "" && (s.open || free):
+		return 0.3, program + " " + harmless[program]
+	case harmless[program] != "":
+		return 0.2, "no pattern lets a word through that matters"
+	case !known(program):
+		return NotAssessed, fmt.Sprintf("nobody has looked at what %s does with its arguments", filters.Untrusted(program))
+	case reads == plain:
+		return NotAssessed, fmt.Sprintf("how %s reads its options is not known", filters.Untrusted(program))
+	case !s.understood(reads):
+		return NotAssessed, fmt.Sprintf("it takes options of %s that nobody has looked at", filters.Untrusted(program))
 	case s.shape.More && !free:
-		score, how = 0.2, "a prefix to commands of other filters; what they can do is told there"
-	case harmless[program] && (s.shape.Open || free):
-		score, how = 0.3, program+" tells names, sizes and dates, and no more"
-	case s.shape.Open && !known(s.entry.Exec()):
-		score, how = 3, fmt.Sprintf("any arguments; the table does not know %s: look into what its options can do", filters.Untrusted(program))
-	case s.shape.Open:
-		score, how = 1, "any arguments"
+		return 0.2, "a prefix to commands of other filters; what they can do is told there"
+	case s.open:
+		return 1, "any arguments"
 	case Interpreter(program) && free:
-		score, how = 3, "an interpreter with an open pattern"
+		return 3, "an interpreter with an open pattern"
 	case free:
-		score, how = 1.5, "a pattern lets any word through"
-	case slices.ContainsFunc(s.slots, func(sl slot) bool { _, _, ok := sl.word("{mine}"); return ok }):
-		score, how = 1, "a pattern lets the caller name a file of their own"
+		return 1.5, "a pattern lets any word through"
+	case slices.ContainsFunc(s.slots, s.mine):
+		return 1, "a pattern lets the caller name a file of their own"
 	}
-	argv, _, ok := s.fits("…")
+	return 0.2, "no pattern lets a word through that matters"
+}
+
+// few is how many words a pattern may have that still are the policy's choice, and not
+// the caller's.
+const few = 16
+
+// loose tells that a slot takes words of the caller's choice.
+func (s slot) loose() bool {
+	if s.dead {
+		return false
+	}
+	n, finite, err := s.word.Size()
+	return err != nil || !finite || n > few
+}
+
+// understood tells whether the options of some command that the filter allows are known.
+func (s *subject) understood(p *programs.Program) bool {
+	memory.Lock()
+	defer memory.Unlock()
+	key := drawn{program: p}
+	if memory.graphs[key] == nil {
+		memory.graphs[key] = p.Graph(programs.Way{Operands: []programs.Operand{{Any: true}}}, false)
+	}
+	_, ok := s.search(memory.graphs[key])
+	return ok
+}
+
+// rest adds what is left, with some command that the filter allows.
+func (b *board) rest(s *subject, score Score, how string) {
+	argv, ok := s.some()
 	if !ok {
 		if slices.ContainsFunc(s.slots, func(sl slot) bool { return sl.dead }) {
 			b.dead = true
@@ -114,8 +185,10 @@ func (b *board) arguments(s *subject) {
 		}
 		argv = []filters.Untrusted{}
 	}
-	c := b.cell(score, Arguments, "", false, "")
-	c.How, c.Example = how, argv
+	c := b.cell(max(score, 0), Arguments, "", false, toAll, "")
+	if c.How, c.Example = how, argv; score == NotAssessed {
+		c.Score, c.Extent, c.Limits = NotAssessed, Whole, []string{}
+	}
 	b.put(c)
 }
 
@@ -156,7 +229,7 @@ func sections(s *policy.Sandbox) (words []string) {
 func topReasons(all []Filter) (reasons []string) {
 	for _, p := range powers {
 		var names []string
-		worst := 0.0
+		worst := Score(0)
 		for _, f := range all {
 			for _, c := range f.Cells {
 				if c.Power != p.ID || c.Extent == Implied || c.Score < 4 {

@@ -42,7 +42,7 @@ func TestConfine(t *testing.T) {
 	for _, c := range []struct {
 		what, definition string
 		sandbox          policy.Sandbox
-		score            float64
+		score            Score
 		cells            string // power=score, of some
 		why              string // in a limit or a note
 	}{
@@ -99,7 +99,7 @@ func TestConfine(t *testing.T) {
 		for _, want := range strings.Fields(c.cells) {
 			p, score, _ := strings.Cut(want, "=")
 			cell := cellOf(f, p)
-			if cell == nil || strconv.FormatFloat(cell.Score, 'g', -1, 64) != score {
+			if cell == nil || strconv.FormatFloat(float64(cell.Score), 'g', -1, 64) != score {
 				t.Errorf("%s: want %s, got %+v", c.what, want, cell)
 			}
 		}

@@ -21,7 +21,7 @@ import (
 // Report is what a policy gives away.
 type Report struct {
 	Config  filters.Untrusted `json:"config"`
-	Score   float64           `json:"score"` // 0 to 10: that of the worst filter
+	Score   Score             `json:"score"` // that of the worst filter which was assessed
 	Band    string            `json:"band"`  // the score in one word: see Bands
 	Reasons []string          `json:"reasons"`
 	Counts  map[string]int    `json:"counts"` // filters by band
@@ -40,7 +40,7 @@ type Filter struct {
 	Found   filters.Untrusted `json:"found"`   // where it lies; "" where there is none to run
 	RunAs   filters.Untrusted `json:"run_as"`
 	Sandbox []string          `json:"sandbox"` // keys of its section, as words
-	Score   float64           `json:"score"`   // that of its worst power
+	Score   Score             `json:"score"`   // that of its worst power
 	Band    string            `json:"band"`
 	Cells   []Cell            `json:"powers"` // worst first; what is not in here it does not give away
 	Notes   []string          `json:"notes"`
@@ -49,7 +49,7 @@ type Filter struct {
 // Cell is one power that a filter gives away.
 type Cell struct {
 	Power   string              `json:"power"`   // Power.ID
-	Score   float64             `json:"score"`   // 0 where the sandbox takes all of it back
+	Score   Score               `json:"score"`   // 0 where the sandbox takes all of it back
 	Extent  string              `json:"extent"`  // whole; part: what a pattern says; implied: by a program of the caller's; confined, blocked: by the sandbox or the run-as user
 	How     string              `json:"how"`     // what does it
 	Example []filters.Untrusted `json:"example"` // a command that the filter allows, and that does it
@@ -79,12 +79,24 @@ func Assess(p *policy.Policy, m Machine) Report {
 		r.Counts[f.Band]++
 		r.Score = max(r.Score, f.Score)
 	}
+	if len(r.Filters) > 0 && r.Counts[Unknown] == len(r.Filters) {
+		r.Score = NotAssessed
+	}
 	r.Band = Band(r.Score)
 	r.Reasons = append(r.Reasons, topReasons(r.Filters)...)
 	for _, n := range p.Notes {
 		r.Notes = append(r.Notes, filters.Prose(n.String()))
 	}
 	return r
+}
+
+// Gate is the score for those who let nothing pass that could be above a limit: a filter
+// that was not assessed counts as the most it could be.
+func (r Report) Gate() float64 {
+	if r.Counts[Unknown] > 0 {
+		return NotAssessed.Gate()
+	}
+	return r.Score.Gate()
 }
 
 // Of tells what one filter gives away.
@@ -128,27 +140,32 @@ type board struct {
 	dead  bool // no command can match
 }
 
-// give adds a cell, confined as it is. only says to what the caller may do it, where
-// they are not free in the choice.
-func (b *board) give(p, caps, how string, example []filters.Untrusted, only string) {
-	free := p == Run || p == Code
-	c := b.cell(power(p).Weight, p, caps, free, only)
-	c.How, c.Example, c.Free = how, example, only == ""
+// give adds a cell, confined as it is. l says to what the caller may do it.
+func (b *board) give(p, caps, how string, example []filters.Untrusted, l level) {
+	b.giveOnly(p, caps, how, example, l, why[l])
+}
+
+func (b *board) giveOnly(p, caps, how string, example []filters.Untrusted, l level, only string) {
+	c := b.cell(power(p).Weight, p, caps, p == Run || p == Code, l, only)
+	c.How, c.Example, c.Free = how, example, l == toAll
 	b.put(c)
 }
 
-func (b *board) cell(weight float64, p, caps string, free bool, only string) Cell {
+func (b *board) cell(weight Score, p, caps string, free bool, l level, only string) Cell {
 	c := Cell{Power: p, Score: weight, Extent: Whole, Example: []filters.Untrusted{}, Limits: []string{}}
-	if only != "" {
+	if l != toAll {
 		c.Score, c.Extent = weight*partOf, Part
 		c.Limits = append(c.Limits, only)
+	}
+	if l == toLittle {
+		c.Score = little
 	}
 	worst := 1.0
 	for _, l := range b.limits(p, caps, free) {
 		worst = min(worst, l.factor)
 		c.Limits = append(c.Limits, l.why)
 	}
-	switch c.Score = round(c.Score * worst); {
+	switch c.Score = round(c.Score * Score(worst)); {
 	case worst == 0:
 		c.Extent = Blocked
 	case worst < 1:
@@ -163,7 +180,7 @@ func (b *board) put(c Cell) {
 	switch {
 	case i < 0:
 		b.cells = append(b.cells, c)
-	case c.Score > b.cells[i].Score:
+	case c.Score.Gate() > b.cells[i].Score.Gate():
 		b.cells[i] = c
 	}
 }
@@ -177,12 +194,12 @@ func (b *board) imply() {
 			continue
 		}
 		own := b.cells[i]
-		best := round(floor * b.share(by))
+		best := round(Score(floor * b.share(by)))
 		for _, p := range powers {
 			if p.ID == Run || p.ID == Code || p.ID == Arguments {
 				continue
 			}
-			c := b.cell(p.Weight, p.ID, "", true, "")
+			c := b.cell(p.Weight, p.ID, "", true, toAll, "")
 			if c.Extent == Whole {
 				c.Extent = Implied
 			}
@@ -198,6 +215,9 @@ func (b *board) imply() {
 		}
 	}
 }
+
+// little is what a power is worth over what nobody misses.
+const little = 0.2
 
 // floor is what running a program is worth when every other power is gone: it has
 // the machine's processors and memory, and the kernel to attack.
@@ -215,7 +235,7 @@ func (b *board) share(p string) float64 {
 func (b *board) sorted() []Cell {
 	column := func(c Cell) int { return slices.IndexFunc(powers, func(p Power) bool { return p.ID == c.Power }) }
 	slices.SortStableFunc(b.cells, func(x, y Cell) int {
-		if n := cmp.Compare(y.Score, x.Score); n != 0 {
+		if n := y.Score.compare(x.Score); n != 0 {
 			return n
 		}
 		return cmp.Compare(column(x), column(y))
@@ -223,13 +243,13 @@ func (b *board) sorted() []Cell {
 	return append([]Cell{}, b.cells...)
 }
 
-func round(score float64) float64 { return math.Round(score*10) / 10 }
+func round(s Score) Score { return Score(math.Round(float64(s)*10) / 10) }
 
 // WorstFirst returns filters in the order of their scores; of equals, in the order
 // in which they are asked.
 func WorstFirst(all []Filter) []Filter {
 	sorted := slices.Clone(all)
-	slices.SortStableFunc(sorted, func(x, y Filter) int { return cmp.Compare(y.Score, x.Score) })
+	slices.SortStableFunc(sorted, func(x, y Filter) int { return y.Score.compare(x.Score) })
 	return sorted
 }
 

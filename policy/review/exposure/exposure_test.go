@@ -34,7 +34,7 @@ func cellOf(f Filter, power string) *Cell {
 func TestFilters(t *testing.T) {
 	for _, c := range []struct {
 		definition string
-		score      float64
+		score      Score
 		has, not   string // powers that are given away, not implied; and that are not
 		example    string // of the first of has
 	}{
@@ -55,16 +55,20 @@ func TestFilters(t *testing.T) {
 		{"PathFilter, cp, root, pass, /var/lib/x", 4, "write", "read", ""},
 		{"CommandFilter, cat, root", 7, "read", "write run", "cat /etc/shadow"},
 		{"RegExpFilter, cat, root, cat, /proc/[0-9]+/maps", 2.8, "read", "", "cat /proc/1/maps"},
-		{"ReadFileFilter, /etc/hostname", 2.8, "read", "", "cat /etc/hostname"},
+		{"ReadFileFilter, /root/.ssh/id_rsa", 7, "read", "write run", "cat /root/.ssh/id_rsa"},
+		{"ReadFileFilter, /var/lib/nova/x", 7, "read", "", ""}, // a link of the caller's
+		{"ReadFileFilter, /etc/iscsi/initiatorname.iscsi", 2.8, "read", "", ""},
+		{"ReadFileFilter, /etc/hostname", 0.2, "read", "", "cat /etc/hostname"},
 		{"CommandFilter, chmod, root", 10, "owner", "", ""},
-		{"RegExpFilter, chmod, root, chmod, 0600, .*", 1.5, "", "owner", ""},
-		{"RegExpFilter, chown, root, chown, \\d+, /dev/(?!.*/\\.\\.).*", 4, "owner", "", ""},
+		{"RegExpFilter, chmod, root, chmod, 0600, .*", 10, "owner", "", "chmod 0600 --reference=/tmp/x"}, // 0600 is a file then
+		{"RegExpFilter, chmod, root, chmod, 0600, /.*", 1, "", "owner", ""},
+		{"RegExpFilter, chown, root, chown, \\d+, /dev/(?!.*/\\.\\.).*", 10, "owner", "", ""},
 		{"RegExpFilter, chown, root, chown, \\d+, .*", 10, "owner", "", "chown 65534 /etc/shadow"},
 		{"RegExpFilter, rm, root, rm, -rf, /var/run/frr/[a-z]+-[0-9a-f-]+", 2.8, "destroy", "", ""},
 		{"CommandFilter, dd, root", 10, "write device read", "run", ""},
 		{"RegExpFilter, find, root, find, /sys/class/net, -maxdepth, 1, -type, l, -printf, %.*", 0.2, "", "run destroy", ""},
 		{`RegExpFilter, find, root, find, ^[/]*([^/\0]+(/+)?)*$, -maxdepth, \d+, -name, img-cache.*, -amin, \+\d+`, 7, "destroy", "run",
-			"find -delete -maxdepth 1 -name img-cachex -amin +1"},
+			"find -delete -maxdepth 1 -name img-cache -amin +1"},
 		{"CommandFilter, find, root", 10, "run destroy", "", ""},
 
 		{"IpFilter, ip, root", 6, "network namespace", "run", ""},
@@ -82,15 +86,16 @@ func TestFilters(t *testing.T) {
 		{"EnvFilter, env, root, LD_PRELOAD=/usr/lib/a.so, id", 0.3, "", "code", ""},
 		{"EnvFilter, env, root, PYTHONPATH=, lvs, x", 0.2, "", "code", ""},
 		{"EnvFilter, env, root, PROCESS_TAG=, haproxy, -f, .*", 10, "code", "", "env PROCESS_TAG=x haproxy -f /tmp/x"},
-		{"EnvFilter, env, root, PROCESS_TAG=, haproxy, -f, /var/lib/neutron/[a-z]+", 0.2, "", "code", ""},
+		{"EnvFilter, env, root, PROCESS_TAG=, haproxy, -f, /var/lib/neutron/[a-z]+", 10, "code", "", "env PROCESS_TAG=x haproxy -f /var/lib/neutron/x"},
+		{"EnvFilter, env, root, PROCESS_TAG=, haproxy, -f, /etc/haproxy/[a-z]+", NotAssessed, "", "code", ""},
 
 		{"CommandFilter, sleep, root", 0.3, "arguments", "run", ""},
 		{"RegExpFilter, sleep, root, sleep, \\d+", 0.2, "arguments", "run", "sleep 1"},
-		{"CommandFilter, mmgetstate, root", 3, "arguments", "run", ""},
+		{"CommandFilter, mmgetstate, root", NotAssessed, "arguments", "run", ""},
 		{"RegExpFilter, brctl, root, brctl, show", 0.2, "arguments", "network", "brctl show"},
 		{"RegExpFilter, ovs-vsctl, root, ovs-vsctl, .*, .*", 10, "write network", "", ""},
 		{"RegExpFilter, sysctl, root, sysctl, -w, net.ipv4.ip_forward=1", 0.2, "arguments", "kernel", ""},
-		{"RegExpFilter, mmnfs, root, mmnfs, load, /var/mmfs/.*", 1, "arguments", "", "mmnfs load /var/mmfs/x"},
+		{"RegExpFilter, mmnfs, root, mmnfs, load, /var/mmfs/.*", NotAssessed, "arguments", "", "mmnfs load /var/mmfs/"},
 		{"RegExpFilter, sysctl, root, sysctl, -w, .*=.*", 10, "kernel", "", ""},
 		{"PathFilter, privsep-helper, root, --config-file, /etc/(?!\\.\\.).*, --privsep_sock_path, /", 0, "", "run arguments", ""},
 		{"RegExpFilter, x, root, x, a(", 0, "", "arguments", ""},
@@ -147,17 +152,17 @@ func TestTable(t *testing.T) {
 					}
 				}
 			}
-			if strings.Count(w.form, "…") > 0 && !strings.HasPrefix(w.form, "…") && !strings.HasSuffix(w.form, "…") {
-				t.Errorf("%s %s: … is in the middle", program, w.form)
+			if _, err := readForm(grammar(program), w.form, aim{power: w.power}); err != nil {
+				t.Errorf("%s: %v", program, err)
 			}
 			if w.how == "" {
 				t.Errorf("%s %s: no reason", program, w.form)
 			}
 			e := entry(t, "CommandFilter, "+program+", root")
-			if _, whole, ok := newSubject(e).fits(w.form); program != "privsep-helper" && (!ok || !whole) {
+			if _, l, ok := newSubject(e).fits(w); program != "privsep-helper" && (!ok || l != toAll) {
 				t.Errorf("%s %s does not fit a filter that allows anything", program, w.form)
 			}
-			if harmless[program] {
+			if harmless[program] != "" {
 				t.Errorf("%s is harmless and has a row", program)
 			}
 		}
@@ -254,7 +259,7 @@ func TestAssess(t *testing.T) {
 }
 
 func TestBand(t *testing.T) {
-	for score, want := range map[float64]string{0: "little", 0.9: "little", 1: "low", 3.9: "low", 4: "medium", 6.9: "medium", 7: "high", 8.9: "high", 9: "root", 10: "root"} {
+	for score, want := range map[Score]string{NotAssessed: Unknown, 0: "little", 0.9: "little", 1: "low", 3.9: "low", 4: "medium", 6.9: "medium", 7: "high", 8.9: "high", 9: "root", 10: "root"} {
 		if got := Band(score); got != want {
 			t.Errorf("%v: %s", score, got)
 		}

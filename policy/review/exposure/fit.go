@@ -3,45 +3,50 @@ package exposure
 import (
 	"path"
 	"regexp"
+	"slices"
 	"strings"
+	"sync"
 
 	"ironwrap/filters"
 	"ironwrap/filters/pyre"
 	"ironwrap/policy"
+	"ironwrap/policy/review/language"
+	"ironwrap/policy/review/programs"
 )
 
-// slot is the place of one argument in what a filter allows. The zero slot takes
-// any word.
+// slot is the place of one argument in what a filter allows.
 type slot struct {
-	re       *pyre.Pattern
-	examples []string // words that it takes
-	dir      string   // of a PathFilter: a path in there
-	only     string   // that word alone
-	dead     bool     // takes nothing
+	key  string // the same for slots that take the same
+	word language.Word
+	re   *pyre.Pattern // nil where it is no pattern
+	dir  bool          // of a PathFilter: a path in a directory
+	dead bool          // takes nothing
 }
 
 func (s slot) takes(word string) bool {
-	switch {
-	case s.dead:
-		return false
-	case s.re != nil:
+	if s.re != nil {
 		return s.re.Match(word)
-	case s.dir != "":
-		return strings.HasPrefix(word, s.dir+"/") && path.Clean(word) == word
-	case s.only != "":
-		return word == s.only
 	}
-	return true
+	ok, err := s.word.Contains(word)
+	return ok && err == nil
 }
 
 // free tells that the slot takes words that have nothing to do with each other.
 func (s slot) free() bool { return s.takes("start") && s.takes("--x=/q") }
 
+// bound is how many steps are taken to find out what a pattern has to do with one word
+// of a way.
+const bound = language.DefaultSteps
+
+var anySlot = slot{key: "pass", word: language.AnyWord()}
+
 // subject is a filter, made ready to be asked about forms.
 type subject struct {
 	entry *policy.Entry
 	shape filters.Shape
-	slots []slot // of its arguments; nil where any number of any words is taken
+	slots []slot // of its arguments
+	open  bool   // any number of any words may follow on them
+	large bool   // a pattern was too large to find something out
 }
 
 func newSubject(e *policy.Entry) *subject {
@@ -49,92 +54,321 @@ func newSubject(e *policy.Entry) *subject {
 	for _, a := range s.shape.Args {
 		s.slots = append(s.slots, newSlot(a, s.shape.Path))
 	}
+	s.open = s.shape.Open
 	return s
 }
 
 func newSlot(arg string, constraint bool) slot {
 	switch {
 	case constraint && arg == "pass":
-		return slot{}
+		return anySlot
 	case constraint && strings.HasPrefix(arg, "/") && strings.ContainsAny(arg, `*?()[]|\^$`):
 		return slot{dead: true} // meant for a pattern, which a PathFilter knows nothing of
 	case constraint && strings.HasPrefix(arg, "/"):
 		dir := strings.TrimRight(arg, "/")
-		return slot{dir: dir, examples: []string{dir + "/x"}}
+		return slot{key: "dir " + dir, word: language.Text(dir).Then(paths(`(/` + step + `)+`)), dir: true}
 	case constraint:
-		return slot{only: arg, examples: []string{arg}}
+		return slot{key: "text " + arg, word: language.Text(arg)}
 	}
 	re, err := pyre.Compile(arg)
 	if err != nil {
 		return slot{dead: true}
 	}
-	return slot{re: re, examples: re.Examples(injections...)}
+	word, err := language.Pattern(arg)
+	if err != nil {
+		word = language.AnyWord()
+	}
+	return slot{key: "re " + arg, word: word.Within(bound), re: re}
 }
 
-// fits looks for a command of the form that the filter allows. whole tells that
-// the caller is free in the choice of the file or other thing that the form is
-// about; else only what the filter's patterns say is within their reach.
-func (s *subject) fits(form string) (argv []filters.Untrusted, whole, ok bool) {
-	words := strings.Fields(form)
-	front := len(words) > 0 && words[0] == "…"
-	if front {
-		words = words[1:]
-	}
-	back := len(words) > 0 && words[len(words)-1] == "…"
-	if back {
-		words = words[:len(words)-1]
-	}
-	back = back || front && len(words) == 0
-	if s.shape.More && !back {
-		return nil, false, false // the nested command would be part of the form
-	}
-	if s.shape.Open {
-		return s.instance(words, make([]slot, len(words)), 0, 0)
-	}
-	for lead := 0; lead+len(words) <= len(s.slots); lead++ {
-		trail := len(s.slots) - lead - len(words)
-		if lead > 0 && !front || trail > 0 && !back {
-			continue
-		}
-		if argv, whole, ok := s.instance(words, s.slots, lead, trail); ok {
-			return argv, whole, true
-		}
-	}
-	return nil, false, false
+// memory is what was found out: which words are in a slot and in a set of a way's, and
+// the command lines of ways. The sets of package language remember what they were asked,
+// so nobody else may ask them meanwhile.
+var memory = struct {
+	sync.Mutex
+	met    map[met]word
+	graphs map[drawn]*programs.Graph
+}{met: map[met]word{}, graphs: map[drawn]*programs.Graph{}}
+
+type met struct {
+	slot string
+	set  *programs.Value
 }
 
-// instance writes words into slots, with lead slots before and trail behind them
-// that hold an example each, and asks the filter.
-func (s *subject) instance(words []string, slots []slot, lead, trail int) ([]filters.Untrusted, bool, bool) {
-	argv := s.call()
-	whole := true
-	for i, sl := range slots {
-		if i < lead || i >= len(slots)-trail {
-			if len(sl.examples) == 0 && !sl.takes("x") {
-				return nil, false, false
+type drawn struct {
+	program *programs.Program
+	form    string
+	aim     aim
+	bare    bool
+}
+
+// word is one that a slot takes and that is in a set.
+type word struct {
+	text  string
+	cost  int // the less, the better it is for people
+	ok    bool
+	large bool // nobody knows
+}
+
+// maxMemory bounds how much is remembered.
+const maxMemory = 1 << 20
+
+func meet(s slot, v *programs.Value) word {
+	if s.dead {
+		return word{}
+	}
+	key := met{s.key, v}
+	w, ok := memory.met[key]
+	if !ok {
+		if len(memory.met) > maxMemory {
+			clear(memory.met)
+		}
+		w = common(s, v)
+		memory.met[key] = w
+	}
+	return w
+}
+
+func common(s slot, v *programs.Value) word {
+	switch v.Kind {
+	case "free":
+		return word{text: "x", cost: 1, ok: s.free() && s.takes("x")}
+	case "shell":
+		return injected(s, v)
+	}
+	for i, like := range v.Like {
+		if s.takes(like) {
+			return word{text: like, cost: 1 + i, ok: true}
+		}
+	}
+	text, ok, err := s.word.And(v.Word).Within(bound).Shortest()
+	return word{text: text, cost: 20 + len(text), ok: ok && err == nil, large: err != nil}
+}
+
+// injected is a text for a shell that runs a command of the caller's, out of the words of
+// a slot.
+func injected(s slot, v *programs.Value) word {
+	for i, like := range v.Like {
+		if s.takes(like) {
+			return word{text: like, cost: 1 + i, ok: true}
+		}
+	}
+	here := s.word.And(v.Word).Within(bound)
+	large := false
+	for _, hole := range holes {
+		some, err := here.And(hole).Within(bound).First(3)
+		large = large || err != nil
+		for _, text := range some {
+			if runsIn(text) {
+				return word{text: text, cost: 20 + len(text), ok: true}
 			}
-			argv = append(argv, filters.Untrusted(append(sl.examples, "x")[0]))
+		}
+	}
+	return word{large: large}
+}
+
+// holes are texts with a place for a command of the caller's.
+var holes = func() (list []language.Word) {
+	list = append(list, paths(`(.*=|-c)?(id|/tmp/x)([ \t\n;&|].*)?`))
+	for _, text := range append(slices.Clone(injections), ";id #", "'`id`'", ") id;", "&&id ", "||id ", `'";id;"'`, "$(/tmp/x)", ";/tmp/x;", "\n/tmp/x\n", "';/tmp/x;'") {
+		list = append(list, language.AnyWord().Then(language.Text(text)).Then(language.AnyWord()))
+	}
+	return list
+}()
+
+// runsIn tells whether a shell that is given a word, or what is attached to an option in
+// it, runs a command of the caller's.
+func runsIn(text string) bool {
+	candidates := []string{text}
+	if _, value, ok := strings.Cut(text, "="); ok && strings.HasPrefix(text, "-") {
+		candidates = append(candidates, value)
+	}
+	if strings.HasPrefix(text, "-") && len(text) > 2 {
+		candidates = append(candidates, text[2:])
+	}
+	return slices.ContainsFunc(candidates, func(c string) bool { return runs(c, "id") || runs(c, mine) })
+}
+
+// fits looks for a command of the form that the filter allows, for a power: the more
+// the caller is free in the choice of what it is about the better.
+func (s *subject) fits(w way) (argv []filters.Untrusted, l level, ok bool) {
+	memory.Lock()
+	defer memory.Unlock()
+	for _, l := range graded(w.power, w.form) {
+		a := aim{power: w.power, level: l, real: slices.ContainsFunc(s.slots, func(s slot) bool { return s.dir })}
+		a.file = w.power != Run || s.interprets()
+		for _, bare := range []bool{true, false} {
+			if words, ok := s.search(s.graph(w.form, a, bare)); ok {
+				if argv := s.line(words); s.entry.Match(argv, lexical{}).Matched {
+					return argv, l, true
+				}
+			}
+		}
+	}
+	return nil, toLittle, false
+}
+
+func (s *subject) interprets() bool { return Interpreter(s.entry.Exec()) }
+
+// some is a command that the filter allows.
+func (s *subject) some() ([]filters.Untrusted, bool) {
+	argv, _, ok := s.fits(way{power: Arguments, form: "…"})
+	return argv, ok
+}
+
+// plain is how words are read that nobody knows how they are read.
+var plain = &programs.Program{Style: programs.Plain}
+
+// grammar is how a program reads its words, by its path or name.
+func grammar(program string) *programs.Program {
+	name := baseName(program)
+	if p, ok := programs.Of(name); ok {
+		return p
+	}
+	if p, ok := programs.Of(family(name)); ok {
+		return p
+	}
+	return plain
+}
+
+// graph is the command lines of a form.
+func (s *subject) graph(form string, a aim, bare bool) *programs.Graph {
+	p := grammar(s.entry.Exec())
+	if form == "…" {
+		p = plain
+	}
+	key := drawn{p, form, a, bare}
+	if g := memory.graphs[key]; g != nil {
+		return g
+	}
+	w, err := readForm(p, form, a)
+	if err != nil {
+		w, _ = readForm(plain, form, a)
+		p = plain
+	}
+	g := p.Graph(w, bare)
+	memory.graphs[key] = g
+	return g
+}
+
+func readForm(p *programs.Program, form string, a aim) (programs.Way, error) {
+	return p.Read(strings.Fields(form), func(word string) programs.Value {
+		at := placeholder.FindStringIndex(word)
+		if at == nil {
+			return programs.Text(word)
+		}
+		v, ok := a.value(word[at[0]+1 : at[1]-1])
+		if !ok {
+			return programs.Text(word)
+		}
+		return framed(word[:at[0]], v, word[at[1]:])
+	})
+}
+
+func framed(before string, v programs.Value, after string) programs.Value {
+	if before == "" && after == "" {
+		return v
+	}
+	out := programs.Value{Word: language.Text(before).Then(v.Word).Then(language.Text(after)), Kind: v.Kind}
+	for _, like := range v.Like {
+		out.Like = append(out.Like, before+like+after)
+	}
+	return out
+}
+
+// maxWords bounds how many words a command has beyond those that a filter asks for.
+const maxWords = 16
+
+// reached is a place of a way at which the words so far lead, at the least cost.
+type reached struct {
+	cost  int
+	from  int
+	word  string
+	there bool
+}
+
+// search finds the arguments of a command that a way and the filter both allow: of the
+// fewest words, those that people understand best.
+func (s *subject) search(g *programs.Graph) (words []string, ok bool) {
+	slots := s.slots
+	if s.shape.More {
+		slots = append(slices.Clone(slots), nested)
+	}
+	layers := [][]reached{make([]reached, len(g.Edges))}
+	layers[0][0].there = true
+	for i := 0; ; i++ {
+		if i >= len(slots) {
+			if words, ok := traced(layers, g); ok || !s.open || i > len(slots)+maxWords {
+				return words, ok
+			}
+		}
+		sl := anySlot
+		if i < len(slots) {
+			sl = slots[i]
+		}
+		next, alive := s.advance(layers[i], g, sl)
+		if !alive {
+			return nil, false
+		}
+		layers = append(layers, next)
+	}
+}
+
+// nested is the name of the program that another filter allows behind a prefix.
+var nested = slot{key: "nested", word: language.Text("true")}
+
+func (s *subject) advance(now []reached, g *programs.Graph, sl slot) (next []reached, alive bool) {
+	next = make([]reached, len(g.Edges))
+	for from, at := range now {
+		if !at.there {
 			continue
 		}
-		word, all, ok := sl.word(words[i-lead])
-		if !ok {
-			return nil, false, false
+		for _, e := range g.Edges[from] {
+			w := meet(sl, e.Words)
+			s.large = s.large || w.large
+			if n := &next[e.To]; w.ok && (!n.there || at.cost+w.cost < n.cost) {
+				*n = reached{at.cost + w.cost, from, w.text, true}
+				alive = true
+			}
 		}
-		whole = whole && all
-		argv = append(argv, filters.Untrusted(word))
 	}
-	if s.shape.More {
-		argv = append(argv, "true")
+	return next, alive
+}
+
+// traced are the words that lead to the best place at which a line may end.
+func traced(layers [][]reached, g *programs.Graph) (words []string, ok bool) {
+	last := layers[len(layers)-1]
+	best := -1
+	for i, at := range last {
+		if at.there && g.Final[i] && (best < 0 || at.cost < last[best].cost) {
+			best = i
+		}
 	}
-	return argv, whole, s.entry.Match(argv, lexical{}).Matched
+	if best < 0 {
+		return nil, false
+	}
+	for i := len(layers) - 1; i > 0; i-- {
+		at := layers[i][best]
+		words = append(words, at.word)
+		best = at.from
+	}
+	slices.Reverse(words)
+	return words, true
+}
+
+// line is the command with these arguments.
+func (s *subject) line(words []string) []filters.Untrusted {
+	return append(s.call(), filters.Words(words)...)
 }
 
 // call is the command's own word, with the variables before it.
 func (s *subject) call() (argv []filters.Untrusted) {
 	name := baseName(s.entry.Exec())
 	if s.shape.Name != "" {
-		if sl := newSlot(s.shape.Name, false); !sl.takes(name) && len(sl.examples) > 0 {
-			name = sl.examples[0]
+		if sl := newSlot(s.shape.Name, false); !sl.dead && !sl.takes(name) {
+			if text, ok, err := sl.word.Shortest(); ok && err == nil {
+				name = text
+			}
 		}
 	}
 	if len(s.shape.Vars) > 0 {
@@ -154,38 +388,6 @@ func (s *subject) call() (argv []filters.Untrusted) {
 }
 
 var placeholder = regexp.MustCompile(`\{[a-z0-9]+\}`)
-
-// word finds a word for one word of a form.
-func (s slot) word(form string) (word string, whole, ok bool) {
-	at := placeholder.FindStringIndex(form)
-	if at == nil {
-		return form, true, s.takes(form)
-	}
-	before, name, after := form[:at[0]], form[at[0]+1:at[1]-1], form[at[1]:]
-	var examples []string
-	for _, e := range s.examples {
-		if inner, ok := strings.CutPrefix(e, before); ok {
-			if inner, ok = strings.CutSuffix(inner, after); ok {
-				examples = append(examples, inner)
-			}
-		}
-	}
-	if name == "free" {
-		return before + "x" + after, true, s.free()
-	}
-	full, part := candidates(name, examples)
-	for _, c := range full {
-		if s.takes(before + c + after) {
-			return before + c + after, true, true
-		}
-	}
-	for _, c := range part {
-		if s.takes(before + c + after) {
-			return before + c + after, false, true
-		}
-	}
-	return "", false, false
-}
 
 // lexical is a machine without files: paths lead where they say, and nothing runs.
 // What a filter gives away is asked of the filter, not of the machine that the

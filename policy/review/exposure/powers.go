@@ -1,11 +1,17 @@
 package exposure
 
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+)
+
 // Power is something that a filter may give away: a column of the matrix.
 type Power struct {
-	ID     string  `json:"id"`
-	Title  string  `json:"title"`
-	Weight float64 `json:"weight"` // score of a filter that gives it away whole, as root, unconfined
-	About  string  `json:"about"`  // what whoever has it can do, and why the weight
+	ID     string `json:"id"`
+	Title  string `json:"title"`
+	Weight Score  `json:"weight"` // score of a filter that gives it away whole, as root, unconfined
+	About  string `json:"about"`  // what whoever has it can do, and why the weight
 }
 
 // The powers. Weight 10 is for those that are root by another name: each can be
@@ -56,23 +62,64 @@ func power(id string) Power {
 	panic("no power is called " + id)
 }
 
+// Score tells how bad something is, from 0 to 10; or that it is not known: NotAssessed.
+type Score float64
+
+// NotAssessed is the score of what nobody has looked at.
+const NotAssessed Score = -1
+
+// Gate is the number that counts for those who let nothing pass above a limit: what was
+// not assessed is the most it could be.
+func (s Score) Gate() float64 {
+	if s == NotAssessed {
+		return 10
+	}
+	return float64(s)
+}
+
+func (s Score) String() string {
+	if s == NotAssessed {
+		return Unknown
+	}
+	return fmt.Sprintf("%.1f", float64(s))
+}
+
+// MarshalJSON writes a number, or null for what was not assessed.
+func (s Score) MarshalJSON() ([]byte, error) {
+	if s == NotAssessed {
+		return []byte("null"), nil
+	}
+	return json.Marshal(float64(s))
+}
+
+// compare is positive where s is worse than o. Of the same, that which is known comes
+// before what could be as bad.
+func (s Score) compare(o Score) int {
+	return cmp.Or(cmp.Compare(s.Gate(), o.Gate()), cmp.Compare(s, o))
+}
+
+// Unknown is the band of what was not assessed.
+const Unknown = "not assessed"
+
 // Band is a score in one word.
-func Band(score float64) string {
+func Band(s Score) string {
 	switch {
-	case score >= 9:
+	case s == NotAssessed:
+		return Unknown
+	case s >= 9:
 		return "root"
-	case score >= 7:
+	case s >= 7:
 		return "high"
-	case score >= 4:
+	case s >= 4:
 		return "medium"
-	case score >= 1:
+	case s >= 1:
 		return "low"
 	}
 	return "little"
 }
 
 // Bands lists the words of Band, the worst first.
-var Bands = []string{"root", "high", "medium", "low", "little"}
+var Bands = []string{"root", Unknown, "high", "medium", "low", "little"}
 
 // Title is the name of a power, for people.
 func Title(id string) string { return power(id).Title }

@@ -21,7 +21,12 @@ import (
 //	{any}      is some word; also {user}, {group}, {num}, {pid}, {ns}, {url}
 //	{free}     is any word, of the caller's choice
 //	{awk} ...  is a program text in the language of the name
+//	!-x        is an option that must not be there, as it takes the effect away
 //	…          as the first or last word: others may stand there and change nothing
+//
+// Where package programs knows how the program reads its words, those of a form that
+// are options may stand anywhere, however they are spelled, and any other options may
+// stand there too.
 //
 // A filter gives the power away when it really allows the form, with some words in
 // the places of these (see fit).
@@ -38,7 +43,7 @@ type way struct {
 // seen on any machine.
 var table = func() map[string][]way {
 	byProgram := map[string][]way{}
-	for _, part := range [][]way{shells, commanders, launchers, fileTools, systemTools, networkTools, serviceTools, helperContexts} {
+	for _, part := range [][]way{shells, commanders, launchers, prefixes, ordered, fileTools, systemTools, networkTools, serviceTools, helperContexts} {
 		for _, w := range part {
 			for _, p := range strings.Fields(w.programs) {
 				byProgram[p] = append(byProgram[p], w)
@@ -48,10 +53,34 @@ var table = func() map[string][]way {
 	return byProgram
 }()
 
-// harmless are programs that give away next to nothing, whatever their arguments:
-// names and dates of files, sizes, time.
-var harmless = fieldSet(`arch basename blkid cksum df dirname echo false free getconf groups hostid id ls lsblk lscpu nproc
-	pathchk printf pwd readlink realpath sha1sum sha256sum sha512sum sleep stat sync true tty uname uptime whoami`)
+// harmless are programs that give away next to nothing, whatever their arguments, and
+// what they do.
+var harmless = func() map[string]string {
+	all := map[string]string{}
+	for _, row := range trifles {
+		for _, name := range strings.Fields(row.programs) {
+			all[name] = row.does
+		}
+	}
+	return all
+}()
+
+// trifling is a row: what some programs do, and no more.
+type trifling struct{ programs, does string }
+
+var trifles = []trifling{
+	{"basename dirname pathchk", "takes names apart, and opens no file"},
+	{"realpath readlink", "tells where links lead"},
+	{"ls stat", "tells names, sizes and dates of files, and no more"},
+	{"df", "tells how full file systems are"},
+	{"lsblk blkid", "tells of disks what they are"},
+	{"arch nproc uname uptime lscpu hostid tty getconf", "tells facts of the machine that anybody can ask for"},
+	{"id groups whoami", "tells who somebody is"},
+	{"cksum sha1sum sha256sum sha512sum", "tells checksums"},
+	{"echo printf true false sleep pwd", "does nothing to anything"},
+	{"free", "tells how much memory there is"},
+	{"sync", "has what was written reach the disks"},
+}
 
 // interpreters run a service's code under their own name: whoever may signal one
 // may signal every service of that language.
@@ -86,7 +115,7 @@ func ways(program string) []way {
 
 func known(program string) bool {
 	name := baseName(program)
-	return table[name] != nil || table[family(name)] != nil || harmless[name]
+	return table[name] != nil || table[family(name)] != nil || harmless[name] != ""
 }
 
 // family is the name that the table has for programs which differ in a version or

@@ -39,7 +39,8 @@ func (g *Graph) Lines() language.Lines {
 
 // Graph is the set of the command lines in which a way stands, however its options are
 // spelled and ordered, with any other options of the program in between. A bare one has
-// no other options, and no abbreviations.
+// no other options and no abbreviations, and values stand by themselves: so they are
+// written for people.
 func (p *Program) Graph(w Way, bare bool) *Graph {
 	b := &builder{p: p, w: w, bare: bare, t: p.table(), at: map[place]int{}}
 	b.begin()
@@ -329,7 +330,7 @@ func (b *builder) alone(at place, n need, to place) {
 		}
 		b.edge(at, &Value{Word: word.Or(spelled), Like: names}, b.value(at, &v, to.seen))
 	}
-	if n.takes != nothing && n.Given && len(long) > 0 {
+	if (n.takes == perhaps || n.takes == value && !b.bare) && n.Given && len(long) > 0 {
 		b.edge(at, attached(spelled.Then(language.Text("=")), long[0]+"=", n.Value), to)
 	}
 }
@@ -377,7 +378,7 @@ func (b *builder) bundle(at place, list []need, to place) {
 		}
 		b.edge(at, &Value{Word: word, Like: []string{text}}, b.value(at, &v, to.seen))
 	}
-	if last.Given {
+	if last.Given && (last.takes == perhaps || !b.bare) {
 		v := last.Value
 		v.Word = v.Word.Minus(language.Text(""))
 		v.Like = slices.DeleteFunc(slices.Clone(v.Like), func(s string) bool { return s == "" })

@@ -27,15 +27,26 @@ var script string
 // What comes from files is filters.Untrusted, whose String escapes what a screen
 // would act upon, and html/template escapes what a browser would.
 var tmpl = template.Must(template.New("page").Funcs(template.FuncMap{
-	"score":   func(s float64) string { return fmt.Sprintf("%.1f", s) },
-	"short":   func(s float64) string { return strings.TrimSuffix(fmt.Sprintf("%.1f", s), ".0") },
-	"band":    exposure.Band,
+	"gate":    exposure.Score.Gate,
+	"short":   short,
+	"band":    func(s exposure.Score) string { return class(exposure.Band(s)) },
+	"class":   class,
 	"title":   exposure.Title,
 	"place":   place,
 	"command": exposure.Command,
 	"mark":    func(extent string) string { return marks[extent] },
 	"prose":   filters.Prose,
 }).Parse(source))
+
+// class is a band as a name of a style.
+func class(band string) string { return strings.ReplaceAll(band, " ", "-") }
+
+func short(s exposure.Score) string {
+	if s == exposure.NotAssessed {
+		return "?"
+	}
+	return strings.TrimSuffix(s.String(), ".0")
+}
 
 // marks tell the extents apart without colour.
 var marks = map[string]string{

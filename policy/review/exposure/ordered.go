@@ -1,0 +1,12 @@
+package exposure
+
+// ordered are programs whose words count by their order.
+var ordered = []way{
+	{Run, "find", "{file} … -exec {mine} … ; …", "-exec runs a program for each file (find(1))", ""},
+	{Run, "find", "{file} … -execdir {mine} … ; …", "-execdir runs a program for each file (find(1))", ""},
+	{Run, "find", "{file} … -exec {mine} … {} + …", "-exec runs a program for the files (find(1))", ""},
+	{Run, "find", "{file} … -ok {mine} … ; …", "-ok runs a program for each file, if it is told y (find(1))", ""},
+	{Destroy, "find", "{name} … -delete …", "-delete removes what it finds (find(1))", ""},
+	{Destroy, "find", "{name} … -fprint {file} …", "-fprint overwrites a file (find(1))", ""},
+	{Write, "find", "{name} … -fprintf {file} {any} …", "-fprintf writes a text of the caller's to a file (find(1))", ""},
+}

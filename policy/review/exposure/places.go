@@ -1,0 +1,267 @@
+package exposure
+
+import (
+	"slices"
+	"strings"
+
+	"ironwrap/policy/review/language"
+	"ironwrap/policy/review/programs"
+)
+
+// worth is what somebody has of a file.
+type worth int
+
+const (
+	trifle    worth = iota // nothing: /dev/null
+	own                    // what the caller has anyway: /tmp, the service's own directories
+	disk                   // the devices that file systems lie on, and memory
+	hidden                 // what only root may read
+	steering               // settings of the kernel that make it run programs
+	system                 // root's configuration and programs, and what leads there
+	public                 // of root's, but anybody may read it
+	setting                // of the kernel's, and anybody may read it
+	elsewhere              // the rest: data of other services, other settings and devices
+)
+
+// place is a row: the paths, free of links and dots, that are worth something. The first
+// row that has a path counts.
+type place struct {
+	worth worth
+	paths string // a pattern
+}
+
+var places = []place{
+	{trifle, `/dev/(null|zero|full|random|urandom|stdin|stdout|stderr|tty|(fd|pts)/[0-9]+)|/proc/self/fd/[0-9]+`},
+	{own, sticky + `/.+|` + services + `/.+|/run/user/[0-9]+/.+`},
+	{disk, `/dev/(sd|hd|vd|xvd|nvme|mmcblk|md|dm-|loop|nbd|rbd|zd|drbd|sg|sr|bcache)[^/]*|/dev/(mem|kmem|port)|/dev/[^/]+/.+|/proc/kcore`},
+	{hidden, `/etc/(shadow|gshadow|sudoers)[-~]?|/etc/(sudoers\.d|ssl/private|letsencrypt|wireguard|ipsec\.d|ppp)/.+|/etc/ssh/ssh_host_[^/]*_key|/etc/(.+/)?[^/]*(secret|passw|cred|token|\.key|\.pem|keytab|keyring)[^/]*|` +
+		`/root/.+|/var/backups/.+|/proc/[0-9]+/(environ|mem|auxv|fd/.+)|/var/lib/(mysql|postgresql|rabbitmq|ceph|etcd|kubelet|docker|containerd|samba)/.+|/var/log/(auth|secure|audit)[^/]*(/.+)?`},
+	{steering, `/proc/sys/kernel/(core_pattern|modprobe|poweroff_cmd|hotplug|usermodehelper/.+)|/proc/sys/fs/binfmt_misc/.+|/proc/sysrq-trigger|/sys/kernel/uevent_helper|/sys/fs/cgroup/(.+/)?release_agent|/sys/kernel/(debug|tracing|config)/.+|/proc/[^/]+/mem`},
+	{system, `/proc/[^/]+/(root|cwd)(/.*)?`},
+	{public, `/etc/(hostname|hosts|passwd|group|os-release|lsb-release|debian_version|resolv\.conf|services|protocols|fstab|mtab|localtime|timezone|nsswitch\.conf|machine-id)|` +
+		`/usr/(bin|sbin|lib|share|include)/.+|/(bin|sbin|lib|lib64)/.+`},
+	{setting, `/proc/(cpuinfo|meminfo|mounts|stat|uptime|version|loadavg|partitions|filesystems|modules|cmdline|swaps|diskstats|interrupts|net/.+)|/proc/[0-9]+/(cmdline|comm|stat|status|statm|cgroup)|/proc/sys/.+|/sys/(class|block|bus|devices|module)/.+`},
+	{system, `/|/(etc|usr|bin|sbin|lib|lib32|lib64|libx32|boot|root|opt)(/.*)?|/(var|run|home|srv|dev|proc|sys)|/var/(lib|run|spool|cache|log)|/var/spool/(cron|at|anacron)(/.*)?|(/var)?/run/(systemd|udev|modprobe\.d|dbus|sudo|tmpfiles\.d)(/.*)?|/var/lib/(systemd|dpkg|apt|rpm|polkit-1|sudo|dbus|cloud|dkms)(/.*)?`},
+	{elsewhere, `/.*`},
+}
+
+// sticky are directories in which everybody may make files.
+const sticky = `(/tmp|/var/tmp|/dev/shm)`
+
+// services are directories that belong to those who call ironwrap: homes, and what the
+// services that are known to call it keep.
+var services = `(/home/[^/]+|/opt/stack|/var/(lib|log|cache|run)/` + callers + `|/run/` + callers + `)`
+
+const callers = `(nova|neutron|cinder|glance|manila|ironic|ironic-inspector|ceilometer|designate|trove|octavia|sahara|magnum|zun|masakari|cyborg|blazar|mistral|heat|swift|watcher|tacker|murano|freezer|kolla|quantum|novajoin|networking-[a-z]+)`
+
+// step is the name of a file or directory in a path.
+const step = `([^/.][^/]*|\.[^/.][^/]*|\.\.[^/]+)`
+
+// detours are beginnings of paths that end where they began, at the root.
+var detours = func() language.Word {
+	list := []string{`/`, `/\.`, `/\.\.`}
+	for n := 1; n <= 5; n++ {
+		list = append(list, strings.Repeat("/"+step, n)+strings.Repeat(`/\.\.`, n))
+	}
+	return paths(`(` + strings.Join(list, "|") + `)*`)
+}()
+
+var (
+	straight = paths(`/|(/` + step + `)+/?`)
+	// ledIn is what lies in a directory of the caller's. One of its directories can be a
+	// link of theirs, and lead anywhere; so can the last name, where that is followed.
+	// In a sticky directory the kernel follows no link of others (protected_symlinks in
+	// proc(5)) that is the last name.
+	ledIn   = detours.Then(paths(sticky + `/` + step + `/.+|` + services + `/` + step + `/.+`))
+	ledTo   = ledIn.Or(detours.Then(paths(services + `/.+`)))
+	another = paths(`[^/-].*`) // not from the root: the working directory is the caller's choice
+	brought = worthOne(own).Or(paths(`[^/-][^/]*/.+`))
+	read    = brought.Or(another, language.Text("/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"))
+)
+
+func paths(pattern string) language.Word {
+	w, err := language.Pattern("(?s)" + pattern)
+	if err != nil {
+		panic(err)
+	}
+	return w
+}
+
+// worthOne are the paths, with detours, that are worth one of these.
+func worthOne(list ...worth) language.Word {
+	found := language.Word{}
+	for i := len(places) - 1; i >= 0; { // the first row that has a path counts, so it comes last here
+		in := slices.Contains(list, places[i].worth)
+		var run []string
+		for ; i >= 0 && slices.Contains(list, places[i].worth) == in; i-- {
+			run = append(run, places[i].paths)
+		}
+		if these := paths(strings.Join(run, "|")); in {
+			found = found.Or(these)
+		} else {
+			found = found.Minus(these)
+		}
+	}
+	return detours.Then(found.And(straight))
+}
+
+// level says to what extent a power is given away.
+type level int
+
+const (
+	toAll    level = iota // to what makes the power whole
+	toSome                // to what a pattern says
+	toLittle              // to what nobody misses
+)
+
+var why = map[level]string{
+	toSome:   "only what the filter's patterns let through",
+	toLittle: "only what is worth little: what is the caller's own, or what anybody has",
+}
+
+// aim is what the words of a form are to be.
+type aim struct {
+	power string
+	level level
+	real  bool // paths are resolved before they are used
+	file  bool // what the caller brings may be named without a slash
+}
+
+// precious are the worths that make a power whole.
+var precious = map[string][]worth{
+	Write:    {system, public, hidden, steering, disk},
+	Owner:    {system, public, hidden, steering, disk},
+	Destroy:  {system, public, hidden, disk},
+	Read:     {hidden, disk},
+	Mount:    {system, public, hidden, own},
+	Services: {system, public, hidden},
+}
+
+// some are the worths of which something is lost.
+func (a aim) some() []worth {
+	switch {
+	case a.power == Read:
+		return []worth{elsewhere, steering, system, hidden, disk}
+	case a.real: // the caller may exchange a directory of theirs while the command starts
+		return []worth{elsewhere, setting, steering, system, hidden, public, disk, own}
+	}
+	return []worth{elsewhere, setting, steering, system, hidden, public, disk}
+}
+
+// target are the paths that a power is about. followed tells that the program follows the
+// path where it is a link.
+func (a aim) target(followed bool) language.Word {
+	list := precious[a.power]
+	if list == nil {
+		return language.AnyWord()
+	}
+	if a.level == toLittle {
+		return language.AnyWord().Minus(language.Text(""))
+	}
+	if a.level == toSome {
+		list = append(slices.Clone(list), a.some()...)
+	}
+	switch {
+	case a.real:
+		return worthOne(list...)
+	case followed:
+		return worthOne(list...).Or(ledTo, another)
+	}
+	return worthOne(list...).Or(ledIn, another)
+}
+
+// value is the set of the words that may stand for a placeholder.
+func (a aim) value(name string) (programs.Value, bool) {
+	switch name {
+	case "file", "name", "dir", "new":
+		like := map[string][]string{"file": {stolen, "/etc/x", "/dev/sda"}, "name": {stolen, "/etc/x"}, "dir": {"/etc", "/"}, "new": {"/etc/nologin"}}[name]
+		return programs.Value{Word: a.target(name != "name" && name != "new"), Like: like}, true
+	case "disk":
+		return programs.Value{Word: worthOne(disk).Or(ledTo, another), Like: fixed["disk"]}, true
+	case "mine", "dest":
+		v := programs.Value{Word: brought, Like: []string{mine}}
+		if a.file || name == "dest" {
+			v.Word = read
+		}
+		return v, true
+	case "shell":
+		return programs.Value{Word: language.AnyWord(), Like: []string{"id"}, Kind: "shell"}, true
+	case "free":
+		return programs.Value{Word: language.AnyWord(), Like: []string{"x"}, Kind: "free"}, true
+	}
+	for _, v := range vocabulary {
+		if v.name == name {
+			return a.choice(v), true
+		}
+	}
+	if words, ok := fixed[name]; ok {
+		return programs.Text(words...), true
+	}
+	return programs.Value{}, false
+}
+
+// choice is what may stand for a word that is no path.
+func (a aim) choice(v entryWord) programs.Value {
+	pattern := v.all
+	if a.level == toSome && v.some != "" {
+		pattern = v.some
+	}
+	return programs.Value{Word: paths(pattern), Like: v.like}
+}
+
+// entryWord is a kind of words: those with which a power is whole, and those with which
+// the caller has some of it.
+type entryWord struct {
+	name      string
+	like      []string
+	all, some string
+}
+
+var vocabulary = []entryWord{
+	{"any", []string{"x", "1"}, `.*`, ""},
+	{"cmd", []string{"true"}, `[^-/][^/]*|/.+`, ""},
+	{"pipe", []string{"|/tmp/x"}, `[|!].*`, ""},
+	{"num", []string{"1"}, `[0-9]+`, ""},
+	{"pid", []string{"1"}, `-?[0-9]+|[a-z].*`, ""},
+	{"ns", []string{"x"}, `[^-].*`, ""},
+	{"url", []string{"http://x/"}, `.+`, ""},
+	{"user", []string{"nobody", "65534", "nobody:nogroup"}, `(?!(root|0)?(:.*)?$)[^-].*`, `.*`},
+	{"group", []string{"nogroup", "65534"}, `(?!(root|0)$)[^-].*`, `.*`},
+	{"bus", []string{"org.freedesktop.systemd1"}, `org\.freedesktop\.(systemd1|PolicyKit1|login1|machine1|UDisks2)`, `.+`},
+	{"unit", []string{"ssh"}, `ssh(d)?(\.service)?`, `[^-].*`},
+	{"regex", []string{"", ".", ".*"}, `.*`, ""},
+	{"print", []string{"p", ""}, `.*`, ""},
+	{"print1", []string{"1", "{print}"}, `1|.*print.*`, ""},
+	{"sedi", []string{"1s/^/x/"}, `[0-9,$/]*[saicrywde].*`, ""},
+	{"mode", []string{"4755", "04755", "u+s", "777", "0777", "666", "0666", "a+rwx", "o+w", "a+r"},
+		`0*[0-7]{0,3}[2367]|0*[2-7][0-7]{3}|([ugoa]*[-+=][rwxXst]*,)*([ugoa]*[ao][ugoa]*[+=][rxXst]*[rw][rwxXst]*|[ug]*[ug][ug]*[+=][rwxX]*s[rwxXst]*|[+=][rwxX]*s[rwxX]*)(,.*)?`, ""},
+	{"acl", []string{"o::rw", "u:nobody:rw"}, `(o(ther)?:|u(ser)?:[^:]+:|g(roup)?:[^:]+:).*w.*`, ""},
+	{"initd", []string{up + mine}, `(\.\./)+tmp/.+`, ""},
+	{"lvmlog", fixed["lvmlog"], `.*log.*file.*`, ""},
+	{"export", []string{"*:/", "*:/etc"}, `[^:]*:/.*`, ""},
+	{"sysctl", []string{"kernel.core_pattern=|/tmp/x", "kernel.modprobe=/tmp/x"}, `kernel[./](core_pattern=\||modprobe=/|poweroff_cmd=/|hotplug=/).*`, ""},
+	{"ldpreload", []string{"LD_PRELOAD=/tmp/x"}, `LD_(PRELOAD|AUDIT|LIBRARY_PATH)=.+`, ""},
+	{"signal", fixed["signal"], `-([0-9]+|[A-Z]+[0-9]*)`, ""},
+	{"exportopt", []string{"no_root_squash", "rw,no_root_squash"}, `.*no_root_squash.*`, ""},
+	{"python", fixed["python"], `([^\n]*[;\n] ?)?import os; ?os\.system\("id"\)([;\n#].*)?`, ""},
+	{"perl", fixed["perl"], `(.*[;{}] ?)?(exec|system)[ (]?"id"\)?([;}#].*)?`, ""},
+	{"awk", fixed["awk"], `(.*[};\n] ?)?BEGIN ?\{ ?system\("id"\) ?\}.*`, ""},
+	{"sed", fixed["sed"], `(.*[;\n] ?)?[0-9]*e( ?id)?(\n.*)?|s/.*/.*/[gp0-9]*e[gp]*`, ""},
+}
+
+// graded are the levels of a form, the worst first.
+func graded(power, form string) []level {
+	if precious[power] != nil {
+		for _, name := range []string{"{file}", "{name}", "{dir}", "{new}"} {
+			if strings.Contains(form, name) {
+				return []level{toAll, toSome, toLittle}
+			}
+		}
+	}
+	for _, v := range vocabulary {
+		if v.some != "" && strings.Contains(form, "{"+v.name+"}") {
+			return []level{toAll, toSome}
+		}
+	}
+	return []level{toAll}
+}
