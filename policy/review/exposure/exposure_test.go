@@ -87,7 +87,7 @@ func TestFilters(t *testing.T) {
 		{"EnvFilter, env, root, PYTHONPATH=, lvs, x", 0.2, "", "code", ""},
 		{"EnvFilter, env, root, PROCESS_TAG=, haproxy, -f, .*", 10, "code", "", "env PROCESS_TAG=x haproxy -f /tmp/x"},
 		{"EnvFilter, env, root, PROCESS_TAG=, haproxy, -f, /var/lib/neutron/[a-z]+", 10, "code", "", "env PROCESS_TAG=x haproxy -f /var/lib/neutron/x"},
-		{"EnvFilter, env, root, PROCESS_TAG=, haproxy, -f, /etc/haproxy/[a-z]+", NotAssessed, "", "code", ""},
+		{"EnvFilter, env, root, PROCESS_TAG=, haproxy, -f, /etc/haproxy/[a-z]+", 0.2, "", "code", ""},
 
 		{"CommandFilter, sleep, root", 0.3, "arguments", "run", ""},
 		{"RegExpFilter, sleep, root, sleep, \\d+", 0.2, "arguments", "run", "sleep 1"},

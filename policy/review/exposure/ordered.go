@@ -10,3 +10,10 @@ var ordered = []way{
 	{Destroy, "find", "{name} … -fprint {file} …", "-fprint overwrites a file (find(1))", ""},
 	{Write, "find", "{name} … -fprintf {file} {any} …", "-fprintf writes a text of the caller's to a file (find(1))", ""},
 }
+
+// scripted are programs whose script stands behind an option.
+var scripted = []way{
+	{Run, "sed gsed", "-e {sed} {file}", "the command e runs a program (GNU sed's manual)", ""},
+	{Write, "sed gsed", "-i -e {sedi} {file}", "-i rewrites the file (sed(1))", ""},
+	{Read, "sed gsed", "-e {print} {file}", "it prints the file (sed(1))", ""},
+}

@@ -37,7 +37,7 @@ var untried = map[string]string{
 	"watch": "it needs a terminal",
 	"vi":    "it needs a terminal", "vim": "it needs a terminal", "vim.basic": "it needs a terminal", "vim.tiny": "it needs a terminal", "nvim": "it needs a terminal", "ex": "it needs a terminal", "view": "it needs a terminal", "emacs": "it needs a terminal",
 	"curl -o {file} {url}": "it needs a server", "curl -s -o {file} {url}": "it needs a server", "rsync {mine} {file}": "it passes over a file of the same size and time", "nsenter -t {pid} -m {mine} …": "a container may forbid it",
-	"env LD_PRELOAD={mine} {cmd} …": "it needs a library", "env LD_AUDIT={mine} {cmd} …": "it needs a library", "env LD_LIBRARY_PATH={mine} {cmd} …": "it needs a library", "env -S {mine}": "it is run by the row without -S",
+	"env LD_PRELOAD={mine} {cmd} …": "it needs a library", "env LD_AUDIT={mine} {cmd} …": "it needs a library", "env LD_LIBRARY_PATH={mine} {cmd} …": "it needs a library", "env -S {mine} …": "it is run by the row without -S",
 	"unshare -R {mine} {cmd} …": "it needs a tree", "nsenter -t {pid} -m {cmd} …": "a container may forbid it", "nsenter --mount={any} {cmd} …": "a container may forbid it",
 	"find {file} … -ok {mine} … ; …": "it asks", "find {name} … -fprintf {file} {any} …": "its text is not that of here",
 	"patch": "its row needs a patch of that very file", "setcap": "a container may forbid it", "setfacl": "a file system may have none", "logrotate": "it wants logs", "unzip": "it needs an archive", "zsh": "not in Debian's base",

@@ -43,7 +43,7 @@ type way struct {
 // seen on any machine.
 var table = func() map[string][]way {
 	byProgram := map[string][]way{}
-	for _, part := range [][]way{shells, commanders, launchers, prefixes, ordered, fileTools, systemTools, networkTools, serviceTools, helperContexts} {
+	for _, part := range [][]way{shells, commanders, launchers, prefixes, ordered, scripted, fileTools, systemTools, networkTools, serviceTools, helperContexts} {
 		for _, w := range part {
 			for _, p := range strings.Fields(w.programs) {
 				byProgram[p] = append(byProgram[p], w)

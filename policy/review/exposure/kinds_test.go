@@ -1,0 +1,81 @@
+package exposure
+
+import (
+	"strings"
+	"testing"
+)
+
+// TestKinds: one option more, another order, an attached value change nothing; and what
+// stands beside a dangerous line is not dangerous for that.
+func TestKinds(t *testing.T) {
+	for _, c := range []struct {
+		band       string // one of those that are separated by /
+		definition string
+	}{
+		{"root", "RegExpFilter, dd, root, dd, bs=.*, if=.*, of=.*"},
+		{"root", "RegExpFilter, dd, root, dd, bs=\\d+, of=/dev/[a-z]+, if=/tmp/.*"},
+		{"little", "RegExpFilter, dd, root, dd, bs=\\d+, if=/dev/zero, of=/dev/null"},
+		{"root", "RegExpFilter, env, root, env, [A-Z_]+=.*, ls"},
+		{"root", "RegExpFilter, env, root, env, -i, [A-Z_]+=.*, [A-Z]+=[a-z]*, ls, .*"},
+		{"low/little", "RegExpFilter, env, root, env, LC_ALL=[A-Z.]+, ls"},
+		{"root", "RegExpFilter, bash, root, bash, -xc, .*"},
+		{"root", "RegExpFilter, sh, root, sh, -ec, .*"},
+		{"root", "RegExpFilter, sh, root, sh, -e, /tmp/run\\.sh"},
+		{"root", "RegExpFilter, sh, root, sh, /tmp/run\\.sh"},
+		{"little", "RegExpFilter, sh, root, sh, -e, /usr/lib/run\\.sh"},
+		{"root", "RegExpFilter, nice, root, nice, -19, .*"},
+		{"root", "RegExpFilter, timeout, root, timeout, -s, 9, \\d+, .*"},
+		{"root", "RegExpFilter, timeout, root, timeout, --signal=9, \\d+, .*"},
+		{"low/little", "RegExpFilter, timeout, root, timeout, -s, 9, \\d+, ls"},
+		{"root", "RegExpFilter, xargs, root, xargs, -n, 1, .*"},
+		{"root", "RegExpFilter, sudo, root, sudo, -u, .*, .*"},
+		{"root", "RegExpFilter, cp, root, cp, -r, .*, .*"},
+		{"root", "RegExpFilter, cp, root, cp, -r, /tmp/[a-z]+, /etc/[a-z]+"},
+		{"little", "RegExpFilter, cp, root, cp, -r, /etc/[a-z]+, /dev/null"},
+		{"root", "RegExpFilter, ln, root, ln, -sfn, .*, .*"},
+		{"root", "RegExpFilter, ln, root, ln, -s, /var/lib/nova/x, /etc/systemd/system/x\\.service"},
+		{"root", "RegExpFilter, tee, root, tee, --append, .*"},
+		{"root", "RegExpFilter, tee, root, tee, /etc/cron\\.d/[a-z]+"},
+		{"little", "RegExpFilter, tee, root, tee, /dev/null"},
+		{"root", "RegExpFilter, tar, root, tar, -xzf, .*, -C, .*"},
+		{"root", "RegExpFilter, tar, root, tar, -C, /etc, -xf, /var/lib/nova/[a-z]+"},
+		{"high/root", "RegExpFilter, rm, root, rm, -fr, .*"},
+		{"high/root", "RegExpFilter, rm, root, rm, -rf, .*/ipsec/[0-9a-z-]+"},
+		{"low", "RegExpFilter, rm, root, rm, -rf, /srv/ipsec/[0-9a-z-]+"},
+		{"root", "RegExpFilter, rsync, root, rsync, -a, .*, .*"},
+		{"root", "RegExpFilter, sed, root, sed, -i, -e, .*, .*"},
+		{"root", "RegExpFilter, qemu-img, root, qemu-img, convert, -f, raw, -O, raw, .*, .*"},
+		{"root", "RegExpFilter, haproxy, root, haproxy, -f, .*, -p, .*, -D"},
+		{"root", "RegExpFilter, docker, root, docker, run, .*, .*, .*"},
+		{"root", "RegExpFilter, curl, root, curl, -s, -L, -o, .*, .*"},
+		{"root", "RegExpFilter, lvs, root, lvs, --noheadings, --config, .*"},
+		{"medium", "RegExpFilter, nsenter, root, nsenter, -t, \\d+, -n"},
+		{"root", "RegExpFilter, nsenter, root, nsenter, -t, \\d+, -n, .*"},
+		{"high", "ReadFileFilter, /root/.ssh/id_rsa"},
+		{"little", "ReadFileFilter, /etc/hostname"},
+		{"root", "RegExpFilter, usermod, root, usermod, -aG, sudo, [a-z]+"},
+		{"root", "RegExpFilter, insmod, root, insmod, /var/lib/nova/x\\.ko"},
+		{"high", "RegExpFilter, cat, root, cat, (/var|/usr)?/tmp/openstack-vfs-localfs[^/]+/etc/shadow"},
+		{"root", "RegExpFilter, chown, root, chown, \\d+, /dev/(?!.*/\\.\\.).*"},
+		{"root", "ChainingRegExpFilter, chroot, root, chroot, .*"},
+		{"root", "ChainingRegExpFilter, env, root, env, [A-Z_]+=.*"},
+		{"little", "ChainingRegExpFilter, env, root, env, LC_ALL=[A-Z]+"},
+		{"root", "ChainingRegExpFilter, strace, root, strace, -o, .*"},
+		{"root", "ChainingRegExpFilter, env, root, env, -S, .*"},
+		{"root", "ChainingRegExpFilter, nsenter, root, nsenter, --mount=.*"},
+		{"little", "ChainingRegExpFilter, nice, root, nice, -n, \\d+"},
+		{"not assessed", "RegExpFilter, supervisord, root, supervisord, -x, .*"},
+		{"not assessed", "CommandFilter, iw-nobody-knows, root"},
+		{"little", "RegExpFilter, iw-nobody-knows, root, iw-nobody-knows, --now"},
+		{"not assessed", "RegExpFilter, tee, root, tee, --no-such-option, .*"},
+	} {
+		f := Of(entry(t, c.definition), Machine{})
+		if ok := strings.Contains("/"+c.band+"/", "/"+f.Band+"/"); !ok {
+			text := ""
+			if len(f.Cells) > 0 {
+				text = f.Cells[0].How + ": " + Command(f.Cells[0].Example)
+			}
+			t.Errorf("%s: %s, want %s: %s", c.definition, f.Band, c.band, text)
+		}
+	}
+}
