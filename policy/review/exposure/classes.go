@@ -159,6 +159,9 @@ func (s slot) loose() bool {
 	if s.dead {
 		return false
 	}
+	if s.some != nil {
+		return false
+	}
 	n, finite, err := s.word.Size()
 	return err != nil || !finite || n > few
 }

@@ -19,6 +19,7 @@ type slot struct {
 	key  string // the same for slots that take the same
 	word language.Word
 	re   *pyre.Pattern // nil where it is no pattern
+	some []string      // all that it takes, where that are few
 	dir  bool          // of a PathFilter: a path in a directory
 	dead bool          // takes nothing
 }
@@ -37,6 +38,9 @@ func (s slot) free() bool { return s.takes("start") && s.takes("--x=/q") }
 // bound is how many steps are taken to find out what a pattern has to do with one word
 // of a way.
 const bound = language.DefaultSteps
+
+// short is how many steps are taken to find out whether a pattern has few words.
+const short = 1 << 12
 
 var anySlot = slot{key: "pass", word: language.AnyWord()}
 
@@ -78,7 +82,11 @@ func newSlot(arg string, constraint bool) slot {
 	if err != nil {
 		word = language.AnyWord()
 	}
-	return slot{key: "re " + arg, word: word.Within(bound), re: re}
+	sl := slot{key: "re " + arg, word: word.Within(bound), re: re}
+	if n, finite, err := word.Within(short).Size(); err == nil && finite && n <= few {
+		sl.some, _ = word.First(n)
+	}
+	return sl
 }
 
 // memory is what was found out: which words are in a slot and in a set of a way's, and
@@ -88,7 +96,8 @@ var memory = struct {
 	sync.Mutex
 	met    map[met]word
 	graphs map[drawn]*programs.Graph
-}{met: map[met]word{}, graphs: map[drawn]*programs.Graph{}}
+	values map[asked]*programs.Value
+}{met: map[met]word{}, graphs: map[drawn]*programs.Graph{}, values: map[asked]*programs.Value{}}
 
 type met struct {
 	slot string
@@ -100,6 +109,12 @@ type drawn struct {
 	form    string
 	aim     aim
 	bare    bool
+}
+
+// asked is a word of a form, for an aim.
+type asked struct {
+	text string
+	aim  aim
 }
 
 // word is one that a slot takes and that is in a set.
@@ -141,8 +156,23 @@ func common(s slot, v *programs.Value) word {
 			return word{text: like, cost: 1 + i, ok: true}
 		}
 	}
+	if s.some != nil {
+		return s.oneOf(v)
+	}
 	text, ok, err := s.word.And(v.Word).Within(bound).Shortest()
 	return word{text: text, cost: 20 + len(text), ok: ok && err == nil, large: err != nil}
+}
+
+// oneOf is the first of the few words of a slot that is in a set.
+func (s slot) oneOf(v *programs.Value) (w word) {
+	for _, text := range s.some {
+		ok, err := v.Within(bound).Contains(text)
+		w.large = w.large || err != nil
+		if ok && err == nil {
+			return word{text: text, cost: 20 + len(text), ok: true}
+		}
+	}
+	return w
 }
 
 // injected is a text for a shell that runs a command of the caller's, out of the words of
@@ -194,9 +224,14 @@ func runsIn(text string) bool {
 func (s *subject) fits(w way) (argv []filters.Untrusted, l level, ok bool) {
 	memory.Lock()
 	defer memory.Unlock()
-	for _, l := range graded(w.power, w.form) {
-		a := aim{power: w.power, level: l, real: slices.ContainsFunc(s.slots, func(s slot) bool { return s.dir })}
-		a.file = w.power != Run || s.interprets()
+	levels := graded(w.power, w.form)
+	a := aim{power: w.power, level: levels[len(levels)-1], real: slices.ContainsFunc(s.slots, func(s slot) bool { return s.dir })}
+	a.file = w.power != Run || s.interprets()
+	if _, ok := s.search(s.graph(w.form, a, false)); !ok { // the last level has all of the others
+		return nil, toLittle, false
+	}
+	for _, l := range levels {
+		a.level = l
 		for _, bare := range []bool{true, false} {
 			if words, ok := s.search(s.graph(w.form, a, bare)); ok {
 				if argv := s.line(words); s.entry.Match(argv, lexical{}).Matched {
@@ -252,17 +287,33 @@ func (s *subject) graph(form string, a aim, bare bool) *programs.Graph {
 }
 
 func readForm(p *programs.Program, form string, a aim) (programs.Way, error) {
-	return p.Read(strings.Fields(form), func(word string) programs.Value {
-		at := placeholder.FindStringIndex(word)
-		if at == nil {
-			return programs.Text(word)
-		}
-		v, ok := a.value(word[at[0]+1 : at[1]-1])
+	return p.Read(strings.Fields(form), a.words)
+}
+
+// words is the set of the words that may stand for one of a form.
+func (a aim) words(text string) *programs.Value {
+	at := placeholder.FindStringIndex(text)
+	if at == nil {
+		return remembered(asked{text: text}, func() programs.Value { return programs.Text(text) })
+	}
+	name := text[at[0]+1 : at[1]-1]
+	return remembered(asked{text, a.essence(name)}, func() programs.Value {
+		v, ok := a.value(name)
 		if !ok {
-			return programs.Text(word)
+			return programs.Text(text)
 		}
-		return framed(word[:at[0]], v, word[at[1]:])
+		return framed(text[:at[0]], v, text[at[1]:])
 	})
+}
+
+func remembered(key asked, value func() programs.Value) *programs.Value {
+	v := memory.values[key]
+	if v == nil {
+		made := value()
+		v = &made
+		memory.values[key] = v
+	}
+	return v
 }
 
 func framed(before string, v programs.Value, after string) programs.Value {

@@ -127,6 +127,27 @@ type aim struct {
 	file  bool // what the caller brings may be named without a slash
 }
 
+// essence is what of an aim counts for a placeholder: for those which have the same, the
+// same words may stand.
+func (a aim) essence(name string) aim {
+	switch name {
+	case "file", "name", "dir", "new":
+		a.file = false
+		if precious[a.power] == nil {
+			return aim{}
+		}
+		if a.power == Owner {
+			a.power = Write // is about the same files
+		}
+		return a
+	case "mine":
+		return aim{file: a.file}
+	case "user", "group", "unit", "bus":
+		return aim{level: a.level}
+	}
+	return aim{}
+}
+
 // precious are the worths that make a power whole.
 var precious = map[string][]worth{
 	Write:    {system, public, hidden, steering, disk},

@@ -326,12 +326,12 @@ func (b *builder) alone(at place, n need, to place) {
 	case n.takes == value:
 		v := n.Value
 		if !n.Given {
-			v = Any
+			v = &Any
 		}
-		b.edge(at, &Value{Word: word.Or(spelled), Like: names}, b.value(at, &v, to.seen))
+		b.edge(at, &Value{Word: word.Or(spelled), Like: names}, b.value(at, v, to.seen))
 	}
 	if (n.takes == perhaps || n.takes == value && !b.bare) && n.Given && len(long) > 0 {
-		b.edge(at, attached(spelled.Then(language.Text("=")), long[0]+"=", n.Value), to)
+		b.edge(at, attached(spelled.Then(language.Text("=")), long[0]+"=", *n.Value), to)
 	}
 }
 
@@ -374,12 +374,12 @@ func (b *builder) bundle(at place, list []need, to place) {
 	case last.takes == value:
 		v := last.Value
 		if !last.Given {
-			v = Any
+			v = &Any
 		}
-		b.edge(at, &Value{Word: word, Like: []string{text}}, b.value(at, &v, to.seen))
+		b.edge(at, &Value{Word: word, Like: []string{text}}, b.value(at, v, to.seen))
 	}
 	if last.Given && (last.takes == perhaps || !b.bare) {
-		v := last.Value
+		v := *last.Value
 		v.Word = v.Word.Minus(language.Text(""))
 		v.Like = slices.DeleteFunc(slices.Clone(v.Like), func(s string) bool { return s == "" })
 		b.edge(at, attached(word, text, v), to)
@@ -431,7 +431,7 @@ func (b *builder) assignments(at place) {
 		}
 		next := to
 		next.seen |= 1 << i
-		b.edge(at, attached(language.Text(n.Name+"="), n.Name+"=", n.Value), next)
+		b.edge(at, attached(language.Text(n.Name+"="), n.Name+"=", *n.Value), next)
 	}
 	if b.bare {
 		return
@@ -509,22 +509,22 @@ func (b *builder) restricted(at place) restriction {
 
 var restrictions = map[restriction]language.Word{noOption: notOption, noEqual: noEquals, noneOfThem: notOption.And(noEquals)}
 
-var anyOperand = map[restriction]*Value{
-	anything: &Any, noOption: narrowed(Any, noOption), noEqual: narrowed(Any, noEqual), noneOfThem: narrowed(Any, noneOfThem),
-}
-
-func narrowed(v Value, r restriction) *Value {
-	if r != anything {
-		v.Word = v.Word.And(restrictions[r])
+// narrowed is v without what an operand may not be. It is the same for the same.
+func (v *Value) narrowed(r restriction) *Value {
+	if r == anything {
+		return v
 	}
-	return &v
+	if v.narrow[r] == nil {
+		v.narrow[r] = &Value{Word: v.Word.And(restrictions[r]), Like: v.Like, Kind: v.Kind}
+	}
+	return v.narrow[r]
 }
 
 func (o Operand) word(r restriction) *Value {
 	if o.Any {
-		return anyOperand[r]
+		return Any.narrowed(r)
 	}
-	return narrowed(o.Value, r)
+	return o.Value.narrowed(r)
 }
 
 // accept finds where a line may end: all options were there, and all operands.

@@ -225,7 +225,7 @@ var testForms = []string{"x", "x …", "… x", "…", "-a x", "-b x", "-a -b x 
 
 var testWords = []string{"x", "y", "", "-", "--", "-a", "-av", "-va", "-b", "-bx", "-abx", "-ab", "-c", "-cx", "-acx", "-v", "-vx", "--alpha", "--al", "--beta", "--bet", "--bet=x", "--beta=x", "--beta=y", "--better", "--gamma", "--gam=x", "--gamma=", "--gamma=x", "-alpha", "-beta", "--zeta", "-z", "alpha=x", "beta=x", "beta=y", "A=x", "A=y", "B=", "c=x", "-beta=x"}
 
-func simple(word string) Value { return Text(strings.Trim(word, "{}")) }
+func simple(word string) *Value { v := Text(strings.Trim(word, "{}")); return &v }
 
 // TestGraph holds the graphs against a reader of command lines that goes from word to
 // word.
@@ -377,7 +377,7 @@ func TestGrammars(t *testing.T) {
 
 func ExampleProgram_Graph() {
 	cp, _ := Of("cp")
-	any := func(string) Value { return Any }
+	any := func(string) *Value { return &Any }
 	w, err := cp.Read([]string{"-t", "{dir}", "{file}"}, any)
 	if err != nil {
 		panic(err)

@@ -17,14 +17,14 @@ type Way struct {
 // Option is an option that must be there.
 type Option struct {
 	Name    string // without dashes
-	Value   Value  // of what it takes, where it takes something and that is given
+	Value   *Value // of what it takes, where it takes something and that is given
 	Given   bool
 	Assigns bool // it is no option, but a word NAME=VALUE
 }
 
 // Operand is one word; or, if Any, any number of any words.
 type Operand struct {
-	Value Value
+	Value *Value
 	Any   bool
 }
 
@@ -33,6 +33,8 @@ type Value struct {
 	language.Word
 	Like []string // some of them, which people understand best
 	Kind string   // what else is asked of a word, by those who gave the value
+
+	narrow [noneOfThem + 1]*Value
 }
 
 // Text is the value that is one of these words.
@@ -45,7 +47,7 @@ var Any = Value{Word: language.AnyWord(), Like: []string{"x"}}
 // are options, and their values, and the operands. A word … stands for operands of any
 // number, but for Assignments, which take none besides; one that begins with !- is an option that must not be there. value makes a set
 // of a word, or of what is attached to an option in one.
-func (p *Program) Read(words []string, value func(string) Value) (Way, error) {
+func (p *Program) Read(words []string, value func(string) *Value) (Way, error) {
 	r := reader{p: p, t: p.table(), value: value}
 	for r.rest = words; len(r.rest) > 0; {
 		word := r.rest[0]
@@ -60,7 +62,7 @@ func (p *Program) Read(words []string, value func(string) Value) (Way, error) {
 type reader struct {
 	p     *Program
 	t     *table
-	value func(string) Value
+	value func(string) *Value
 	rest  []string
 	way   Way
 	ended bool // there are no more options
