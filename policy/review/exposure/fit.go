@@ -16,12 +16,13 @@ import (
 
 // slot is the place of one argument in what a filter allows.
 type slot struct {
-	key  string // the same for slots that take the same
-	word language.Word
-	re   *pyre.Pattern // nil where it is no pattern
-	some []string      // all that it takes, where that are few
-	dir  bool          // of a PathFilter: a path in a directory
-	dead bool          // takes nothing
+	key     string // the same for slots that take the same
+	word    language.Word
+	re      *pyre.Pattern // nil where it is no pattern
+	example string
+	some    []string // all that it takes, where that are few
+	dir     bool     // of a PathFilter: a path in a directory
+	dead    bool     // takes nothing
 }
 
 func (s slot) takes(word string) bool {
@@ -86,6 +87,7 @@ func newSlot(arg string, constraint bool) slot {
 	if n, finite, err := word.Within(short).Size(); err == nil && finite && n <= few {
 		sl.some, _ = word.First(n)
 	}
+	sl.example, _, _ = sl.word.Within(short).Shortest()
 	return sl
 }
 
@@ -159,6 +161,13 @@ func common(s slot, v *programs.Value) word {
 	if s.some != nil {
 		return s.oneOf(v)
 	}
+	for i, like := range v.Like {
+		for _, text := range astray(s.example, like) {
+			if ok, err := v.Within(bound).Contains(text); ok && err == nil && s.takes(text) {
+				return word{text: text, cost: 20 + i + len(text), ok: true}
+			}
+		}
+	}
 	text, ok, err := s.word.And(v.Word).Within(bound).Shortest()
 	return word{text: text, cost: 20 + len(text), ok: ok && err == nil, large: err != nil}
 }
@@ -173,6 +182,24 @@ func (s slot) oneOf(v *programs.Value) (w word) {
 		}
 	}
 	return w
+}
+
+// astray are the paths that begin as one of a slot's does and go back to the root, and
+// from there to another: what most patterns let through that let slashes and dots
+// through. To try them is faster than to look for the shortest.
+func astray(example, to string) (list []string) {
+	at := strings.IndexByte(to, '/')
+	if at < 0 || !strings.HasPrefix(example, to[:at+1]) {
+		return nil
+	}
+	depth := 0
+	for i := at; i < len(example); i++ {
+		if example[i] == '/' {
+			list = append(list, example[:i+1]+strings.Repeat("../", depth)+to[at+1:])
+			depth++
+		}
+	}
+	return list
 }
 
 // injected is a text for a shell that runs a command of the caller's, out of the words of

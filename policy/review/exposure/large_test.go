@@ -13,7 +13,7 @@ func BenchmarkAssess(b *testing.B) {
 		"RegExpFilter, sh, root, sh, -c, echo %d [a-z]+", "RegExpFilter, tar, root, tar, -xf, .*, -C, /var/z%d/.*", "RegExpFilter, lvs, root, lvs, --noheadings, vg%d/[a-z0-9-]+", "PathFilter, chown, root, nova, /var/p%d",
 		"RegExpFilter, curl, root, curl, -o, .*, http://x%d/.*", "EnvFilter, env, root, A=%d, LC_ALL=, haproxy, -f, .*"}
 	p := &policy.Policy{}
-	for i := range 300 {
+	for i := range 10000 {
 		p.Filters = append(p.Filters, *entry(b, fmt.Sprintf(forms[i%len(forms)], i)))
 	}
 	for b.Loop() {
