@@ -107,7 +107,7 @@ func (b *board) arguments(s *subject) {
 		b.rest(s, NotAssessed, "pattern too large: what it can match was not found out")
 		return
 	}
-	if slices.ContainsFunc(b.cells, func(c Cell) bool { return c.Power != Arguments }) {
+	if len(b.cells) > 0 {
 		return // the program is known, and so is what it does
 	}
 	score, how := s.left()

@@ -38,7 +38,7 @@ func (s slot) free() bool { return s.takes("start") && s.takes("--x=/q") }
 
 // bound is how many steps are taken to find out what a pattern has to do with one word
 // of a way.
-const bound = language.DefaultSteps
+const bound = 2 * language.DefaultSteps
 
 // short is how many steps are taken to find out whether a pattern has few words.
 const short = 1 << 12

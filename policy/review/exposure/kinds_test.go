@@ -41,6 +41,8 @@ func TestKinds(t *testing.T) {
 		{"root", "RegExpFilter, tar, root, tar, -C, /etc, -xf, /var/lib/nova/[a-z]+"},
 		{"high/root", "RegExpFilter, rm, root, rm, -fr, .*"},
 		{"high/root", "RegExpFilter, rm, root, rm, -rf, .*/ipsec/[0-9a-z-]+"},
+		{"low", "RegExpFilter, rm, root, rm, -f, .*/ipsec.secrets"},
+		{"root", "RegExpFilter, chown, root, chown, --from=.*, root.root, .*/ipsec/[0-9a-z-]+/log"}, // chown --from= root.root --reference=x/ipsec/x/log: root.root is a file then
 		{"low", "RegExpFilter, rm, root, rm, -rf, /srv/ipsec/[0-9a-z-]+"},
 		{"root", "RegExpFilter, rsync, root, rsync, -a, .*, .*"},
 		{"root", "RegExpFilter, sed, root, sed, -i, -e, .*, .*"},

@@ -54,6 +54,12 @@ var services = `(/home/[^/]+|/opt/stack|/var/(lib|log|cache|run)/` + callers + `
 
 const callers = `(nova|neutron|cinder|glance|manila|ironic|ironic-inspector|ceilometer|designate|trove|octavia|sahara|magnum|zun|masakari|cyborg|blazar|mistral|heat|swift|watcher|tacker|murano|freezer|kolla|quantum|novajoin|networking-[a-z]+)`
 
+// users are names of users other than root, and all their numbers.
+const users = callers + `|nobody|daemon|www-data|stack|ubuntu|debian|libvirt-qemu|qemu|\+?0*[1-9][0-9]*`
+
+// missed are names of what is root's, at the end of a path.
+const missed = `(shadow|passwd|group|sudoers|fstab|etc|usr|bin|sbin|lib|lib64|var|boot|root|home|ssh|[sv]da[0-9]?|nvme[^/]*|dm-[0-9]+|cron\.d|pam\.d|systemd|log)/*`
+
 // step is the name of a file or directory in a path.
 const step = `([^/.][^/]*|\.[^/.][^/]*|\.\.[^/]+)`
 
@@ -74,6 +80,7 @@ var (
 	// proc(5)) that is the last name.
 	ledIn   = detours.Then(paths(sticky + `/` + step + `/.+|` + services + `/` + step + `/.+`))
 	ledTo   = ledIn.Or(detours.Then(paths(services + `/.+`)))
+	gone    = detours.Then(paths(`(` + sticky + `|` + services + `)/` + step + `/(.*/)?` + missed)).Or(paths(`([^/-].*/)?` + missed))
 	another = paths(`[^/-].*`) // not from the root: the working directory is the caller's choice
 	brought = worthOne(own).Or(paths(`[^/-][^/]*/.+`))
 	read    = brought.Or(another, language.Text("/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"))
@@ -88,7 +95,10 @@ func paths(pattern string) language.Word {
 }
 
 // worthOne are the paths, with detours, that are worth one of these.
-func worthOne(list ...worth) language.Word {
+func worthOne(list ...worth) language.Word { return worthOf(paths(`.*`), list...) }
+
+// worthOf is worthOne of those that are like kind.
+func worthOf(kind language.Word, list ...worth) language.Word {
 	found := language.Word{}
 	for i := len(places) - 1; i >= 0; { // the first row that has a path counts, so it comes last here
 		in := slices.Contains(list, places[i].worth)
@@ -102,7 +112,7 @@ func worthOne(list ...worth) language.Word {
 			found = found.Minus(these)
 		}
 	}
-	return detours.Then(found.And(straight))
+	return detours.Then(found.And(straight).And(kind))
 }
 
 // level says to what extent a power is given away.
@@ -187,6 +197,8 @@ func (a aim) target(followed bool) language.Word {
 		return worthOne(list...)
 	case followed:
 		return worthOne(list...).Or(ledTo, another)
+	case a.power == Destroy && a.level == toAll:
+		return worthOf(paths(`.*/`+missed), list...).Or(gone)
 	}
 	return worthOne(list...).Or(ledIn, another)
 }
@@ -246,8 +258,8 @@ var vocabulary = []entryWord{
 	{"pid", []string{"1"}, `-?[0-9]+|[a-z].*`, ""},
 	{"ns", []string{"x"}, `[^-].*`, ""},
 	{"url", []string{"http://x/"}, `.+`, ""},
-	{"user", []string{"nobody", "65534", "nobody:nogroup"}, `(?!(root|0)?(:.*)?$)[^-].*`, `.*`},
-	{"group", []string{"nogroup", "65534"}, `(?!(root|0)$)[^-].*`, `.*`},
+	{"user", []string{"nobody", "65534", "nobody:nogroup"}, `(` + users + `)([:.].*)?`, `.*`},
+	{"group", []string{"nogroup", "65534"}, users + `|nogroup|users`, `.*`},
 	{"bus", []string{"org.freedesktop.systemd1"}, `org\.freedesktop\.(systemd1|PolicyKit1|login1|machine1|UDisks2)`, `.+`},
 	{"unit", []string{"ssh"}, `ssh(d)?(\.service)?`, `[^-].*`},
 	{"regex", []string{"", ".", ".*"}, `.*`, ""},

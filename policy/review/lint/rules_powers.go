@@ -125,6 +125,29 @@ var powerRules = []*Rule{
 			{filters: "x: RegExpFilter, cat, root, cat, /proc/[0-9]+/status"},
 		},
 	},
+	{
+		ID: "not-assessed", Severity: Note,
+		Title: "nobody has looked at what the program does with the arguments that are allowed",
+		Help:  "It may be nothing, and it may be root. ironwrapctl audit has no score for it, and --threshold takes it for the worst. Look for options that name a program, a file or a configuration; then allow the arguments that are needed, and no words of the caller's choice (RegExpFilter).",
+		check: func(c *config) []Finding {
+			var found []Finding
+			for _, f := range c.filters {
+				if cell := c.unassessed(f); cell != nil {
+					found = append(found, f.at(f.execField(), quote(base(f.Exec()))+": "+cell.How, ""))
+				}
+			}
+			return found
+		},
+		finds: []example{
+			{filters: "x: CommandFilter, pythonx, root", at: "a.filters:2:19", says: "nobody has looked at what pythonx does"},
+			{filters: "x: RegExpFilter, pythonx, root, pythonx, .*", at: "a.filters:2:18"},
+			{filters: "x: RegExpFilter, tee, root, tee, --no-such-option, [a-z]+", says: "options of tee that nobody has looked at"},
+		},
+		passes: []example{
+			{filters: "x: RegExpFilter, pythonx, root, pythonx, --version\ny: CommandFilter, ls, root\nz: CommandFilter, sh, root"},
+			{filters: "x: RegExpFilter, tee, root, tee, -a, /srv/[a-z]+"},
+		},
+	},
 }
 
 // rulers are the powers that are root by another name, where root has them.
@@ -154,6 +177,9 @@ func (c *config) gives(f *filter) []given {
 	var list []given
 	for _, g := range exposure.Of(&bare, m).Cells {
 		i := slices.IndexFunc(confined, func(x exposure.Cell) bool { return x.Power == g.Power })
+		if i < 0 {
+			continue
+		}
 		if left := confined[i].Score; g.Free && max(left, g.Score) > 0 {
 			list = append(list, given{g, left < g.Score})
 		}
@@ -163,6 +189,18 @@ func (c *config) gives(f *filter) []given {
 	}
 	c.given[f] = list
 	return list
+}
+
+// unassessed is what audit says of f where it has no score for it; nil where it has one.
+func (c *config) unassessed(f *filter) *exposure.Cell {
+	if f.file == nil {
+		return nil
+	}
+	cells := exposure.Of(&f.Entry, exposure.Machine{Seccomp: c.facts.Allows}).Cells
+	if len(cells) == 0 || cells[0].Score != exposure.NotAssessed {
+		return nil
+	}
+	return &cells[0]
 }
 
 // rules tells whether f gives away a power that is root by another name, of which its
