@@ -34,6 +34,9 @@ func auditText(w io.Writer, r exposure.Report) error {
 		}
 	}
 	fmt.Fprintf(w, "%d filters: %s\n", len(r.Filters), strings.Join(counts, ", "))
+	if r.Root.Filters > 0 {
+		fmt.Fprintln(w, wrapLines(waysToRoot(r), width))
+	}
 	if len(r.Reasons) > 0 {
 		fmt.Fprintln(w)
 	}
@@ -57,6 +60,17 @@ func auditText(w io.Writer, r exposure.Report) error {
 		fmt.Fprintf(w, "note: %s\n", n)
 	}
 	return nil
+}
+
+// waysToRoot says how many filters make their callers root, and by what.
+func waysToRoot(r exposure.Report) string {
+	var by []string
+	for _, p := range r.Powers {
+		if n := r.Root.Powers[p.ID]; n > 0 {
+			by = append(by, fmt.Sprintf("%s %d", strings.ToLower(p.Title), n))
+		}
+	}
+	return fmt.Sprintf("root by %d of %d filters (%.0f %%): %s", r.Root.Filters, len(r.Filters), 100*r.Root.Share, strings.Join(by, ", "))
 }
 
 // number is a score in its column.

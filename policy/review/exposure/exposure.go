@@ -25,9 +25,17 @@ type Report struct {
 	Band    string            `json:"band"`  // the score in one word: see Bands
 	Reasons []string          `json:"reasons"`
 	Counts  map[string]int    `json:"counts"` // filters by band
+	Root    Root              `json:"root"`
 	Powers  []Power           `json:"powers"` // the columns, in order
 	Filters []Filter          `json:"filters"`
 	Notes   []string          `json:"notes"` // what the loader passed over
+}
+
+// Root is how many filters make their callers root, and by what.
+type Root struct {
+	Filters int            `json:"filters"`
+	Share   float64        `json:"share"`  // of all filters, from 0 to 1
+	Powers  map[string]int `json:"powers"` // filters by Power.ID; a filter may have several
 }
 
 // Filter is what one filter gives away: a row.
@@ -83,11 +91,33 @@ func Assess(p *policy.Policy, m Machine) Report {
 		r.Score = NotAssessed
 	}
 	r.Band = Band(r.Score)
+	r.Root = rootOf(r.Filters)
 	r.Reasons = append(r.Reasons, topReasons(r.Filters)...)
 	for _, n := range p.Notes {
 		r.Notes = append(r.Notes, filters.Prose(n.String()))
 	}
 	return r
+}
+
+// rootOf counts the filters that make their callers root. What a program could do
+// besides is not counted: running it is enough.
+func rootOf(all []Filter) Root {
+	root := Root{Powers: map[string]int{}}
+	for _, f := range all {
+		if Band(f.Score) != "root" {
+			continue
+		}
+		root.Filters++
+		for _, c := range f.Cells {
+			if c.Extent != Implied && Band(c.Score) == "root" {
+				root.Powers[c.Power]++
+			}
+		}
+	}
+	if root.Filters > 0 {
+		root.Share = math.Round(100*float64(root.Filters)/float64(len(all))) / 100
+	}
+	return root
 }
 
 // Gate is the score for those who let nothing pass that could be above a limit: a filter

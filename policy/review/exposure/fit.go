@@ -147,6 +147,9 @@ func meet(s slot, v *programs.Value) word {
 }
 
 func common(s slot, v *programs.Value) word {
+	if s.some != nil && (v.Kind == "text" || v.Kind == "shell") {
+		return word{} // the text is the policy's
+	}
 	switch v.Kind {
 	case "free":
 		return word{text: "x", cost: 1, ok: s.free() && s.takes("x")}
@@ -262,13 +265,25 @@ func (s *subject) fits(w way) (argv []filters.Untrusted, l level, ok bool) {
 		for _, bare := range []bool{true, false} {
 			if words, ok := s.search(s.graph(w.form, a, bare)); ok {
 				if argv := s.line(words); s.entry.Match(argv, lexical{}).Matched {
-					return argv, l, true
+					return argv, s.limited(l, w), true
 				}
 			}
 		}
 	}
 	return nil, toLittle, false
 }
+
+// limited is the level of a way where the caller has a choice of words; without it a
+// command that needs nothing of the caller's is what the policy says.
+func (s *subject) limited(l level, w way) level {
+	if l == toAll && !s.open && len(s.shape.Vars) == 0 && !slices.ContainsFunc(s.slots, slot.loose) && !brings.MatchString(w.form) {
+		return toSome
+	}
+	return l
+}
+
+// brings are the placeholders for what is worth as much when the policy names it.
+var brings = regexp.MustCompile(`\{(mine|dest|file|name|dir|new|disk)\}`)
 
 func (s *subject) interprets() bool { return Interpreter(s.entry.Exec()) }
 

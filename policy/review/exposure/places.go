@@ -228,7 +228,11 @@ func (a aim) value(name string) (programs.Value, bool) {
 		}
 	}
 	if words, ok := fixed[name]; ok {
-		return programs.Text(words...), true
+		v := programs.Text(words...)
+		if texts[name] {
+			v.Kind = "text"
+		}
+		return v, true
 	}
 	return programs.Value{}, false
 }
@@ -239,8 +243,15 @@ func (a aim) choice(v entryWord) programs.Value {
 	if a.level == toSome && v.some != "" {
 		pattern = v.some
 	}
-	return programs.Value{Word: paths(pattern), Like: v.like}
+	kind := ""
+	if texts[v.name] {
+		kind = "text"
+	}
+	return programs.Value{Word: paths(pattern), Like: v.like, Kind: kind}
 }
+
+// texts are the placeholders for programs: one that the policy writes is not the caller's.
+var texts = fieldSet("python perl ruby lua php node tcl guile awk sed vim gitalias gdb sqlite")
 
 // entryWord is a kind of words: those with which a power is whole, and those with which
 // the caller has some of it.
