@@ -100,7 +100,13 @@ func (b *board) environment(s *subject) {
 // fits. That none fits says something only where it is known how the program reads its
 // words.
 func (b *board) arguments(s *subject) {
-	if s.own() || s.entry.File == "" || s.entry.Class == "IpFilter" { // the class knows each word of ip
+	if s.own() || s.entry.Class == "IpFilter" { // the class knows each word of ip
+		return
+	}
+	if s.entry.File == "" { // the implicit filter
+		if len(b.cells) == 0 {
+			b.rest(s, NotAssessed, "nobody has looked at what the contexts of the policy let their callers do")
+		}
 		return
 	}
 	if s.large && !b.worst() {

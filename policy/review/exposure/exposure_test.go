@@ -218,7 +218,7 @@ func TestImplicit(t *testing.T) {
 		t.Errorf("nova's context: %+v", f.Cells)
 	}
 	e.Filter = filters.Privsep([]string{"no.such.context"}, "")
-	if f := Of(e, Machine{}); f.Score != 0 || f.Band != "little" {
+	if f := Of(e, Machine{}); f.Score != NotAssessed || f.Band != Unknown {
 		t.Errorf("a context that nobody knows: %+v", f)
 	}
 }

@@ -73,6 +73,7 @@ func TestKinds(t *testing.T) {
 		{"low/little", "RegExpFilter, radvd, root, radvd, --version"},
 		{"little", "RegExpFilter, sh, root, sh, -c, id"},
 		{"little", "RegExpFilter, python3, root, python3, -c, import os; os\\.system\\(\"id\"\\)"},
+		{"not assessed", "RegExpFilter, tee, root, tee, /srv/[ab./]*a[ab./]{40}c"},
 		{"not assessed", "RegExpFilter, supervisord, root, supervisord, -x, .*"},
 		{"not assessed", "CommandFilter, iw-nobody-knows, root"},
 		{"little", "RegExpFilter, iw-nobody-knows, root, iw-nobody-knows, --now"},
