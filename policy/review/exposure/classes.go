@@ -130,6 +130,8 @@ func (s *subject) left() (score Score, how string) {
 	program := baseName(s.entry.Exec())
 	free := slices.ContainsFunc(s.slots, slot.free)
 	switch reads := grammar(program); {
+	case s.shape.More && (program == "xargs" || program == "parallel"):
+		return NotAssessed, program + " gives commands of other filters arguments that these do not see"
 	case !s.open && !slices.ContainsFunc(s.slots, slot.loose):
 		return 0.2, "no pattern lets a word of the caller's choice through"
 	case harmless[program] != "" && (s.open || free):

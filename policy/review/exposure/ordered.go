@@ -11,8 +11,9 @@ var ordered = []way{
 	{Write, "find", "{name} … -fprintf {file} {any} …", "-fprintf writes a text of the caller's to a file (find(1))", ""},
 }
 
-// scripted are programs whose script stands behind an option.
+// scripted are programs whose script stands behind an option, and others with rows more.
 var scripted = []way{
+	{Read, "chmod", "{seen} {file}", "it lets anybody read the file (chmod(1))", ""},
 	{Run, "sed gsed", "-e {sed} {file}", "the command e runs a program (GNU sed's manual)", ""},
 	{Write, "sed gsed", "-i -e {sedi} {file}", "-i rewrites the file (sed(1))", ""},
 	{Read, "sed gsed", "-e {print} {file}", "it prints the file (sed(1))", ""},

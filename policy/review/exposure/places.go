@@ -58,7 +58,7 @@ const callers = `(nova|neutron|cinder|glance|manila|ironic|ironic-inspector|ceil
 const users = callers + `|nobody|daemon|www-data|stack|ubuntu|debian|libvirt-qemu|qemu|\+?0*[1-9][0-9]*`
 
 // missed are names of what is root's, at the end of a path.
-const missed = `(shadow|passwd|group|sudoers|fstab|etc|usr|bin|sbin|lib|lib64|var|boot|root|home|ssh|[sv]da[0-9]?|nvme[^/]*|dm-[0-9]+|cron\.d|pam\.d|systemd|log)/*`
+const missed = `(shadow|passwd|group|sudoers|fstab|etc|usr|bin|sbin|lib|lib64|var|boot|root|home|ssh|cron\.d|pam\.d|systemd|log)/*`
 
 // step is the name of a file or directory in a path.
 const step = `([^/.][^/]*|\.[^/.][^/]*|\.\.[^/]+)`
@@ -152,7 +152,9 @@ func (a aim) essence(name string) aim {
 		return a
 	case "mine":
 		return aim{file: a.file}
-	case "user", "group", "unit", "bus":
+	case "user", "group":
+		return aim{level: a.level, power: a.power}
+	case "unit", "bus":
 		return aim{level: a.level}
 	}
 	return aim{}
@@ -198,7 +200,7 @@ func (a aim) target(followed bool) language.Word {
 	case followed:
 		return worthOne(list...).Or(ledTo, another)
 	case a.power == Destroy && a.level == toAll:
-		return worthOf(paths(`.*/`+missed), list...).Or(gone)
+		return worthOf(paths(`.*/`+missed), system, public, hidden).Or(gone)
 	}
 	return worthOne(list...).Or(ledIn, another)
 }
@@ -240,7 +242,7 @@ func (a aim) value(name string) (programs.Value, bool) {
 // choice is what may stand for a word that is no path.
 func (a aim) choice(v entryWord) programs.Value {
 	pattern := v.all
-	if a.level == toSome && v.some != "" {
+	if v.some != "" && (a.level != toAll || mayOwn(v.name) && a.power != Owner) {
 		pattern = v.some
 	}
 	kind := ""
@@ -252,6 +254,9 @@ func (a aim) choice(v entryWord) programs.Value {
 
 // texts are the placeholders for programs: one that the policy writes is not the caller's.
 var texts = fieldSet("python perl ruby lua php node tcl guile awk sed vim gitalias gdb sqlite")
+
+// mayOwn tells that there is more and less of a kind of words only where they own something.
+func mayOwn(name string) bool { return name == "user" || name == "group" }
 
 // entryWord is a kind of words: those with which a power is whole, and those with which
 // the caller has some of it.
@@ -279,6 +284,7 @@ var vocabulary = []entryWord{
 	{"sedi", []string{"1s/^/x/"}, `[0-9,$/]*[saicrywde].*`, ""},
 	{"mode", []string{"4755", "04755", "u+s", "777", "0777", "666", "0666", "a+rwx", "o+w", "a+r"},
 		`0*[0-7]{0,3}[2367]|0*[2-7][0-7]{3}|([ugoa]*[-+=][rwxXst]*,)*([ugoa]*[ao][ugoa]*[+=][rxXst]*[rw][rwxXst]*|[ug]*[ug][ug]*[+=][rwxX]*s[rwxXst]*|[+=][rwxX]*s[rwxX]*)(,.*)?`, ""},
+	{"seen", []string{"644", "0644", "a+r"}, `0*[0-7]{0,3}[4567]|([ugoa]*[-+=][rwxXst]*,)*([ugoa]*[oa][ugoa]*)?[+=][wxXst]*r[rwxXst]*(,.*)?`, ""},
 	{"acl", []string{"o::rw", "u:nobody:rw"}, `(o(ther)?:|u(ser)?:[^:]+:|g(roup)?:[^:]+:).*w.*`, ""},
 	{"initd", []string{up + mine}, `(\.\./)+tmp/.+`, ""},
 	{"lvmlog", fixed["lvmlog"], `.*log.*file.*`, ""},
@@ -303,7 +309,7 @@ func graded(power, form string) []level {
 		}
 	}
 	for _, v := range vocabulary {
-		if v.some != "" && strings.Contains(form, "{"+v.name+"}") {
+		if v.some != "" && (!mayOwn(v.name) || power == Owner) && strings.Contains(form, "{"+v.name+"}") {
 			return []level{toAll, toSome}
 		}
 	}

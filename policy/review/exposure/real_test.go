@@ -40,7 +40,8 @@ var untried = map[string]string{
 	"env LD_PRELOAD={mine} {cmd} …": "it needs a library", "env LD_AUDIT={mine} {cmd} …": "it needs a library", "env LD_LIBRARY_PATH={mine} {cmd} …": "it needs a library", "env -S {mine} …": "it is run by the row without -S",
 	"unshare -R {mine} {cmd} …": "it needs a tree", "nsenter -t {pid} -m {cmd} …": "a container may forbid it", "nsenter --mount={any} {cmd} …": "a container may forbid it",
 	"find {file} … -ok {mine} … ; …": "it asks", "find {name} … -fprintf {file} {any} …": "its text is not that of here",
-	"patch": "its row needs a patch of that very file", "setcap": "a container may forbid it", "setfacl": "a file system may have none", "logrotate": "it wants logs", "unzip": "it needs an archive", "zsh": "not in Debian's base",
+	"chmod {seen} {file}": "root reads it anyway",
+	"patch":               "its row needs a patch of that very file", "setcap": "a container may forbid it", "setfacl": "a file system may have none", "logrotate": "it wants logs", "unzip": "it needs an archive", "zsh": "not in Debian's base",
 }
 
 // must are programs that every Debian has: their rows are always run.

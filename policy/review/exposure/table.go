@@ -73,7 +73,7 @@ var trifles = []trifling{
 	{"realpath readlink", "tells where links lead"},
 	{"ls stat", "tells names, sizes and dates of files, and no more"},
 	{"df", "tells how full file systems are"},
-	{"lsblk blkid", "tells of disks what they are"},
+	{"lsblk", "tells of disks what they are"},
 	{"arch nproc uname uptime lscpu hostid tty getconf", "tells facts of the machine that anybody can ask for"},
 	{"id groups whoami", "tells who somebody is"},
 	{"cksum sha1sum sha256sum sha512sum", "tells checksums"},

@@ -51,6 +51,7 @@ var fixed = map[string][]string{
 	"sysctl":    {"kernel.core_pattern=|/tmp/x", "kernel.modprobe=/tmp/x"},
 	"ldpreload": {"LD_PRELOAD=/tmp/x"},
 	"disk":      {"/dev/sda", "/dev/vda", "/dev/mapper/x"},
+	"seen":      {"644"},
 	"cmd":       {"true"},
 	"pipe":      {"|/tmp/x"},
 	"signal":    {"-9", "-KILL", "-SIGKILL", "-15", "-TERM", "-SIGTERM", "-STOP"},

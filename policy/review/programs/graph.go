@@ -293,10 +293,10 @@ func (b *builder) require(at place, set int) {
 	if slices.ContainsFunc(list, func(n need) bool { return n.option == nil }) { // an assignment
 		return
 	}
+	b.bundle(at, list, to)
 	if len(list) == 1 {
 		b.alone(at, list[0], to)
 	}
-	b.bundle(at, list, to)
 }
 
 // alone are the words in which an option stands by itself, with one dash or two.
