@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os/exec"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -352,6 +353,55 @@ print(json.dumps(out))`)
 		}
 		if got, want := fmt.Sprint(list, operands), fmt.Sprint(answers[i][0], answers[i][1]); got != want {
 			t.Errorf("%+v: %s, Python says %s", q, got, want)
+		}
+	}
+}
+
+// TestGetopt holds the reader against getopt(1), which is getopt_long(3) itself.
+func TestGetopt(t *testing.T) {
+	getopt, err := exec.LookPath("getopt")
+	if err != nil {
+		t.Skip("no getopt: the reader was not compared")
+	}
+	random := rand.New(rand.NewPCG(5, 6))
+	quoted := regexp.MustCompile(`'[^']*'|\S+`)
+	for range 1500 {
+		p := &Program{Short: "ab:c::v", Long: "alpha beta= gamma[=] better", Style: []Style{Permuted, POSIX}[random.IntN(2)]}
+		short := p.Short
+		if p.Style == POSIX {
+			short = "+" + short
+		}
+		var line []string
+		for range random.IntN(5) {
+			line = append(line, testWords[random.IntN(len(testWords))])
+		}
+		c := exec.Command(getopt, slices.Concat([]string{"-q", "-o", short, "-l", "alpha,beta:,gamma::,better", "--"}, line)...)
+		out, err := c.Output()
+		opts, operands, ok := parse(p, line)
+		if ok != (err == nil) {
+			t.Errorf("%+v %q: %v, getopt says %v", *p, line, ok, err)
+			continue
+		}
+		if !ok {
+			continue
+		}
+		want := quoted.FindAllString(string(out), -1)
+		var got []string
+		for _, o := range opts {
+			name, takes := "-"+o.name, slices.Contains([]string{"b", "c", "beta", "gamma"}, o.name)
+			if len(o.name) > 1 {
+				name = "--" + o.name
+			}
+			if got = append(got, name); takes {
+				got = append(got, "'"+o.value+"'")
+			}
+		}
+		got = append(got, "--")
+		for _, o := range operands {
+			got = append(got, "'"+o+"'")
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%+v %q: %q, getopt says %q", *p, line, got, want)
 		}
 	}
 }
