@@ -26,6 +26,9 @@ type slot struct {
 }
 
 func (s slot) takes(word string) bool {
+	if s.some != nil {
+		return slices.Contains(s.some, word)
+	}
 	if s.re != nil {
 		return s.re.Match(word)
 	}
@@ -49,6 +52,7 @@ var anySlot = slot{key: "pass", word: language.AnyWord()}
 type subject struct {
 	entry *policy.Entry
 	shape filters.Shape
+	name  string // of the command, as the filter takes it
 	slots []slot // of its arguments
 	open  bool   // any number of any words may follow on them
 	large bool   // a pattern was too large to find something out
@@ -60,6 +64,12 @@ func newSubject(e *policy.Entry) *subject {
 		s.slots = append(s.slots, newSlot(a, s.shape.Path))
 	}
 	s.open = s.shape.Open
+	s.name = baseName(e.Exec())
+	if s.shape.Name != "" {
+		if sl := newSlot(s.shape.Name, false); !sl.dead && !sl.takes(s.name) && sl.example != "" {
+			s.name = sl.example
+		}
+	}
 	return s
 }
 
@@ -73,7 +83,10 @@ func newSlot(arg string, constraint bool) slot {
 		dir := strings.TrimRight(arg, "/")
 		return slot{key: "dir " + dir, word: language.Text(dir).Then(paths(`(/` + step + `)+`)), dir: true}
 	case constraint:
-		return slot{key: "text " + arg, word: language.Text(arg)}
+		return slot{key: "text " + arg, word: language.Text(arg), example: arg, some: []string{arg}}
+	}
+	if !strings.ContainsAny(arg, `\.*+?()[]{}|^$`) {
+		return slot{key: "text " + arg, word: language.Text(arg), example: arg, some: []string{arg}}
 	}
 	re, err := pyre.Compile(arg)
 	if err != nil {
@@ -456,14 +469,6 @@ func (s *subject) line(words []string) []filters.Untrusted {
 
 // call is the command's own word, with the variables before it.
 func (s *subject) call() (argv []filters.Untrusted) {
-	name := baseName(s.entry.Exec())
-	if s.shape.Name != "" {
-		if sl := newSlot(s.shape.Name, false); !sl.dead && !sl.takes(name) {
-			if text, ok, err := sl.word.Shortest(); ok && err == nil {
-				name = text
-			}
-		}
-	}
 	if len(s.shape.Vars) > 0 {
 		argv = append(argv, "env")
 		for _, v := range s.shape.Vars {
@@ -477,7 +482,7 @@ func (s *subject) call() (argv []filters.Untrusted) {
 			argv = append(argv, v.Name+"="+value)
 		}
 	}
-	return append(argv, filters.Untrusted(name))
+	return append(argv, filters.Untrusted(s.name))
 }
 
 var placeholder = regexp.MustCompile(`\{[a-z0-9]+\}`)
