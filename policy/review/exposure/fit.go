@@ -121,6 +121,7 @@ type met struct {
 
 type drawn struct {
 	program *programs.Program
+	name    string
 	form    string
 	aim     aim
 	bare    bool
@@ -289,7 +290,7 @@ func (s *subject) fits(w way) (argv []filters.Untrusted, l level, ok bool) {
 // limited is the level of a way where the caller has a choice of words; without it a
 // command that needs nothing of the caller's is what the policy says.
 func (s *subject) limited(l level, w way) level {
-	if l == toAll && !s.open && len(s.shape.Vars) == 0 && !slices.ContainsFunc(s.slots, slot.loose) && !brings.MatchString(w.form) {
+	if l == toAll && w.power != Run && w.power != Code && w.power != Write && !s.open && len(s.shape.Vars) == 0 && !slices.ContainsFunc(s.slots, slot.loose) && !brings.MatchString(w.form) {
 		return toSome
 	}
 	return l
@@ -327,7 +328,7 @@ func (s *subject) graph(form string, a aim, bare bool) *programs.Graph {
 	if form == "…" {
 		p = plain
 	}
-	key := drawn{p, form, a, bare}
+	key := drawn{p, baseName(s.entry.Exec()), form, a, bare}
 	if g := memory.graphs[key]; g != nil {
 		return g
 	}
@@ -336,9 +337,37 @@ func (s *subject) graph(form string, a aim, bare bool) *programs.Graph {
 		w, _ = readForm(plain, form, a)
 		p = plain
 	}
+	for _, name := range coding(p, s.entry.Exec()) {
+		if !slices.ContainsFunc(w.Options, func(o programs.Option) bool { return o.Name == name }) {
+			w.Without = append(w.Without, name)
+		}
+	}
 	g := p.Graph(w, bare)
 	memory.graphs[key] = g
 	return g
+}
+
+// coding are the options of a program by which it is given code. With one of them its
+// operands are not what they are without: no script, for one.
+func coding(p *programs.Program, program string) (names []string) {
+	if p.Style == programs.Plain {
+		return nil
+	}
+	for _, w := range ways(program) {
+		form, err := readForm(p, w.form, aim{power: w.power})
+		if err != nil {
+			continue
+		}
+		code := func(v *programs.Value) bool { return v != nil && (v.Kind == "text" || v.Kind == "shell") }
+		operand := len(form.Operands) > 0 && code(form.Operands[0].Value) && Interpreter(program)
+		for _, o := range form.Options {
+			if code(o.Value) || operand && !o.Given {
+				names = append(names, o.Name)
+			}
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
 }
 
 func readForm(p *programs.Program, form string, a aim) (programs.Way, error) {

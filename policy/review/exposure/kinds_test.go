@@ -23,6 +23,8 @@ func TestKinds(t *testing.T) {
 		{"root", "RegExpFilter, sh, root, sh, -e, /tmp/run\\.sh"},
 		{"root", "RegExpFilter, sh, root, sh, /tmp/run\\.sh"},
 		{"little", "RegExpFilter, sh, root, sh, -e, /usr/lib/run\\.sh"},
+		{"little", "RegExpFilter, sh, root, sh, -ec, exec /usr/bin/true [a-z]+"},
+		{"little/low", "RegExpFilter, sed, root, sed, -n, -e, s/a/[a-z]+/p, /etc/hostname"},
 		{"root", "RegExpFilter, nice, root, nice, -19, .*"},
 		{"root", "RegExpFilter, timeout, root, timeout, -s, 9, \\d+, .*"},
 		{"root", "RegExpFilter, timeout, root, timeout, --signal=9, \\d+, .*"},

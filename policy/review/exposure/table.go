@@ -38,12 +38,27 @@ type way struct {
 	caps     string // needed to do it as root; "" for none
 }
 
+// parts are the rows, one variable a line.
+var parts = [][]way{
+	shells,
+	commanders,
+	launchers,
+	prefixes,
+	ordered,
+	scripted,
+	fileTools,
+	systemTools,
+	networkTools,
+	serviceTools,
+	helperContexts,
+}
+
 // table says which commands give which power with which arguments. A row is only in
 // here when the command does what it says: TestRows runs those whose effect can be
 // seen on any machine.
 var table = func() map[string][]way {
 	byProgram := map[string][]way{}
-	for _, part := range [][]way{shells, commanders, launchers, prefixes, ordered, scripted, fileTools, systemTools, networkTools, serviceTools, helperContexts} {
+	for _, part := range parts {
 		for _, w := range part {
 			for _, p := range strings.Fields(w.programs) {
 				byProgram[p] = append(byProgram[p], w)

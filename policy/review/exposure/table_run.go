@@ -4,10 +4,10 @@ package exposure
 // languages.
 var shells = []way{
 	{Run, "sh bash dash ash zsh ksh mksh pdksh yash posh csh tcsh fish", "-c {shell}", "the words after -c are commands (sh(1))", ""},
-	{Run, "sh bash dash ash zsh ksh mksh pdksh yash posh csh tcsh fish", "!-c !-n {mine} …", "a script is run (sh(1))", ""},
+	{Run, "sh bash dash ash zsh ksh mksh pdksh yash posh csh tcsh fish", "!-n {mine} …", "a script is run (sh(1))", ""},
 	{Run, "busybox", "sh -c {shell}", "busybox is a shell too (busybox(1))", ""},
 	{Run, "python python3 pypy", "-c {python} …", "-c runs Python (python3(1))", ""},
-	{Run, "python python3 pypy", "!-c !-m {mine} …", "a script is run (python3(1))", ""},
+	{Run, "python python3 pypy", "!-m {mine} …", "a script is run (python3(1))", ""},
 	{Run, "perl", "-e {perl} …", "-e runs Perl (perlrun(1))", ""},
 	{Run, "perl", "{mine} …", "a script is run (perlrun(1))", ""},
 	{Run, "ruby", "-e {ruby} …", "-e runs Ruby (ruby(1))", ""},
