@@ -337,7 +337,7 @@ func (s *subject) graph(form string, a aim, bare bool) *programs.Graph {
 		w, _ = readForm(plain, form, a)
 		p = plain
 	}
-	for _, name := range coding(p, s.entry.Exec()) {
+	for _, name := range append(coding(p, s.entry.Exec()), omitted(s.entry.Exec(), a.power)...) {
 		if !slices.ContainsFunc(w.Options, func(o programs.Option) bool { return o.Name == name }) {
 			w.Without = append(w.Without, name)
 		}

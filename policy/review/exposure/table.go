@@ -53,6 +53,17 @@ var parts = [][]way{
 	helperContexts,
 }
 
+// omission is options of a program that take away what its rows of some powers say.
+type omission = struct{ powers, options string }
+
+// What else is data, one variable a line: programs that give away next to nothing, and
+// why; words that stand for placeholders; options that must not be there, by program.
+var (
+	trifleParts   = []map[string]string{}
+	wordParts     = []map[string][]string{}
+	omissionParts = []map[string]omission{}
+)
+
 // table says which commands give which power with which arguments. A row is only in
 // here when the command does what it says: TestRows runs those whose effect can be
 // seen on any machine.
@@ -77,8 +88,29 @@ var harmless = func() map[string]string {
 			all[name] = row.does
 		}
 	}
+	for _, part := range trifleParts {
+		for name, why := range part {
+			all[name] = strings.TrimPrefix(why, "it ")
+		}
+	}
 	return all
 }()
+
+// omitted are the options that must not be there in a row of a program.
+func omitted(program, power string) (names []string) {
+	for _, part := range omissionParts {
+		o, ok := part[baseName(program)]
+		if !ok {
+			o = part[family(baseName(program))]
+		}
+		if fieldSet(o.powers)[power] {
+			for _, option := range strings.Fields(o.options) {
+				names = append(names, strings.TrimLeft(option, "-"))
+			}
+		}
+	}
+	return names
+}
 
 // trifling is a row: what some programs do, and no more.
 type trifling struct{ programs, does string }

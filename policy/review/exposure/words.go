@@ -2,6 +2,7 @@ package exposure
 
 import (
 	"errors"
+	"maps"
 	"slices"
 	"strings"
 
@@ -23,7 +24,15 @@ const (
 var injections = []string{"'; id; '", "; id; ", `"; id; "`, "$(id)", "`id`", "| id ", "& id ", "\nid\n", ";id;", "a/" + up + stolen, "a/" + up + mine}
 
 // fixed are the placeholders that stand for texts and words of their own.
-var fixed = map[string][]string{
+var fixed = func() map[string][]string {
+	all := maps.Clone(ownWords)
+	for _, part := range wordParts {
+		maps.Copy(all, part)
+	}
+	return all
+}()
+
+var ownWords = map[string][]string{
 	"shell":     {"id"},
 	"python":    {`import os; os.system("id")`},
 	"perl":      {`exec "id"`},
