@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 
 	"ironwrap/filters"
 	"ironwrap/policy"
@@ -53,10 +54,10 @@ func fileLevel(file string) level {
 func (s *subject) mine(sl slot) bool {
 	memory.Lock()
 	defer memory.Unlock()
-	return meet(sl, ownFile).ok
+	return meet(sl, ownFile()).ok
 }
 
-var ownFile = &programs.Value{Word: worthOne(own), Like: []string{mine}}
+var ownFile = sync.OnceValue(func() *programs.Value { return &programs.Value{Word: worthOne(own), Like: []string{mine}} })
 
 // own tells filters that say all they give away in class: their program's arguments
 // are not the caller's.

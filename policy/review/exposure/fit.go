@@ -229,7 +229,7 @@ func injected(s slot, v *programs.Value) word {
 	}
 	here := s.word.And(v.Word).Within(bound)
 	large := false
-	for _, hole := range holes {
+	for _, hole := range holes() {
 		some, err := here.And(hole).Within(bound).First(8)
 		large = large || err != nil
 		for _, text := range some {
@@ -242,13 +242,13 @@ func injected(s slot, v *programs.Value) word {
 }
 
 // holes are texts with a place for a command of the caller's.
-var holes = func() (list []language.Word) {
+var holes = sync.OnceValue(func() (list []language.Word) {
 	list = append(list, paths(`(.*=|-c)?(id|/tmp/x)([ \t\n;&|].*)?`))
 	for _, text := range append([]string{"''; id; ''", `""; id; ""`}, append(injections, ";id #", "'`id`'", ") id;", "&&id ", "||id ", `'";id;"'`, "$(/tmp/x)", ";/tmp/x;", "\n/tmp/x\n", "';/tmp/x;'")...) {
 		list = append(list, language.AnyWord().Then(language.Text(text)).Then(language.AnyWord()))
 	}
 	return list
-}()
+})
 
 // runsIn tells whether a shell that is given a word, or what is attached to an option in
 // it, runs a command of the caller's.

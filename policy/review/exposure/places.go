@@ -3,6 +3,7 @@ package exposure
 import (
 	"slices"
 	"strings"
+	"sync"
 
 	"ironwrap/policy/review/language"
 	"ironwrap/policy/review/programs"
@@ -63,27 +64,36 @@ const missed = `(shadow|passwd|group|sudoers|fstab|etc|usr|bin|sbin|lib|lib64|va
 // step is the name of a file or directory in a path.
 const step = `([^/.][^/]*|\.[^/.][^/]*|\.\.[^/]+)`
 
+// What follows is made when it is first asked for: that takes memory, and most commands
+// do not ask.
+
 // detours are beginnings of paths that end where they began, at the root.
-var detours = func() language.Word {
+var detours = sync.OnceValue(func() language.Word {
 	list := []string{`/`, `/\.`, `/\.\.`}
 	for n := 1; n <= 5; n++ {
 		list = append(list, strings.Repeat("/"+step, n)+strings.Repeat(`/\.\.`, n))
 	}
 	return paths(`(` + strings.Join(list, "|") + `)*`)
-}()
+})
 
 var (
-	straight = paths(`/|(/` + step + `)+/?`)
+	straight = sync.OnceValue(func() language.Word { return paths(`/|(/` + step + `)+/?`) })
 	// ledIn is what lies in a directory of the caller's. One of its directories can be a
 	// link of theirs, and lead anywhere; so can the last name, where that is followed.
 	// In a sticky directory the kernel follows no link of others (protected_symlinks in
 	// proc(5)) that is the last name.
-	ledIn   = detours.Then(paths(sticky + `/` + step + `/.+|` + services + `/` + step + `/.+`))
-	ledTo   = ledIn.Or(detours.Then(paths(services + `/.+`)))
-	gone    = detours.Then(paths(`(` + sticky + `|` + services + `)/` + step + `/(.*/)?` + missed)).Or(paths(`([^/-].*/)?` + missed))
-	another = paths(`[^/-].*`) // not from the root: the working directory is the caller's choice
-	brought = worthOne(own).Or(paths(`[^/-][^/]*/.+`))
-	read    = brought.Or(another, language.Text("/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"))
+	ledIn = sync.OnceValue(func() language.Word {
+		return detours().Then(paths(sticky + `/` + step + `/.+|` + services + `/` + step + `/.+`))
+	})
+	ledTo = sync.OnceValue(func() language.Word { return ledIn().Or(detours().Then(paths(services + `/.+`))) })
+	gone  = sync.OnceValue(func() language.Word {
+		return detours().Then(paths(`(` + sticky + `|` + services + `)/` + step + `/(.*/)?` + missed)).Or(paths(`([^/-].*/)?` + missed))
+	})
+	another = sync.OnceValue(func() language.Word { return paths(`[^/-].*`) }) // not from the root: the working directory is the caller's choice
+	brought = sync.OnceValue(func() language.Word { return worthOne(own).Or(paths(`[^/-][^/]*/.+`)) })
+	read    = sync.OnceValue(func() language.Word {
+		return brought().Or(another(), language.Text("/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"))
+	})
 )
 
 func paths(pattern string) language.Word {
@@ -112,7 +122,7 @@ func worthOf(kind language.Word, list ...worth) language.Word {
 			found = found.Minus(these)
 		}
 	}
-	return detours.Then(found.And(straight).And(kind))
+	return detours().Then(found.And(straight()).And(kind))
 }
 
 // level says to what extent a power is given away.
@@ -198,11 +208,11 @@ func (a aim) target(followed bool) language.Word {
 	case a.real:
 		return worthOne(list...)
 	case followed:
-		return worthOne(list...).Or(ledTo, another)
+		return worthOne(list...).Or(ledTo(), another())
 	case a.power == Destroy && a.level == toAll:
-		return worthOf(paths(`.*/`+missed), system, public, hidden).Or(gone)
+		return worthOf(paths(`.*/`+missed), system, public, hidden).Or(gone())
 	}
-	return worthOne(list...).Or(ledIn, another)
+	return worthOne(list...).Or(ledIn(), another())
 }
 
 // value is the set of the words that may stand for a placeholder.
@@ -212,11 +222,11 @@ func (a aim) value(name string) (programs.Value, bool) {
 		like := map[string][]string{"file": {stolen, "/etc/x", "/dev/sda"}, "name": {stolen, "/etc/x"}, "dir": {"/etc", "/"}, "new": {"/etc/nologin"}}[name]
 		return programs.Value{Word: a.target(name != "name" && name != "new"), Like: like}, true
 	case "disk":
-		return programs.Value{Word: worthOne(disk).Or(ledTo, another), Like: fixed["disk"]}, true
+		return programs.Value{Word: worthOne(disk).Or(ledTo(), another()), Like: fixed["disk"]}, true
 	case "mine", "dest":
-		v := programs.Value{Word: brought, Like: []string{mine}}
+		v := programs.Value{Word: brought(), Like: []string{mine}}
 		if a.file || name == "dest" {
-			v.Word = read
+			v.Word = read()
 		}
 		return v, true
 	case "shell":
