@@ -201,7 +201,7 @@ func TestContext(t *testing.T) {
 			t.Run(user+" from "+from, func(t *testing.T) {
 				contained := os.Getenv(inContainer) != ""
 				if contained && from == "hostile root" {
-					t.Skip("CAP_SYS_ADMIN is missing here, which the starter is to hand on")
+					t.Skip("CAP_SYS_ADMIN is missing here, which the starter is to hand on: what the command gets of it was not checked")
 				}
 				c := command("sh", "-c", tell)
 				r, s := runCmd(t, c), runCmd(t, command(status...))
@@ -474,11 +474,11 @@ func TestContextTyping(t *testing.T) {
 	})
 	t.Run("int 0x80", func(t *testing.T) {
 		if goarch(t) != "amd64" {
-			t.Skip("there is no int 0x80 on this machine")
+			t.Skip("there is no int 0x80 on this machine: system calls by it were not checked")
 		}
 		buildHelper(t, p.dir+"/int80", "", map[string]string{"main.go": int80, "int80_amd64.s": int80Assembly})
 		if !runs("int80") {
-			t.Skip("this kernel serves no int 0x80: it was not checked")
+			t.Skip("this kernel serves no int 0x80: system calls by it were not checked")
 		}
 		check(t, "int80", eperm)
 	})

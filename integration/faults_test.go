@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // Each system call that leads to a command is made to fail, one at a time, on the
@@ -718,6 +720,16 @@ func TestFaultsInBegin(t *testing.T) {
 	}
 	write(t, s.conf, string(conf)+"allow_users="+caller.name+"\n")
 
+	// A caller who would like a core file.
+	var core unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_CORE, &core); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{Cur: core.Max, Max: core.Max}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { unix.Setrlimit(unix.RLIMIT_CORE, &core) })
+
 	base := s.baseline(t, asNobody)
 	config := func(line string) bool { return strings.Contains(line, "/proc/self/loginuid") }
 	list := places(base.log, road, config)
@@ -743,6 +755,10 @@ func TestFaultsInBegin(t *testing.T) {
 			want = "cannot ignore "
 		case strings.Contains(p.line, "RLIMIT_NOFILE"):
 			want = "cannot read RLIMIT_NOFILE: "
+		case strings.Contains(p.line, "RLIMIT_CORE, NULL"):
+			want = "cannot read RLIMIT_CORE: "
+		case strings.Contains(p.line, "RLIMIT_CORE"):
+			want = "cannot set RLIMIT_CORE: "
 		case p.call == "prctl" && !strings.Contains(p.line, "PR_SET_DUMPABLE"):
 			want = "cannot reset the "
 		}
@@ -763,7 +779,7 @@ func TestFaultsInBegin(t *testing.T) {
 			}
 		})
 	}
-	for call, n := range map[string]int{"rt_sigaction": 3, "prlimit64": 1, "setresuid": 1, "setresgid": 1, "prctl": 4, "setitimer": 3, "sched_setattr": 1} {
+	for call, n := range map[string]int{"rt_sigaction": 3, "prlimit64": 4, "setresuid": 1, "setresgid": 1, "prctl": 4, "setitimer": 3, "sched_setattr": 1} {
 		if tried[call] < n {
 			t.Errorf("%d calls of %s in Begin, not %d: nothing was tried there", tried[call], call, n)
 		}

@@ -110,6 +110,24 @@ func (in *installation) attack(t *testing.T, script string, args ...string) *exe
 	return c
 }
 
+// What runs as root before the command leaves no core file, whatever a caller's limit says
+// (CVE-2006-2451), and none in a directory of theirs. The process that reads the policy is
+// in TestReadingOfStranger.
+func TestSetuidGetentLeavesNoCore(t *testing.T) {
+	in := setuidInstallation(t, "true: CommandFilter, true, root", "allow_users=remote")
+	write(t, in.dir+"/bin/getent", "#!/bin/sh\n{ ulimit -c; pwd; } >"+in.dir+"/asked\nexit 2\n")
+	if err := os.Chmod(in.dir+"/bin/getent", 0o755); err != nil {
+		t.Fatal(err)
+	}
+	c := in.attack(t, "import resource\nlimit = resource.getrlimit(resource.RLIMIT_CORE)[1]\nassert limit\nresource.setrlimit(resource.RLIMIT_CORE, (limit, limit))\nexecve(args[0], args, [])", in.conf, "true")
+	if r := runCmd(t, c); r.status != 99 {
+		t.Error(r)
+	}
+	if got := readFile(t, in.dir+"/asked"); got != "0\n/\n" {
+		t.Errorf("getent may leave a core file of so many blocks, in: %q", got)
+	}
+}
+
 // Who may call: the real user and their groups, as the kernel says, by the names
 // that the user database gives them.
 func TestSetuidCallers(t *testing.T) {

@@ -424,7 +424,7 @@ func FuzzOpenDecides(f *testing.F) {
 	f.Fuzz(func(t *testing.T, one, two, line string) {
 		p, text, err := inMemory("[DEFAULT]\nfilters_path=/x\n[Profile:store]\nseccomp=store\n[Profile:net]\nnice=1\n[Sandbox]\numask=022\n", one, two)
 		if err != nil || len(p.Filters) > 40 {
-			t.Skip()
+			return // no policy, or one that takes long
 		}
 		l, argv := newLaw(t, p, text), filters.Words(strings.Split(line, "\n"))
 		l.hold(t, l.part(t, argv), argv, "gone", "/opt/gone")

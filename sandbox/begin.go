@@ -21,6 +21,9 @@ func Begin() error {
 	if err := openFiles(); err != nil {
 		return err
 	}
+	if err := noCore(); err != nil {
+		return err
+	}
 	// The terminal's signals come from the kernel, whoever we are: ^Z must not
 	// hold a check open. Enter puts this back, after the ids have changed.
 	for _, s := range []unix.Signal{unix.SIGTSTP, unix.SIGTTIN, unix.SIGTTOU} {
@@ -134,6 +137,23 @@ func signalQueue() error {
 	}
 	if err := prlimit(unix.RLIMIT_SIGPENDING, &unix.Rlimit{Cur: enough, Max: max(now.Max, enough)}, nil); err != nil {
 		return fmt.Errorf("cannot raise RLIMIT_SIGPENDING, which is %d: %w", now.Cur, err)
+	}
+	return nil
+}
+
+// noCore keeps what is started before the command from leaving a core file of root's, which
+// a caller who may set the limit could have made of it (CVE-2006-2451): getent, and who reads
+// the policy. This process is not dumpable, and the command gets no more.
+func noCore() error {
+	var now unix.Rlimit
+	if err := prlimit(unix.RLIMIT_CORE, nil, &now); err != nil {
+		return fmt.Errorf("cannot read RLIMIT_CORE: %w", err)
+	}
+	if now.Cur == 0 {
+		return nil
+	}
+	if err := prlimit(unix.RLIMIT_CORE, &unix.Rlimit{Cur: 0, Max: now.Max}, nil); err != nil {
+		return fmt.Errorf("cannot set RLIMIT_CORE: %w", err)
 	}
 	return nil
 }

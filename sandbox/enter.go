@@ -94,8 +94,8 @@ var steps = [...]struct {
 }
 
 // Enter confines the calling thread as s says: the leading thread, to which the caller's
-// goroutine is locked. It returns nil only if every step succeeded and was confirmed. After an error the process is neither what it was
-// nor what it should be: it must exit.
+// goroutine is locked. It returns nil only if every step succeeded and was confirmed.
+// After an error the process is neither what it was nor what it should be: it must exit.
 func Enter(s *Spec) error {
 	for i := range steps {
 		step := &steps[i]

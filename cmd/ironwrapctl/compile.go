@@ -126,7 +126,7 @@ func keep(path string) (said string, err error) {
 		case err == nil:
 			return "kept: " + c.String(), nil
 		case errors.Is(err, store.ErrTooNew) && attempt < 3:
-			time.Sleep(store.Settled)
+			time.Sleep(trust.Settled)
 		case errors.Is(err, store.ErrNotKept):
 			return "", err
 		default: // which may begin with the path, as each line does already

@@ -36,8 +36,8 @@ type stamped struct {
 // stays as it is. The fault may lie elsewhere: in a file that is new, or above.
 const again = time.Second
 
-// moment is longer than the clock of any file system's time stamps takes to move.
-const moment = 50 * time.Millisecond
+// moment is trust.Settled, but in tests.
+var moment = trust.Settled
 
 func newPolicies(p *policy.Policy, tell func(*policy.Policy, error)) *policies {
 	h := &policies{tell: tell}

@@ -279,3 +279,6 @@ func TestPoliciesCrowd(t *testing.T) {
 		t.Errorf("in the end: %s", got)
 	}
 }
+
+// The file systems that tests run on have stamps of some milliseconds.
+func init() { moment = 50 * time.Millisecond }

@@ -30,7 +30,7 @@ const (
 
 // run has ironwrap-read read the files, and returns what it wrote: a compiled policy. Its
 // environment is empty, its ids are root's alone, it gets nothing that the caller left
-// open, and it does not outlive this process.
+// open, no terminal and no directory of theirs, and it does not outlive this process.
 func run(r Request) ([]byte, error) {
 	path, err := find()
 	if err != nil {
@@ -54,15 +54,17 @@ func run(r Request) ([]byte, error) {
 	// says of its end is no policy.
 	all := uintptr(pipe[1])
 	pid, err := syscall.ForkExec(path, []string{program, r.Path, strconv.Itoa(int(r.Level)), keep}, &syscall.ProcAttr{
-		Env:   []string{},
-		Files: []uintptr{all, all, all},
-		Sys:   &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL},
+		Dir: "/", Env: []string{}, Files: []uintptr{all, all, all},
+		Sys: &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL},
 	})
 	unix.Close(pipe[1])
 	if err != nil {
 		return nil, fmt.Errorf("cannot run %s to read %s: %w", filters.Show(path), filters.Show(r.Path), err)
 	}
 	data, err := readAll(pipe[0])
+	if err != nil {
+		_ = unix.Kill(pid, unix.SIGKILL) // nobody reads what it writes
+	}
 	status, waited := wait(pid)
 	switch err = errors.Join(err, waited); {
 	case err != nil:

@@ -33,12 +33,14 @@ func Load(r Request) (*policy.Policy, error) {
 	if p, err := kept(r); err == nil {
 		return p, nil
 	}
-	for attempt := 1; ; attempt++ {
+	for range 3 {
+		r.Road.Close() // what was passed may have been replaced since
 		p, err := read(r)
-		if !errors.Is(err, policy.ErrStale) || attempt == 3 {
+		if !errors.Is(err, policy.ErrStale) {
 			return p, err
 		}
 	}
+	return nil, fmt.Errorf("%s: its files changed again and again while they were read: try again", filters.Show(r.Path))
 }
 
 func kept(r Request) (*policy.Policy, error) {

@@ -3,7 +3,6 @@ package account
 import (
 	"slices"
 	"sync"
-	"time"
 
 	"ironwrap/policy/trust"
 )
@@ -21,9 +20,8 @@ type Database struct {
 // files are the identities of PasswdFile and GroupFile.
 type files [2]trust.Identity
 
-// tick is longer than the clock of any file system's time stamps takes to move: what
-// changed a moment ago may change once more, and look the same.
-const tick = 50 * time.Millisecond
+// settled is trust.Settled, but in tests.
+var settled = trust.Settled
 
 // Lookup is like the function Lookup.
 func (d *Database) Lookup(name string) (User, error) {
@@ -35,7 +33,7 @@ func (d *Database) Lookup(name string) (User, error) {
 		return u, nil
 	}
 	u, local, err := lookup(name)
-	if err != nil || !local || !known || !files.settled() {
+	if err != nil || !local || !known || !files.old() {
 		return u, err
 	}
 	if after, _ := look(); after == files {
@@ -65,10 +63,10 @@ func (d *Database) remember(u User, files files) {
 	d.users[u.Name] = u
 }
 
-// settled tells that a change from now on shows.
-func (f files) settled() bool {
+// old tells that a change from now on shows.
+func (f files) old() bool {
 	now, err := trust.Now()
-	return err == nil && f[0].Local && f[1].Local && now.Sub(f[0].Changed()) > tick && now.Sub(f[1].Changed()) > tick
+	return err == nil && f[0].Local && f[1].Local && now.Sub(f[0].Changed()) > settled && now.Sub(f[1].Changed()) > settled
 }
 
 // look returns what both files are; known tells that they are such as lookup reads.

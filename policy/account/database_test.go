@@ -45,7 +45,7 @@ func TestDatabase(t *testing.T) {
 		{"a link", "", func() { fail(os.Symlink(GroupFile+".off", GroupFile)) }},
 		{"where the link leads", "", func() { put(t, GroupFile+".off", group) }},
 	} {
-		for _, wait := range []time.Duration{0, 2 * tick} {
+		for _, wait := range []time.Duration{0, 2 * settled} {
 			time.Sleep(wait)
 			if wait == 0 {
 				step.do()
@@ -76,7 +76,7 @@ func TestDatabase(t *testing.T) {
 // Nothing is read of files that have not changed.
 func TestDatabaseReadsOnce(t *testing.T) {
 	databases(t, passwd, group)
-	time.Sleep(2 * tick)
+	time.Sleep(2 * settled)
 	d := new(Database)
 	want, err := d.Lookup("nova")
 	if err != nil {
@@ -90,3 +90,6 @@ func TestDatabaseReadsOnce(t *testing.T) {
 		t.Errorf("%v allocations for a user who is known", n)
 	}
 }
+
+// The file systems that tests run on have stamps of some milliseconds.
+func init() { settled = 50 * time.Millisecond }

@@ -87,15 +87,10 @@ func (f file) ReadAt(p []byte, offset int64) (n int, err error) {
 	return n, nil
 }
 
-// Settled is how long a source must have been left alone before what was read of it is
-// kept. Within the time for which the clock of its stamps stands still (a second, on an
-// ext4 with small inodes) it could change again and look the same.
-const Settled = 2 * time.Second
-
 // ErrNotKept tells that a policy is good for one call only. What wraps it says why.
 var ErrNotKept = errors.New("not kept")
 
-// ErrTooNew is ErrNotKept where it can be otherwise once Settled has passed.
+// ErrTooNew is ErrNotKept where it can be otherwise once trust.Settled has passed.
 var ErrTooNew = fmt.Errorf("%w yet", ErrNotKept)
 
 // Keep keeps data, to which p was compiled, for the calls to come. began is trust.Now
@@ -153,7 +148,7 @@ func settled(p *compiled.Policy, began time.Time) error {
 		switch {
 		case !s.Identity.Local:
 			return fmt.Errorf("%w: %s is on a file system that another machine or process can change, or that is not known", ErrNotKept, filters.Show(path))
-		case began.Sub(s.Identity.Changed()) < Settled:
+		case began.Sub(s.Identity.Changed()) < trust.Settled:
 			return fmt.Errorf("%w: %s was changed a moment ago, or later than the clock says", ErrTooNew, filters.Show(path))
 		}
 	}

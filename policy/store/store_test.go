@@ -568,8 +568,8 @@ func TestNotKept(t *testing.T) {
 		want   string // in the reason; empty where it is kept
 	}{
 		"all is well":               {func(p *compiled.Policy) { p.Sources = append(p.Sources, source(old, true)) }, ""},
-		"just long enough":          {func(p *compiled.Policy) { p.Sources = append(p.Sources, source(began.Add(-Settled), true)) }, ""},
-		"not long enough":           {func(p *compiled.Policy) { p.Sources = append(p.Sources, source(began.Add(1-Settled), true)) }, "/etc/x/d/a.filters was changed a moment ago"},
+		"just long enough":          {func(p *compiled.Policy) { p.Sources = append(p.Sources, source(began.Add(-trust.Settled), true)) }, ""},
+		"not long enough":           {func(p *compiled.Policy) { p.Sources = append(p.Sources, source(began.Add(1-trust.Settled), true)) }, "/etc/x/d/a.filters was changed a moment ago"},
 		"changed while it was read": {func(p *compiled.Policy) { p.Sources = append(p.Sources, source(began.Add(time.Millisecond), true)) }, "a.filters was changed"},
 		"the clock was set back":    {func(p *compiled.Policy) { p.Sources = append(p.Sources, source(began.Add(24*time.Hour), true)) }, "later than the clock says"},
 		"the clock is before 1970":  {func(p *compiled.Policy) { p.Sources[0].Identity.Ctime = -1 }, ""},

@@ -22,6 +22,11 @@ type Identity struct {
 	Local bool
 }
 
+// Settled is how long an object must have been left alone before two identities of it are
+// believed: within the time for which the clock of its stamps stands still (a second, on an
+// ext4 with small inodes) it could change again and look the same.
+const Settled = 2 * time.Second
+
 // Changed is when the object has last changed (ctime), by the clock of Now.
 func (i Identity) Changed() time.Time { return time.Unix(0, i.Ctime) }
 
