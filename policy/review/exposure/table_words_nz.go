@@ -48,7 +48,6 @@ var withoutNZ = map[string]struct{ powers, options string }{
 	"npx":               {Run, "--no-install"},
 	"partx":             {Destroy, "-s --show -l --list -a --add -u --update"},
 	"pax":               {Write, "-f"}, // with neither -r nor -w it lists
-	"pkill":             {Signal, "-e --echo"},
 	"prlimit":           {Run, "-p --pid"},
 	"rsync":             {Write + " " + Destroy + " " + Owner, "-n --dry-run --list-only"},
 	"run-parts":         {Run, "--test --list"},
@@ -57,7 +56,7 @@ var withoutNZ = map[string]struct{ powers, options string }{
 	"sfdisk":            {Destroy, "-n --no-act -d --dump -l --list -J --json -s --show-size -g --show-geometry -F --list-free -V --verify -T --list-types"},
 	"sgdisk":            {Destroy, "-P --pretend -p --print -i --info -v --verify -L --list-types"},
 	"shred":             {Destroy, "--help --version"},
-	"sort":              {Write + " " + Run, "-c -C --check"},
+	"sort":              {Write + " " + Run, "-c -C"},
 	"sqlite3":           {Run + " " + Read + " " + Write, "-safe"},
 	"start-stop-daemon": {Run, "-t --test -K --stop -T --status"},
 	"strace":            {Run, "-p --attach"},
@@ -78,7 +77,7 @@ var withoutNZ = map[string]struct{ powers, options string }{
 	"xz":                {Destroy, "-k --keep -c --stdout -t --test -l --list"},
 	"zstd":              {Destroy, "-k --keep -c --stdout -t --test -l --list"},
 	"7z":                {Read, "-p"},
-	"tshark":            {Network, "-r --read-file -D -v"},
+	"tshark":            {Network, "-r -D -v"},
 	"nft":               {Network, "-c --check"},
 	"parted":            {Destroy, "-l --list -v --version"},
 	"udevadm":           {Services, "-n --dry-run"},
@@ -94,3 +93,6 @@ var falseAlarmsNZ = map[string]string{
 	"tc …":               "tc qdisc show changes nothing",
 	"ovs-vsctl {free} …": "show, list and get change nothing",
 }
+
+// tableNZ are all rows of the files *_nz.go, those that were run first.
+var tableNZ = [][]way{runNZ, filesNZ, runDocNZ, filesDocNZ, systemDocNZ}
