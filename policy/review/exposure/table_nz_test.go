@@ -121,7 +121,7 @@ func TestRowsNZ(t *testing.T) {
 		for _, w := range part {
 			for _, program := range strings.Fields(w.programs) {
 				path, err := exec.LookPath(program)
-				if err != nil || os.Geteuid() != 0 {
+				if err != nil || os.Geteuid() != 0 || strings.Contains(w.form, "{free}") || strings.Contains(w.form, "{disk}") {
 					continue
 				}
 				t.Run(program+" "+w.form, func(t *testing.T) {

@@ -45,6 +45,9 @@ var wordsNZ = map[string][]string{
 // a program's rows of the powers that are named.
 var withoutNZ = map[string]struct{ powers, options string }{
 	"nice":              {Run, "--help --version"},
+	"visudo":            {Run, "-c --check"},
+	"top":               {Run, "-b --batch-mode"},
+	"npm":               {Run, "--ignore-scripts"},
 	"npx":               {Run, "--no-install"},
 	"partx":             {Destroy, "-s --show -l --list -a --add -u --update"},
 	"pax":               {Write, "-f"}, // with neither -r nor -w it lists
