@@ -4,7 +4,7 @@ package exposure
 // are from documentation; those of filesNZ were run.
 //
 // They replace the older rows of these programs in fileTools: od nl paste pr patch rev rm
-// rsync sed setcap setfacl setfattr shred sort split tac tail tar tee touch truncate
+// rsync sed setcap setfacl setfattr shred sort split tac tail tar tee truncate
 // uniq unlink unzip wc wget xxd xz zstd zgrep openssl qemu-img qemu-system 7z 7za 7zr.
 var filesNZ = []way{
 	{Read, "nl od paste pr rev tac tail sort strings uniq unexpand xxd shuf ptx ul zless zstdcat", "{file}", "it prints the file, or what is legible in it", ""},
@@ -48,6 +48,11 @@ var filesNZ = []way{
 }
 
 var filesDocNZ = []way{
+	{Read, "rustfmt", "{file} …", "it complains of the file, and prints lines of it (rustfmt)", ""},
+	{Destroy, "rustfmt", "{name} …", "it rewrites the file, where that is Rust (rustfmt)", ""},
+	{Network, "rlogin whois", "{free} …", "it sends words of the caller's to any host, from a privileged port (rlogin(1))", ""},
+	{Services, "touch", "{new} …", "it makes files whose being there matters: /etc/nologin keeps users out (nologin(5))", ""},
+	{Services, "truncate", "-s {num} {new} …", "it makes files whose being there matters (truncate(1))", ""},
 	{Read, "tsort zcat xzcat rgrep", "{file}", "it prints the file, or what is legible in it", ""},
 	{Read, "tar", "-c {file}", "the archive is printed where TAPE says nothing else (tar(1))", ""},
 	{Read, "readelf", "-a {at}", "a word that begins with @ names a file of options, which it complains of", ""},

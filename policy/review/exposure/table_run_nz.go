@@ -99,6 +99,11 @@ var runNZ = []way{
 }
 
 var runDocNZ = []way{
+	{Run, "rename prename file-rename", "{perl} {file} …", "the expression is Perl (rename(1p))", ""},
+	{Run, "rename prename file-rename", "-e {perl} …", "the expression is Perl (rename(1p))", ""},
+	{Run, "needrestart", "-c {mine} …", "the configuration is Perl (needrestart(1))", ""},
+	{Run, "needrestart", "…", "it asks at a prompt, and restarts services (needrestart(1))", ""},
+	{Run, "opencode", "…", "it runs commands that are asked for at its prompt (opencode)", ""},
 	{Run, "rbash rzsh", "-c {shell} …", "the words after -c are commands (sh(1))", ""},
 	{Run, "rbash rzsh", "{mine} …", "a script is run (sh(1))", ""},
 	{Run, "sh zsh rbash rzsh", "-s …", "commands come from standard input, which is the caller's (sh(1))", ""},
