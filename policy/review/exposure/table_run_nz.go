@@ -99,6 +99,13 @@ var runNZ = []way{
 }
 
 var runDocNZ = []way{
+	{Run, "neutron-ns-metadata-proxy ovs_agent.py neutron-netns-cleanup neutron-ovs-cleanup neutron-linuxbridge-cleanup neutron-linuxbridge-agent neutron-l3-agent neutron-dhcp-agent neutron-keepalived-state-change nova-manage", "--log-config-append {mine} …", "a log configuration is Python code: oslo.log gives it to logging.config.fileConfig", ""},
+	{Code, "net", "conf import {mine} …", "root preexec in the configuration is a command, where Samba has its configuration in its registry (net(8))", ""},
+	{Code, "net", "conf setparm {any} {any} {shell}", "root preexec is a command, where Samba has its configuration in its registry (net(8))", ""},
+	{Users, "net", "{free} …", "it changes Samba's users, shares and domain (net(8))", ""},
+	{Run, "nbd-server", "-C {mine} …", "prerun in the configuration is a command (nbd-server(5))", ""},
+	{Run, "pdksh", "-c {shell} …", "the words after -c are commands (ksh(1))", ""},
+	{Run, "pdksh", "{mine} …", "a script is run (ksh(1))", ""},
 	{Run, "rename prename file-rename", "{perl} {file} …", "the expression is Perl (rename(1p))", ""},
 	{Run, "rename prename file-rename", "-e {perl} …", "the expression is Perl (rename(1p))", ""},
 	{Run, "needrestart", "-c {mine} …", "the configuration is Perl (needrestart(1))", ""},
@@ -330,7 +337,7 @@ var runDocNZ = []way{
 	{Run, "runc", "exec {any} {mine} …", "the command is run in a container (runc-exec(8))", ""},
 	{Run, "singularity", "exec {mine} {mine} …", "the command is run in a container of the caller's (singularity(1))", ""},
 	{Run, "singularity", "shell {mine} …", "a shell is run in a container of the caller's (singularity(1))", ""},
-	{Run, "neutron-netns-cleanup neutron-ovs-cleanup neutron-linuxbridge-cleanup neutron-ovn-metadata-agent neutron-openvswitch-agent neutron-metadata-agent neutron-l3-agent neutron-dhcp-agent neutron-linuxbridge-agent neutron-keepalived-state-change nova-compute nova-manage nova-rootwrap", "--config-file {mine} …", "log_config_append in the configuration is Python code, root_helper a command (oslo.log)", ""},
+	{Run, "neutron-ns-metadata-proxy ovs_agent.py neutron-netns-cleanup neutron-ovs-cleanup neutron-linuxbridge-cleanup neutron-ovn-metadata-agent neutron-openvswitch-agent neutron-metadata-agent neutron-l3-agent neutron-dhcp-agent neutron-linuxbridge-agent neutron-keepalived-state-change nova-compute nova-manage nova-rootwrap", "--config-file {mine} …", "log_config_append in the configuration is Python code, root_helper a command (oslo.log)", ""},
 	{Run, "plymouth", "ask-for-password --prompt={any} --command={shell}", "the command is run with the answer (plymouth(8))", ""},
 	{Run, "plymouth", "ask-question --command={shell} …", "the command is run with the answer (plymouth(8))", ""},
 	{Run, "plymouth", "watch-keystroke --command={shell} …", "the command is run with the key (plymouth(8))", ""},

@@ -11,6 +11,14 @@ package exposure
 // systemctl tc tcpdump tune2fs umount useradd userdel usermod vgchange vgcreate vgs
 // vgremove vigr vipw virsh vtysh wipefs zfs zpool.
 var systemDocNZ = []way{
+	{Device, "nbd-client", "{any} …", "it attaches disks of any server (nbd-client(8))", "cap_sys_admin"},
+	{Device, "nbd-server", "{num} {disk} …", "it serves any disk or file to the network (nbd-server(1))", ""},
+	{Read, "nbd-server", "{num} {file} …", "it serves the file to the network (nbd-server(1))", ""},
+	{Device, "ntfsclone", "-O {disk} {mine} …", "it overwrites the disk (ntfsclone(8))", ""},
+	{Destroy, "ntfsclone", "-O {file} {any} …", "it overwrites the file (ntfsclone(8))", ""},
+	{Destroy, "ndctl", "destroy-namespace {any} …", "it removes a namespace of memory (ndctl(1))", "cap_sys_admin"},
+	{Mount, "pstorage-mount", "{any} {dir} …", "a file system of the caller's takes the place of any directory", "cap_sys_admin"},
+	{Services, "umount.quobyte umount.nfs", "{dir} …", "a file system is taken away from those who use it", "cap_sys_admin"},
 	// Disks.
 	{Destroy, "nvme", "format {disk} …", "it erases the disk (nvme-format(1))", "cap_sys_admin"},
 	{Destroy, "nvme", "sanitize {disk} …", "it erases the disk (nvme-sanitize(1))", "cap_sys_admin"},
