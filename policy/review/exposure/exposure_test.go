@@ -167,10 +167,63 @@ func TestTable(t *testing.T) {
 			}
 		}
 	}
+	for _, part := range omissionParts {
+		for program, o := range part {
+			for _, name := range append(strings.Fields(o.options), strings.Fields(o.powers)...) {
+				if strings.HasPrefix(name, "-") {
+					if _, err := readForm(grammar(program), name+" x", aim{}); err != nil {
+						t.Errorf("%s is left out: %v", program, err)
+					}
+					continue
+				}
+				power(name)
+			}
+		}
+	}
 	for _, v := range variables {
 		power(v.power)
 		if environ.Danger(v.name) == "" {
 			t.Errorf("env_keep takes %s", v.name)
+		}
+	}
+}
+
+// TestNamedOnce: nothing has two entries of which one is never looked at.
+func TestNamedOnce(t *testing.T) {
+	harmless, words, omissions := map[string]bool{}, map[string]bool{}, map[string]bool{}
+	once := func(seen map[string]bool, name string) {
+		if seen[name] {
+			t.Errorf("%s is there twice", name)
+		}
+		seen[name] = true
+	}
+	for _, row := range trifles {
+		for _, name := range strings.Fields(row.programs) {
+			once(harmless, name)
+		}
+	}
+	for _, part := range trifleParts {
+		for name := range part {
+			once(harmless, name)
+		}
+	}
+	for name := range ownWords {
+		once(words, name)
+	}
+	for _, part := range wordParts {
+		for name := range part {
+			once(words, name)
+		}
+	}
+	for _, part := range omissionParts {
+		for name := range part {
+			once(omissions, name)
+		}
+	}
+	rows := map[string]bool{}
+	for program, list := range table {
+		for _, w := range list {
+			once(rows, program+" "+w.power+" "+w.form)
 		}
 	}
 }
@@ -243,7 +296,7 @@ func TestAssess(t *testing.T) {
 	if r.Filters[2].Found != "/usr/bin/dd" || r.Filters[0].Found != "" || len(r.Filters[0].Notes) != 1 {
 		t.Errorf("%+v", r.Filters)
 	}
-	want := []string{"Write files (up to 10.0): dd", "Write disks (up to 10.0): dd", "Read files (up to 7.0): dd", "Steer services (up to 6.0): umount"}
+	want := []string{"Write files (up to 10.0): dd", "Write disks (up to 10.0): dd", "Read files (up to 7.0): dd", "Steer services (up to 6.0): umount", "Enter namespaces (up to 6.0): umount"}
 	if !slices.Equal(r.Reasons, want) {
 		t.Errorf("%q", r.Reasons)
 	}

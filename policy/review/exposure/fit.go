@@ -172,7 +172,7 @@ func common(s slot, v *programs.Value) word {
 	}
 	for i, like := range v.Like {
 		if s.takes(like) {
-			return word{text: like, cost: 1 + i, ok: true}
+			return word{text: like, cost: 1 + i + spare[v.Kind], ok: true}
 		}
 	}
 	if s.some != nil {
@@ -188,6 +188,9 @@ func common(s slot, v *programs.Value) word {
 	text, ok, err := s.word.And(v.Word).Within(bound).Shortest()
 	return word{text: text, cost: 20 + len(text), ok: ok && err == nil, large: err != nil}
 }
+
+// spare is what words cost besides that nothing asks for.
+var spare = map[string]int{"option": 20}
 
 // oneOf is the first of the few words of a slot that is in a set.
 func (s slot) oneOf(v *programs.Value) (w word) {
@@ -325,7 +328,8 @@ func grammar(program string) *programs.Program {
 // graph is the command lines of a form.
 func (s *subject) graph(form string, a aim, bare bool) *programs.Graph {
 	p := grammar(s.entry.Exec())
-	if form == "…" {
+	without := omitted(s.entry.Exec(), a.power)
+	if form == "…" && len(without) == 0 {
 		p = plain
 	}
 	key := drawn{p, baseName(s.entry.Exec()), form, a, bare}
@@ -337,7 +341,7 @@ func (s *subject) graph(form string, a aim, bare bool) *programs.Graph {
 		w, _ = readForm(plain, form, a)
 		p = plain
 	}
-	for _, name := range append(coding(p, s.entry.Exec()), omitted(s.entry.Exec(), a.power)...) {
+	for _, name := range append(coding(p, s.entry.Exec()), without...) {
 		if !slices.ContainsFunc(w.Options, func(o programs.Option) bool { return o.Name == name }) {
 			w.Without = append(w.Without, name)
 		}

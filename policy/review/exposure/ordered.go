@@ -14,7 +14,7 @@ var ordered = []way{
 // scripted are programs whose script stands behind an option, and others with rows more.
 var scripted = []way{
 	{Read, "chmod", "{seen} {file}", "it lets anybody read the file (chmod(1))", ""},
-	{Run, "sed gsed", "-e {sed} {file}", "the command e runs a program (GNU sed's manual)", ""},
+	{Run, "gsed", "-e {sed} {file}", "the command e runs a program (GNU sed's manual)", ""},
 	{Write, "sed gsed", "-i -e {sedi} {file}", "-i rewrites the file (sed(1))", ""},
 	{Read, "sed gsed", "-e {print} {file}", "it prints the file (sed(1))", ""},
 }

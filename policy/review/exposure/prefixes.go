@@ -8,7 +8,6 @@ var prefixes = []way{
 	{Code, "env sudo", "LD_LIBRARY_PATH={mine} {cmd} …", "libraries are looked for there first (ld.so(8))", ""},
 	{Run, "env", "PATH={mine} {cmd} …", "the program is looked for in a directory of the caller's (env(1))", ""},
 	{Run, "env", "-S {mine} …", "the text is split into a command (env(1))", ""},
-	{Run, "strace", "-o {pipe} {cmd} …", "a file name that begins with | is a command that gets the trace (strace(1))", ""},
 	{Run, "chroot", "{mine} {cmd} …", "the program is that of the caller's directory, and runs as root (chroot(8))", "cap_sys_chroot"},
 	{Run, "unshare", "-R {mine} {cmd} …", "the program is that of the caller's directory, and runs as root (unshare(1))", "cap_sys_chroot"},
 	{Run, "nsenter", "-t {pid} -m {cmd} …", "the program is that of the caller's mount namespace, and runs as root (nsenter(1))", "cap_sys_admin"},

@@ -63,7 +63,7 @@ var runNZ = []way{
 	{Run, "runuser", "-c {shell} …", "the shell of root runs the command (runuser(1))", ""},
 	{Run, "script", "-c {shell} …", "the command is run (script(1))", ""},
 	{Run, "strace", "{mine} …", "the command is run (strace(1))", ""},
-	{Run, "strace", "-o {pipe} {any} …", "an output that begins with ! or | is a command (strace(1))", ""},
+	{Run, "strace", "-o {pipe} {cmd} …", "an output that begins with ! or | is a command (strace(1))", ""},
 	{Run, "nsenter", "-t {pid} {mine} …", "the command is run (nsenter(1))", ""},
 	{Run, "nsenter", "{mine} …", "the command is run (nsenter(1))", ""},
 	{Run, "valgrind", "{mine} …", "the command is run (valgrind(1))", ""},
@@ -346,7 +346,7 @@ var runDocNZ = []way{
 	// Editors, pagers and what has commands of its own.
 	{Run, "nano pico", "-s {mine} …", "-s names the spelling checker, run at the press of a key (nano(1))", ""},
 	{Run, "nano pico", "…", "an editor runs commands at the press of a key, and writes any file (nano(1))", ""},
-	{Run, "nvim vis zile", "…", "an editor runs commands at the press of a key, and writes any file", ""},
+	{Run, "vis zile", "…", "an editor runs commands at the press of a key, and writes any file", ""},
 	{Run, "ne nedit red", "…", "an editor writes any file", ""},
 	{Run, "rview rvim", "-c {any} …", "a language that is built in runs commands (vim(1))", ""},
 	{Run, "vigr vipw", "…", "an editor opens the accounts, and starts a shell at the press of a key (vipw(8))", ""},

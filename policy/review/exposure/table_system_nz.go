@@ -348,7 +348,7 @@ var systemDocNZ = []way{
 	{Write, "ovs-appctl ovn-appctl", "vlog/set {any} …", "the service's log goes where it is told (ovs-appctl(8))", ""},
 	{Network, "ovn-nbctl ovn-sbctl ovn-ic-nbctl ovn-ic-sbctl", "{free} …", "it changes the networks of all machines (ovn-nbctl(8))", ""},
 	{Destroy, "ovn-nbctl ovn-sbctl", "--detach --pidfile={file} …", "it overwrites the file with a number (ovn-nbctl(8))", ""},
-	{Destroy, "ovs-ofctl ovsdb-client ovsdb-server ovs-vswitchd ovn-controller ovn-northd ovn-nbctl ovn-sbctl ovn-trace", "--detach --pidfile={file} …", "it overwrites the file with a number (ovs-vswitchd(8))", ""},
+	{Destroy, "ovs-ofctl ovsdb-client ovsdb-server ovs-vswitchd ovn-controller ovn-northd ovn-trace", "--detach --pidfile={file} …", "it overwrites the file with a number (ovs-vswitchd(8))", ""},
 	{Network, "ovsdb-client", "transact {any} …", "it changes the switches' data (ovsdb-client(1))", ""},
 	{Services, "ovsdb-client", "{free} {any} …", "it changes, locks or watches the switches' data (ovsdb-client(1))", ""},
 	{Destroy, "ovsdb-client ovsdb-server", "--record={dir} …", "it writes records there (ovsdb-client(1))", ""},
@@ -536,7 +536,6 @@ var systemDocNZ = []way{
 	{Services, "update-ca-certificates", "…", "certificates that are installed are trusted (update-ca-certificates(8))", ""},
 	{Run, "update-ca-certificates", "--hooksdir {mine} …", "programs of the directory are run (update-ca-certificates(8))", ""},
 	{Write, "update-ca-certificates", "--etccertsdir {dir} …", "it writes certificates there (update-ca-certificates(8))", ""},
-	{Code, "privsep-helper", "… --log-config-append {mine} …", "a log configuration is Python code: oslo.log gives it to logging.config.fileConfig", ""},
 	{Run, "neutron-vpn-netns-wrapper", "--cmd={mine} --rootwrap_config={mine} …", "--cmd is run, if the filters allow it that --rootwrap_config names", ""},
 
 	// Verbs that change something, for filters that allow them alone.

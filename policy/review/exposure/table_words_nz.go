@@ -4,7 +4,6 @@ package exposure
 // fixed: words that hold blanks, or that a program takes in a form of its own.
 var wordsNZ = map[string][]string{
 	"arch":         {"x86_64", "linux64", "i386", "linux32"},
-	"pipe":         {"|id", "!id"},
 	"proxycommand": {"ProxyCommand=id", "ProxyCommand id"},
 	"localcommand": {"LocalCommand=id"},
 	"sshcommand":   {"ssh_command=/tmp/x", "directport=1"},
@@ -43,7 +42,7 @@ var wordsNZ = map[string][]string{
 
 // withoutNZ are options that take away what a row says, by program. They hold for all of
 // a program's rows of the powers that are named.
-var withoutNZ = map[string]struct{ powers, options string }{
+var withoutNZ = map[string]omission{
 	"nice":              {Run, "--help --version"},
 	"visudo":            {Run, "-c --check"},
 	"top":               {Run, "-b --batch-mode"},
@@ -87,15 +86,3 @@ var withoutNZ = map[string]struct{ powers, options string }{
 	"vtysh":             {Network, "-C --dryrun"},
 	"radvd":             {Network, "-c --configtest -v --version -h --help"},
 }
-
-// falseAlarms are older rows that say too much, and why they should go.
-var falseAlarmsNZ = map[string]string{
-	"nft …":              "nft list ruleset changes nothing: the row is kept for what is not list, and loses read verbs in the verbs of its grammar",
-	"tcpdump …":          "-r reads a file and listens to nothing: see withoutNZ",
-	"radvd …":            "--version and --configtest answer nobody: see withoutNZ",
-	"tc …":               "tc qdisc show changes nothing",
-	"ovs-vsctl {free} …": "show, list and get change nothing",
-}
-
-// tableNZ are all rows of the files *_nz.go, those that were run first.
-var tableNZ = [][]way{runNZ, filesNZ, runDocNZ, filesDocNZ, systemDocNZ}

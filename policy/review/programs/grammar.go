@@ -5,4 +5,7 @@ var groups = [][]Program{
 	prefixGrammars,
 	coreGrammars,
 	toolGrammars,
+	programsNZ,
+	storageNZ,
+	networkNZ,
 }

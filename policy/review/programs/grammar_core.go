@@ -2,7 +2,7 @@ package programs
 
 // coreGrammars are of programs that every machine has.
 var coreGrammars = []Program{
-	{Names: "sh dash ash", Style: POSIX, Short: "aceCfhiIlmno:pqsuvVxbEO:", Whole: true},
+	{Names: "sh dash ash", Style: POSIX, Short: "aceCfhiIlmno:pqsuvVxbEO:t", Whole: true},
 	{Names: "bash", Style: POSIX, Short: "aceCfhiklmno:prstuvxBDEHPTO:", Long: "debug debugger dump-po-strings dump-strings help init-file= login noediting noprofile norc posix pretty-print protected rcfile= restricted verbose version wordexp", Whole: true},
 	{Names: "python python3 pypy", Style: POSIX, Short: "bBc:dEhiIm:OPqsSuvVW:xX:?", Long: "check-hash-based-pycs= help help-all help-env help-xoptions version", Whole: true},
 	{Names: "cat", Short: "AbeEnstTuv", Long: "number-nonblank number show-all show-nonprinting show-ends show-tabs squeeze-blank help version"},
@@ -15,7 +15,7 @@ var coreGrammars = []Program{
 	{Names: "ln", Short: "bdfFiLnPrsS:t:Tv", Long: "backup[=] directory no-dereference no-target-directory force interactive suffix= target-directory= logical physical relative symbolic verbose help version", Same: "s=symbolic t=target-directory f=force n=no-dereference S=suffix"},
 	{Names: "mv", Short: "bfinS:t:TuvZ", Long: "backup[=] context debug exchange force interactive no-clobber no-copy no-target-directory strip-trailing-slashes suffix= target-directory= update[=] verbose help version", Same: "t=target-directory S=suffix"},
 	{Names: "rm", Short: "dfiIrRv", Long: "force interactive[=] one-file-system no-preserve-root preserve-root[=] presume-input-tty recursive dir verbose help version", Same: "f=force r=recursive"},
-	{Names: "sysctl", Short: "neNwfp::qoxaAXr:VdhbS", Long: "all deprecated dry-run values load[=] names pattern= system values write quiet ignore help version", Same: "w=write p=load"},
+	{Names: "sysctl", Short: "neNwfp::qoxaAXr:VdhbS", Long: "all deprecated dry-run values load[=] names pattern= system values write quiet ignore help version binary", Same: "w=write p=load"},
 	{Names: "tee", Short: "aip", Long: "append ignore-interrupts output-error[=] help version", Same: "a=append"},
-	{Names: "usermod", Short: "abc:d:e:f:g:G:hl:Lmop:rR:P:s:u:Uv:V:w:W:Z:", Long: "append badname comment= home= expiredate= inactive= gid= groups= help login= lock move-home non-unique password= remove root= prefix= shell= uid= unlock add-subuids= del-subuids= add-subgids= del-subgids= selinux-user=", Same: "a=append G=groups g=gid l=login d=home p=password s=shell u=uid"},
+	{Names: "usermod", Short: "abc:d:e:f:g:G:hl:Lmop:rR:P:s:u:Uv:V:w:W:Z:", Long: "append badname comment= home= expiredate= inactive= gid= groups= help login= lock move-home non-unique password= remove root= prefix= shell= uid= unlock add-subuids= del-subuids= add-subgids= del-subgids= selinux-user= badnames", Same: "a=append G=groups g=gid l=login d=home p=password s=shell u=uid"},
 }

@@ -176,7 +176,26 @@ func (b *builder) all() optional {
 			one = one.Or(long, long.Then(language.Prefix("=")), short.Then(language.AnyWord()))
 		}
 	}
-	return optional{&Value{Word: one}, &Value{Word: half}}
+	return optional{&Value{Word: one, Like: b.some(nothing), Kind: "option"}, &Value{Word: half, Like: b.some(value), Kind: "option"}}
+}
+
+// some are options of a kind as people write them.
+func (b *builder) some(kind takes) (list []string) {
+	for _, o := range b.t.options {
+		if o.takes != kind || !b.keeps(o) || len(list) > 3 {
+			continue
+		}
+		for _, r := range o.short {
+			list = append(list, "-"+string(r))
+		}
+		for _, name := range o.single {
+			list = append(list, "-"+name)
+		}
+		for _, name := range o.long {
+			list = append(list, "--"+name)
+		}
+	}
+	return list
 }
 
 var (

@@ -439,3 +439,25 @@ func ExampleProgram_Graph() {
 	fmt.Println(ok, also, not)
 	// Output: true true false
 }
+
+// TestNames: no program has two grammars, and options that are one have both names.
+func TestNames(t *testing.T) {
+	seen := map[string]bool{}
+	for _, group := range groups {
+		for i := range group {
+			for _, name := range strings.Fields(group[i].Names) {
+				if seen[name] {
+					t.Errorf("%s has two grammars", name)
+				}
+				seen[name] = true
+			}
+			known := group[i].newTable()
+			for _, pair := range strings.Fields(group[i].Same) {
+				a, b, _ := strings.Cut(pair, "=")
+				if known.of(a) == nil || known.of(a) != known.of(b) {
+					t.Errorf("%s: %s is not one option", group[i].Names, pair)
+				}
+			}
+		}
+	}
+}
