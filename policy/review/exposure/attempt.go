@@ -3,6 +3,8 @@ package exposure
 import (
 	"slices"
 	"strings"
+
+	"ironwrap/policy/review/programs"
 )
 
 // Attempt looks for a command of program, run as root by something else than a filter,
@@ -16,16 +18,20 @@ func Attempt(program string, powers []string, takes func(args []string) bool, hi
 		if !slices.Contains(powers, w.power) || fixed && placeholder.MatchString(w.form) {
 			continue
 		}
-		if args, ok := form(w, hints, takes); ok {
+		if args, ok := form(w, grammar(program), hints, takes); ok {
 			return w.how, append([]string{program}, args...), true
 		}
 	}
 	return "", nil, false
 }
 
-// form puts words into a form until takes likes them.
-func form(w way, hints []string, takes func([]string) bool) ([]string, bool) {
+// form puts words into a form until takes likes them. Options of the hints go before it,
+// where the program would read them so.
+func form(w way, p *programs.Program, hints []string, takes func([]string) bool) ([]string, bool) {
 	var places [][][]string // for each place, what may stand there
+	if p.Style != programs.Plain && p.Style != programs.Assignments {
+		places = append(places, leading(hints))
+	}
 	words := slices.DeleteFunc(strings.Fields(w.form), func(word string) bool { return strings.HasPrefix(word, "!-") })
 	for i, word := range words {
 		switch {
@@ -41,6 +47,19 @@ func form(w way, hints []string, takes func([]string) bool) ([]string, bool) {
 	}
 	left := maxTries
 	return try(nil, places, takes, &left)
+}
+
+// leading are the options with which hints begin.
+func leading(hints []string) [][]string {
+	list := [][]string{nil}
+	for _, h := range hints {
+		words := strings.Fields(h)
+		n := slices.IndexFunc(words, func(word string) bool { return !strings.HasPrefix(word, "-") })
+		if n > 0 {
+			list = append(list, words[:n])
+		}
+	}
+	return list
 }
 
 // maxTries bounds how many commands are put before takes for one form.
