@@ -18,7 +18,7 @@ func Attempt(program string, powers []string, takes func(args []string) bool, hi
 		if !slices.Contains(powers, w.power) || fixed && placeholder.MatchString(w.form) {
 			continue
 		}
-		if args, ok := form(w, grammar(program), hints, takes); ok {
+		if args, ok := form(w, grammar(program, w.form), hints, takes); ok {
 			return w.how, append([]string{program}, args...), true
 		}
 	}
@@ -86,7 +86,10 @@ func try(args []string, places [][][]string, takes func([]string) bool, left *in
 func single(word string, hints []string, anyFile bool) (list [][]string) {
 	at := placeholder.FindStringIndex(word)
 	if at == nil {
-		return [][]string{{word}}
+		for text := range strings.SplitSeq(word, "|") {
+			list = append(list, []string{text})
+		}
+		return list
 	}
 	before, name, after := word[:at[0]], word[at[0]+1:at[1]-1], word[at[1]:]
 	if name == "free" {

@@ -130,7 +130,7 @@ func (b *board) worst() bool {
 func (s *subject) left() (score Score, how string) {
 	program := baseName(s.entry.Exec())
 	free := slices.ContainsFunc(s.slots, slot.free)
-	switch reads := grammar(program); {
+	switch reads := grammar(program, ""); {
 	case s.shape.More && (program == "xargs" || program == "parallel"):
 		return NotAssessed, program + " gives commands of other filters arguments that these do not see"
 	case !s.open && !slices.ContainsFunc(s.slots, slot.loose):
@@ -141,9 +141,9 @@ func (s *subject) left() (score Score, how string) {
 		return 0.2, "no pattern lets a word through that matters"
 	case !known(program):
 		return NotAssessed, fmt.Sprintf("nobody has looked at what %s does with its arguments", filters.Untrusted(program))
-	case reads == plain:
+	case reads == plain && len(programs.All(program)) == 0:
 		return NotAssessed, fmt.Sprintf("how %s reads its options is not known", filters.Untrusted(program))
-	case !s.understood(reads):
+	case !s.understood(program, reads):
 		return NotAssessed, fmt.Sprintf("it takes options of %s that nobody has looked at", filters.Untrusted(program))
 	case s.shape.More && !free:
 		return 0.2, "a prefix to commands of other filters; what they can do is told there"
@@ -175,16 +175,33 @@ func (s slot) loose() bool {
 	return err != nil || !finite || n > few
 }
 
-// understood tells whether the options of some command that the filter allows are known.
-func (s *subject) understood(p *programs.Program) bool {
+// understood tells whether the options of some command that the filter allows are known,
+// whatever its verb is.
+func (s *subject) understood(program string, p *programs.Program) bool {
 	memory.Lock()
 	defer memory.Unlock()
+	all := programs.All(program)
+	if len(all) == 0 {
+		all = []*programs.Program{p}
+	}
+	return slices.ContainsFunc(all, func(p *programs.Program) bool {
+		_, ok := s.search(whole(p))
+		return ok
+	})
+}
+
+// whole is all command lines that a program reads.
+func whole(p *programs.Program) *programs.Graph {
 	key := drawn{program: p}
 	if memory.graphs[key] == nil {
-		memory.graphs[key] = p.Graph(programs.Way{Operands: []programs.Operand{{Any: true}}}, false)
+		w := programs.Way{Operands: []programs.Operand{{Any: true}}}
+		if p.Verbs != "" {
+			verb := programs.Text(strings.Fields(p.Verbs)...)
+			w.Operands = append([]programs.Operand{{Value: &verb}}, w.Operands...)
+		}
+		memory.graphs[key] = p.Graph(w, false)
 	}
-	_, ok := s.search(memory.graphs[key])
-	return ok
+	return memory.graphs[key]
 }
 
 // rest adds what is left, with some command that the filter allows.

@@ -152,7 +152,7 @@ func TestTable(t *testing.T) {
 					}
 				}
 			}
-			if _, err := readForm(grammar(program), w.form, aim{power: w.power}); err != nil {
+			if _, err := readForm(grammar(program, w.form), w.form, aim{power: w.power}); err != nil {
 				t.Errorf("%s: %v", program, err)
 			}
 			if w.how == "" {
@@ -171,7 +171,7 @@ func TestTable(t *testing.T) {
 		for program, o := range part {
 			for _, name := range append(strings.Fields(o.options), strings.Fields(o.powers)...) {
 				if strings.HasPrefix(name, "-") {
-					if _, err := readForm(grammar(program), name+" x", aim{}); err != nil {
+					if _, err := readForm(grammar(program, ""), name+" x", aim{}); err != nil {
 						t.Errorf("%s is left out: %v", program, err)
 					}
 					continue

@@ -313,13 +313,13 @@ func (s *subject) some() ([]filters.Untrusted, bool) {
 // plain is how words are read that nobody knows how they are read.
 var plain = &programs.Program{Style: programs.Plain}
 
-// grammar is how a program reads its words, by its path or name.
-func grammar(program string) *programs.Program {
-	name := baseName(program)
-	if p, ok := programs.Of(name); ok {
+// grammar is how a program, by its path or name, reads the words of a form.
+func grammar(program, form string) *programs.Program {
+	name, words := baseName(program), strings.Fields(strings.ReplaceAll(form, "|", " "))
+	if p, ok := programs.Of(name, words...); ok {
 		return p
 	}
-	if p, ok := programs.Of(family(name)); ok {
+	if p, ok := programs.Of(family(name), words...); ok {
 		return p
 	}
 	return plain
@@ -327,7 +327,7 @@ func grammar(program string) *programs.Program {
 
 // graph is the command lines of a form.
 func (s *subject) graph(form string, a aim, bare bool) *programs.Graph {
-	p := grammar(s.entry.Exec())
+	p := grammar(s.entry.Exec(), form)
 	without := omitted(s.entry.Exec(), a.power)
 	if form == "…" && len(without) == 0 {
 		p = plain
@@ -358,7 +358,7 @@ func coding(p *programs.Program, program string) (names []string) {
 		return nil
 	}
 	for _, w := range ways(program) {
-		form, err := readForm(p, w.form, aim{power: w.power})
+		form, err := readForm(grammar(program, w.form), w.form, aim{power: w.power})
 		if err != nil {
 			continue
 		}
@@ -380,18 +380,32 @@ func readForm(p *programs.Program, form string, a aim) (programs.Way, error) {
 
 // words is the set of the words that may stand for one of a form.
 func (a aim) words(text string) *programs.Value {
+	names := placeholder.FindAllString(text, -1)
+	switch len(names) {
+	case 0:
+		return remembered(asked{text: text}, func() programs.Value { return programs.Text(strings.Split(text, "|")...) })
+	case 1:
+		a = a.essence(strings.Trim(names[0], "{}"))
+	}
+	return remembered(asked{text, a}, func() programs.Value { return a.framed(text) })
+}
+
+// framed is a word with placeholders in it.
+func (a aim) framed(text string) programs.Value {
 	at := placeholder.FindStringIndex(text)
 	if at == nil {
-		return remembered(asked{text: text}, func() programs.Value { return programs.Text(text) })
+		return programs.Text(text)
 	}
-	name := text[at[0]+1 : at[1]-1]
-	return remembered(asked{text, a.essence(name)}, func() programs.Value {
-		v, ok := a.value(name)
-		if !ok {
-			return programs.Text(text)
+	v, _ := a.value(text[at[0]+1 : at[1]-1])
+	if before, after := text[:at[0]], text[at[1]:]; before != "" || after != "" {
+		rest := a.framed(after)
+		out := programs.Value{Word: language.Text(before).Then(v.Word).Then(rest.Word), Kind: v.Kind + rest.Kind}
+		for _, like := range v.Like {
+			out.Like = append(out.Like, before+like+rest.Like[0])
 		}
-		return framed(text[:at[0]], v, text[at[1]:])
-	})
+		return out
+	}
+	return v
 }
 
 func remembered(key asked, value func() programs.Value) *programs.Value {
@@ -402,17 +416,6 @@ func remembered(key asked, value func() programs.Value) *programs.Value {
 		memory.values[key] = v
 	}
 	return v
-}
-
-func framed(before string, v programs.Value, after string) programs.Value {
-	if before == "" && after == "" {
-		return v
-	}
-	out := programs.Value{Word: language.Text(before).Then(v.Word).Then(language.Text(after)), Kind: v.Kind}
-	for _, like := range v.Like {
-		out.Like = append(out.Like, before+like+after)
-	}
-	return out
 }
 
 // maxWords bounds how many words a command has beyond those that a filter asks for.

@@ -21,6 +21,7 @@ import (
 //	{any}      is some word; also {user}, {group}, {num}, {pid}, {ns}, {url}
 //	{free}     is any word, of the caller's choice
 //	{awk} ...  is a program text in the language of the name
+//	a|b        is one of these words
 //	!-x        is an option that must not be there, as it takes the effect away
 //	…          as the first or last word: others may stand there and change nothing
 //

@@ -277,9 +277,9 @@ var systemDocNZ = []way{
 	{Namespace, "nsenter", "-t {pid} -a …", "it enters all namespaces of any process (nsenter(1))", "cap_sys_admin"},
 	{Namespace, "nsenter", "--net={any} …", "it enters any network (nsenter(1))", "cap_sys_admin"},
 	{Namespace, "unshare", "-n …", "it makes namespaces (unshare(1))", "cap_sys_admin"},
-	{Namespace, "podman nerdctl", "exec {any} …", "a command is run in any container (podman-exec(1))", ""},
-	{Read, "podman nerdctl", "cp {file} {any}", "it copies the file into a container (podman-cp(1))", ""},
-	{Write, "podman nerdctl", "cp {any} {file}", "it copies a container's file to the file (podman-cp(1))", ""},
+	{Namespace, "docker podman nerdctl", "exec {any} {any} …", "a command is run in any container (docker-exec(1))", ""},
+	{Read, "docker podman nerdctl", "cp {file} {any}:{any}", "it copies the file into a container (docker-cp(1))", ""},
+	{Write, "docker podman nerdctl", "cp {any}:{any} {file}", "it copies a container's file to the file (docker-cp(1))", ""},
 
 	// Networks.
 	{Network, "nft", "{free} …", "it changes the firewall (nft(8))", "cap_net_admin"},

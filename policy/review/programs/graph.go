@@ -44,10 +44,16 @@ func (g *Graph) Lines() language.Lines {
 func (p *Program) Graph(w Way, bare bool) *Graph {
 	b := &builder{p: p, w: w, bare: bare, t: p.table(), at: map[place]int{}}
 	b.begin()
+	if p.Old {
+		b.old()
+	}
 	for i := 0; i < len(b.queue); i++ {
 		b.step(b.queue[i])
 	}
 	b.accept()
+	if p.Old {
+		b.dashed(b.place(place{}))
+	}
 	return &b.g
 }
 
@@ -57,7 +63,8 @@ const maxOptions = 6
 // place is how far a command line was read.
 type place struct {
 	seen     int // a bit for each option that was there
-	operands int // how many
+	operands int // how many of the way's
+	read     int // how many words, up to the program's Lead
 	phase    phase
 	half     int // one more than the number of a word's set that has begun, of two words
 	to       int // where that leads: what will have been seen
@@ -69,6 +76,7 @@ const (
 	options  phase = iota // and operands, where they are permuted
 	assigned              // NAME=VALUE, no options any more
 	operands              // and nothing else
+	bundled               // nothing was read, and the first word may be old options
 )
 
 type builder struct {
@@ -112,6 +120,9 @@ func (b *builder) begin() {
 		panic("too many options in a way of " + b.p.Names)
 	}
 	b.may()
+	if b.p.Old {
+		b.place(place{phase: bundled})
+	}
 	b.place(place{})
 }
 
@@ -173,7 +184,7 @@ func (b *builder) all() optional {
 			one = one.Or(long.Then(language.Prefix("=")), short.Then(some))
 			half = half.Or(long, single, short)
 		case perhaps:
-			one = one.Or(long, long.Then(language.Prefix("=")), short.Then(language.AnyWord()))
+			one = one.Or(long, long.Then(language.Prefix("=")), short.Then(language.AnyWord()), single.Then(language.AnyWord()))
 		}
 	}
 	return optional{&Value{Word: one, Like: b.some(nothing), Kind: "option"}, &Value{Word: half, Like: b.some(value), Kind: "option"}}
@@ -256,7 +267,88 @@ func (b *builder) value(at place, v *Value, seen int) place {
 	return at
 }
 
+// old adds first words in which all of a set of options are, without a dash.
+func (b *builder) old() {
+	from := place{phase: bundled}
+	var others string // options that take a value which nobody asked for
+	for _, o := range b.t.options {
+		if o.takes == value && !b.bare && b.keeps(o) {
+			others += string(o.short)
+		}
+	}
+	for set := range 1 << len(b.needed) {
+		text, valued, ok := b.letters(set)
+		if !ok {
+			continue
+		}
+		if valued != nil {
+			b.edge(from, &Value{Word: b.lettered(string(valued.short), set), Like: []string{text}}, b.value(place{}, valued.value(), set))
+			continue
+		}
+		b.edge(from, &Value{Word: b.lettered("", set).Minus(language.Text("")), Like: []string{text}}, place{seen: set})
+		if others != "" {
+			b.edge(from, &Value{Word: b.lettered(others, set)}, b.value(place{}, &Any, set))
+		}
+	}
+}
+
+// dashed lets a line begin as it may at from, if its first word is no old bundle.
+func (b *builder) dashed(from int) {
+	b.g.Final[0] = b.g.Final[from]
+	for _, e := range b.g.Edges[from] {
+		v := &Value{Word: e.Words.Word.And(language.Prefix("-").Or(language.Text(""))), Kind: e.Words.Kind}
+		for _, like := range e.Words.Like {
+			if like == "" || like[0] == '-' {
+				v.Like = append(v.Like, like)
+			}
+		}
+		b.g.Edges[0] = append(b.g.Edges[0], Edge{v, e.To})
+	}
+}
+
+// letters are the short options of a set, and the one of them that takes a value.
+func (b *builder) letters(set int) (text string, valued *need, ok bool) {
+	for i, n := range b.needed {
+		switch {
+		case set&(1<<i) == 0:
+			continue
+		case n.option == nil || len(n.short) == 0 || n.takes == perhaps || n.takes == value && valued != nil:
+			return "", nil, false
+		case n.takes == value:
+			valued = &b.needed[i]
+		}
+		text += string(n.short[0])
+	}
+	return text, valued, true
+}
+
+// lettered are the words of short options, all of a set and one of those that take a
+// value.
+func (b *builder) lettered(valued string, set int) language.Word {
+	word := language.Chars(b.flags).Star()
+	if valued != "" {
+		word = word.Then(language.Chars(valued)).Then(word)
+	}
+	for i, n := range b.needed {
+		if set&(1<<i) != 0 {
+			word = word.And(language.AnyWord().Then(language.Chars(string(n.short))).Then(language.AnyWord()))
+		}
+	}
+	return word
+}
+
+// value is what an option is given.
+func (n need) value() *Value {
+	if n.Given {
+		return n.Value
+	}
+	return &Any
+}
+
 func (b *builder) step(at place) {
+	if at.phase == bundled {
+		return
+	}
 	if at.half > 0 {
 		v := b.values[at.half-1]
 		to := at
@@ -341,13 +433,12 @@ func (b *builder) alone(at place, n need, to place) {
 	case n.takes == nothing:
 		b.edge(at, &Value{Word: word.Or(spelled), Like: names}, to)
 	case n.takes == perhaps && !n.Given:
-		b.edge(at, &Value{Word: word.Or(spelled, spelled.Then(language.Prefix("="))), Like: names}, to)
+		b.edge(at, &Value{Word: word.Then(language.AnyWord()).Or(spelled, spelled.Then(language.Prefix("="))), Like: names}, to)
 	case n.takes == value:
-		v := n.Value
-		if !n.Given {
-			v = &Any
-		}
-		b.edge(at, &Value{Word: word.Or(spelled), Like: names}, b.value(at, v, to.seen))
+		b.edge(at, &Value{Word: word.Or(spelled), Like: names}, b.value(at, n.value(), to.seen))
+	}
+	if n.takes == perhaps && n.Given && len(single) > 0 {
+		b.edge(at, attached(word, single[0], *n.Value), to)
 	}
 	if (n.takes == perhaps || n.takes == value && !b.bare) && n.Given && len(long) > 0 {
 		b.edge(at, attached(spelled.Then(language.Text("=")), long[0]+"=", *n.Value), to)
@@ -391,11 +482,7 @@ func (b *builder) bundle(at place, list []need, to place) {
 	case !last.Given && last.takes == perhaps:
 		b.edge(at, &Value{Word: word.Then(language.AnyWord()), Like: []string{text}}, to)
 	case last.takes == value:
-		v := last.Value
-		if !last.Given {
-			v = &Any
-		}
-		b.edge(at, &Value{Word: word, Like: []string{text}}, b.value(at, v, to.seen))
+		b.edge(at, &Value{Word: word, Like: []string{text}}, b.value(at, last.value(), to.seen))
 	}
 	if last.Given && (last.takes == perhaps || !b.bare) {
 		v := *last.Value
@@ -489,9 +576,10 @@ func (b *builder) operands(at place, i int) {
 		return
 	}
 	to := at
-	if b.p.Style == POSIX || b.p.Style == Prefix || b.p.Style == Environment {
+	if b.p.ends(at.read) {
 		to.phase = operands
 	}
+	to.read = min(at.read+1, b.p.Lead)
 	v := b.w.Operands[i].word(b.restricted(at))
 	if !o.Any {
 		to.operands = i + 1

@@ -17,6 +17,34 @@ type given struct{ name, value string }
 // parse reads a command line as getopt_long(3) does, and the other styles likewise. An
 // option's name is the first that the program's strings have for it.
 func parse(p *Program, line []string) (opts []given, operands []string, ok bool) {
+	if p.Old && len(line) > 0 && len(line[0]) > 0 && line[0][0] != '-' {
+		return parseOld(p, line)
+	}
+	return parseNew(p, line)
+}
+
+// parseOld reads a first word as letters, whose values are the words after it.
+func parseOld(p *Program, line []string) (opts []given, operands []string, ok bool) {
+	rest := line[1:]
+	for _, letter := range line[0] {
+		at := strings.IndexRune(p.Short, letter)
+		if at < 0 || letter == ':' || strings.HasPrefix(p.Short[at+1:], "::") {
+			return nil, nil, false
+		}
+		o := given{name: same(p, string(letter))}
+		if strings.HasPrefix(p.Short[at+1:], ":") {
+			if len(rest) == 0 || len(rest) < len(line)-1 { // one value, as in letters
+				return nil, nil, false
+			}
+			o.value, rest = rest[0], rest[1:]
+		}
+		opts = append(opts, o)
+	}
+	more, operands, ok := parseNew(p, rest)
+	return append(opts, more...), operands, ok
+}
+
+func parseNew(p *Program, line []string) (opts []given, operands []string, ok bool) {
 	permuted := p.Style == Permuted || p.Style == Single
 	for i := 0; i < len(line); i++ {
 		word := line[i]
@@ -35,7 +63,7 @@ func parse(p *Program, line []string) (opts []given, operands []string, ok bool)
 			return opts, append(operands, line[i+1:]...), true
 		case !strings.HasPrefix(word, "-") || word == "-":
 			operands = append(operands, word)
-			if !permuted {
+			if !permuted && len(operands) > p.Lead {
 				return opts, append(operands, line[i+1:]...), true
 			}
 			continue
@@ -55,6 +83,10 @@ func parse(p *Program, line []string) (opts []given, operands []string, ok bool)
 				}
 			}
 			opts = append(opts, given{same(p, word[1:]), value})
+			continue
+		}
+		if name, text, ok := attachedTo(p, word); ok {
+			opts = append(opts, given{same(p, name), text})
 			continue
 		}
 		if body, long := strings.CutPrefix(word, "--"); long {
@@ -94,6 +126,16 @@ func parse(p *Program, line []string) (opts []given, operands []string, ok bool)
 		}
 	}
 	return opts, operands, true
+}
+
+// attachedTo finds the single option that a word begins with.
+func attachedTo(p *Program, word string) (name, text string, ok bool) {
+	for name, kind := range kinds(p.Single) {
+		if text, ok := strings.CutPrefix(word, "-"+name); ok && kind == "[=]" {
+			return name, text, true
+		}
+	}
+	return "", "", false
 }
 
 func kinds(list string) map[string]string {
@@ -193,7 +235,7 @@ func stands(p *Program, w Way, line []string) bool {
 
 // kindOf is "perhaps" for an option that may have a value.
 func kindOf(p *Program, name string) string {
-	if i := strings.Index(p.Short, name+"::"); len(name) == 1 && i >= 0 {
+	if i := strings.Index(p.Short, name+"::"); len(name) == 1 && i >= 0 || kinds(p.Single)[name] == "[=]" {
 		return "perhaps"
 	}
 	return ""
@@ -218,13 +260,16 @@ var testPrograms = []*Program{
 	{Short: "ab:cv", Long: "alpha beta= better", Style: Prefix, Whole: true},
 	{Short: "ab:cv", Long: "alpha beta=", Style: Environment},
 	{Short: "v", Single: "alpha beta= c", Style: Single},
+	{Short: "v", Single: "alpha out[=] c", Style: Single},
+	{Short: "ab:cv", Long: "alpha beta= better", Style: POSIX, Lead: 1},
+	{Short: "ab:c::v", Long: "alpha beta= gamma[=] better", Same: "b=beta a=alpha", Old: true},
 	{Style: Assignments, Long: "alpha= beta="},
 	{Style: Plain},
 }
 
-var testForms = []string{"x", "x …", "… x", "…", "-a x", "-b x", "-a -b x …", "-ab x", "--beta x {y}", "-v -a x", "-v x !-a", "… -b x", "-alpha x", "-beta x …", "-beta x -alpha y", "beta=x", "alpha=x beta=y", "-c x", "-cx", "--gamma=x", "A=x y …", "-a A=x y", "x … y"}
+var testForms = []string{"x", "x …", "… x", "…", "-a x", "-b x", "-a -b x …", "-ab x", "--beta x {y}", "-v -a x", "-v x !-a", "… -b x", "-alpha x", "-beta x …", "-beta x -alpha y", "beta=x", "alpha=x beta=y", "-c x", "-cx", "-outx y", "-out", "x -a y", "x … -b y", "--gamma=x", "A=x y …", "-a A=x y", "x … y"}
 
-var testWords = []string{"x", "y", "", "-", "--", "-a", "-av", "-va", "-b", "-bx", "-abx", "-ab", "-c", "-cx", "-acx", "-v", "-vx", "--alpha", "--al", "--beta", "--bet", "--bet=x", "--beta=x", "--beta=y", "--better", "--gamma", "--gam=x", "--gamma=", "--gamma=x", "-alpha", "-beta", "--zeta", "-z", "alpha=x", "beta=x", "beta=y", "A=x", "A=y", "B=", "c=x", "-beta=x"}
+var testWords = []string{"x", "y", "", "-", "--", "-a", "-av", "-va", "-b", "-bx", "-abx", "-ab", "-c", "-cx", "-acx", "-v", "-vx", "--alpha", "--al", "--beta", "--bet", "--bet=x", "--beta=x", "--beta=y", "--better", "--gamma", "--gam=x", "--gamma=", "--gamma=x", "-alpha", "-beta", "-out", "-outx", "ab", "b", "bv", "va", "--zeta", "-z", "alpha=x", "beta=x", "beta=y", "A=x", "A=y", "B=", "c=x", "-beta=x"}
 
 func simple(word string) *Value { v := Text(strings.Trim(word, "{}")); return &v }
 
@@ -406,25 +451,6 @@ func TestGetopt(t *testing.T) {
 	}
 }
 
-// TestGrammars: the data says something.
-func TestGrammars(t *testing.T) {
-	for _, name := range Names() {
-		p, _ := Of(name)
-		table := p.table()
-		for i, r := range p.Short {
-			if r != ':' && strings.ContainsRune(p.Short[i+1:], r) {
-				t.Errorf("%s: -%c twice", name, r)
-			}
-		}
-		for _, pair := range strings.Fields(p.Same) {
-			a, b, ok := strings.Cut(pair, "=")
-			if x, y := table.of(a), table.of(b); !ok || x == nil || x != y {
-				t.Errorf("%s: %s are not the same", name, pair)
-			}
-		}
-	}
-}
-
 func ExampleProgram_Graph() {
 	cp, _ := Of("cp")
 	any := func(string) *Value { return &Any }
@@ -440,22 +466,33 @@ func ExampleProgram_Graph() {
 	// Output: true true false
 }
 
-// TestNames: no program has two grammars, and options that are one have both names.
-func TestNames(t *testing.T) {
+// TestGrammars: the data says something. No program has two grammars for the same verb,
+// and options that are one have both names.
+func TestGrammars(t *testing.T) {
 	seen := map[string]bool{}
 	for _, group := range groups {
 		for i := range group {
-			for _, name := range strings.Fields(group[i].Names) {
-				if seen[name] {
-					t.Errorf("%s has two grammars", name)
+			p := &group[i]
+			for _, name := range strings.Fields(p.Names) {
+				for _, verb := range append([]string{""}, strings.Fields(p.Verbs)...) {
+					if (verb == "") != (p.Verbs == "") {
+						continue
+					}
+					if seen[name+" "+verb] {
+						t.Errorf("%s %s has two grammars", name, verb)
+					}
+					seen[name+" "+verb] = true
 				}
-				seen[name] = true
 			}
-			known := group[i].newTable()
-			for _, pair := range strings.Fields(group[i].Same) {
-				a, b, _ := strings.Cut(pair, "=")
-				if known.of(a) == nil || known.of(a) != known.of(b) {
-					t.Errorf("%s: %s is not one option", group[i].Names, pair)
+			for i, r := range p.Short {
+				if r != ':' && strings.ContainsRune(p.Short[i+1:], r) {
+					t.Errorf("%s: -%c twice", p.Names, r)
+				}
+			}
+			for _, pair := range strings.Fields(p.Same) {
+				a, b, ok := strings.Cut(pair, "=")
+				if x, y := p.table().of(a), p.table().of(b); !ok || x == nil || x != y {
+					t.Errorf("%s: %s are not the same", p.Names, pair)
 				}
 			}
 		}

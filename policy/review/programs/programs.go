@@ -12,11 +12,13 @@ import (
 // Program is how one program, or several that do not differ in it, reads its words.
 type Program struct {
 	Names  string // base names, separated by blanks
+	Verbs  string // where a program reads its words in another way after one of these, its first operand (git, docker, qemu-img)
 	Style  Style
+	Lead   int    // of POSIX and Prefix: how many operands options may still follow on: docker run -v, setarch linux32 -R
+	Old    bool   // the first word may be letters of Short without a dash, whose values are the words after it (tar, ps, ar)
 	Short  string // as getopt(3) has it: "ab:c::"; a letter, ':' a value follows (attached or the next word), '::' one may be attached
 	Long   string // names separated by blanks: "quiet"; "file=" takes a value (=value or the next word), "color[=]" may have one (=value only). For Assignments the keys: "if= of="
-	Single string // long options with one dash: "name"; of "name=" the next word is the value
-	Verbs  string // what the first operand can be, where it is a command (git, systemctl, ip)
+	Single string // long options with one dash: "name"; of "name=" the next word is the value, of "name[=]" what is attached to it (7z -oDIR)
 	Same   string // options of two names, the short or single one first: "o=output a=append"
 	Whole  bool   // long names are not abbreviated
 
@@ -37,18 +39,33 @@ const (
 	Environment              // as Prefix, and the command may have NAME=VALUE words before it (env)
 )
 
-// Of returns how a program of this base name reads its words.
-func Of(name string) (*Program, bool) {
-	p, ok := byName[name]
-	return p, ok
+// Of returns how a program of this base name reads these words, and all others that
+// begin with the same verb.
+func Of(name string, words ...string) (*Program, bool) {
+	for _, word := range words {
+		for _, p := range byName[name] {
+			if slices.Contains(strings.Fields(p.Verbs), word) {
+				return p, true
+			}
+		}
+	}
+	for _, p := range byName[name] {
+		if p.Verbs == "" {
+			return p, true
+		}
+	}
+	return nil, false
 }
 
-var byName = func() map[string]*Program {
-	all := map[string]*Program{}
+// All returns all ways in which a program reads its words, by verb.
+func All(name string) []*Program { return byName[name] }
+
+var byName = func() map[string][]*Program {
+	all := map[string][]*Program{}
 	for _, group := range groups {
 		for i := range group {
 			for _, name := range strings.Fields(group[i].Names) {
-				all[name] = &group[i]
+				all[name] = append(all[name], &group[i])
 			}
 		}
 	}

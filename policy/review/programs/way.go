@@ -90,9 +90,14 @@ func (r *reader) word(word string) error {
 		r.way.Options = append(r.way.Options, Option{key, r.value(text), true, true})
 		return nil
 	}
-	r.ended = r.ended || r.p.Style == POSIX || r.p.Style == Prefix || r.p.Style == Environment
+	r.ended = r.ended || r.p.ends(len(r.way.Operands))
 	r.way.Operands = append(r.way.Operands, Operand{Value: r.value(word)})
 	return nil
+}
+
+// ends tells whether no options follow on the operand number i.
+func (p *Program) ends(i int) bool {
+	return (p.Style == POSIX || p.Style == Prefix || p.Style == Environment) && i >= p.Lead
 }
 
 // operands tells whether there was an operand.
@@ -108,6 +113,11 @@ func (r *reader) operands() bool {
 func (r *reader) option(word string) error {
 	if name, ok := strings.CutPrefix(word, "-"); ok && r.t.single[name] != nil {
 		return r.add(name, "", false, r.t.single[name].takes == value)
+	}
+	for name, o := range r.t.single {
+		if text, ok := strings.CutPrefix(word, "-"+name); ok && o.takes == perhaps && !strings.HasPrefix(word, "--") {
+			return r.add(name, text, true, false)
+		}
 	}
 	if body, ok := strings.CutPrefix(word, "--"); ok {
 		name, text, attached := strings.Cut(body, "=")
