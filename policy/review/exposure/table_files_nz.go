@@ -127,7 +127,6 @@ var filesNZ = []way{
 }
 
 var filesDocNZ = []way{
-	{Network, "rlogin whois", "{free} …", "it sends words of the caller's to any host, from a privileged port (rlogin(1))", ""},
 	{Services, "touch", "{new} …", "it makes files whose being there matters: /etc/nologin keeps users out (nologin(5))", ""},
 	{Services, "truncate", "-s {num} {new} …", "it makes files whose being there matters (truncate(1))", ""},
 	{Write, "rsync", "{mine} {file}", "it overwrites the file (rsync(1))", ""},
@@ -222,7 +221,6 @@ var filesDocNZ = []way{
 	{Signal, "ss", "-K …", "it closes sockets of others (ss(8))", "cap_net_admin"},
 	{Mount, "sshfs", "{remote} {dir} …", "a directory of the caller's is mounted anywhere (sshfs(1))", "cap_sys_admin"},
 	{Read, "tailscale", "file cp {file} {any}", "it sends the file to another host (tailscale)", ""},
-	{Services, "tailscale", "{free} …", "it joins the machine to a network, and lets others in with --ssh (tailscale)", ""},
 	{Read, "terraform", "console …", "file() reads any file (terraform)", ""},
 	{Run, "terraform tofu", "-chdir={mine} apply|init|plan …", "providers and local-exec are programs (terraform)", ""},
 	{Run, "terraform tofu", "apply …", "local-exec in the working directory, which is the caller's choice, is a command (terraform)", ""},

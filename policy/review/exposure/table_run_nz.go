@@ -139,7 +139,6 @@ var runDocNZ = []way{
 	{Run, "neutron-ns-metadata-proxy ovs_agent.py neutron-netns-cleanup neutron-ovs-cleanup neutron-linuxbridge-cleanup neutron-linuxbridge-agent neutron-l3-agent neutron-dhcp-agent neutron-keepalived-state-change nova-manage", "--log-config-append {mine} …", "a log configuration is Python code: oslo.log gives it to logging.config.fileConfig", ""},
 	{Code, "net", "conf import {mine} …", "root preexec in the configuration is a command, where Samba has its configuration in its registry (net(8))", ""},
 	{Code, "net", "conf setparm {any} {any} {shell}", "root preexec is a command, where Samba has its configuration in its registry (net(8))", ""},
-	{Users, "net", "{free} …", "it changes Samba's users, shares and domain (net(8))", ""},
 	{Run, "nbd-server", "-C {mine} …", "prerun in the configuration is a command (nbd-server(5))", ""},
 	{Run, "pdksh", "-c {shell} …", "the words after -c are commands (ksh(1))", ""},
 	{Run, "pdksh", "!-n {mine} …", "a script is run (ksh(1))", ""},
