@@ -178,6 +178,9 @@ func common(s slot, v *programs.Value) word {
 	if s.some != nil {
 		return s.oneOf(v)
 	}
+	if ok, err := v.Within(bound).Contains(s.example); ok && err == nil && s.takes(s.example) {
+		return word{text: s.example, cost: 20 + len(s.example), ok: true} // the slot has no shorter one
+	}
 	for i, like := range v.Like {
 		for _, text := range astray(s.example, like) {
 			if ok, err := v.Within(bound).Contains(text); ok && err == nil && s.takes(text) {
@@ -293,7 +296,11 @@ func (s *subject) fits(w way) (argv []filters.Untrusted, l level, ok bool) {
 // limited is the level of a way where the caller has a choice of words; without it a
 // command that needs nothing of the caller's is what the policy says.
 func (s *subject) limited(l level, w way) level {
-	if l == toAll && w.power != Run && w.power != Code && w.power != Write && !s.open && len(s.shape.Vars) == 0 && !slices.ContainsFunc(s.slots, slot.loose) && !brings.MatchString(w.form) {
+	chosen := s.open || slices.ContainsFunc(s.slots, slot.loose)
+	if l == toSome && !chosen && strings.Contains(w.form, "{user}") {
+		return toLittle
+	}
+	if l == toAll && w.power != Run && w.power != Code && w.power != Write && !chosen && len(s.shape.Vars) == 0 && !brings.MatchString(w.form) {
 		return toSome
 	}
 	return l
