@@ -184,6 +184,12 @@ func (r *rehearsal) mine(t *testing.T) string {
 		"python": "import os; os.system('" + mark + " < /dev/null')\n", "perl": "system '" + mark + " < /dev/null';\n", "ruby": "system '" + mark + "'\n",
 		"awk": "BEGIN{system(\"" + mark + " < /dev/null\")}\n", "sed": "1e " + mark + " < /dev/null\n", "make": "all:\n\t" + mark + " < /dev/null\n", "lua": "os.execute('" + mark + "')\n",
 		"node": "require('child_process').execSync('" + mark + " < /dev/null')\n", "php": "<?php system('" + mark + "');\n", "tclsh": "exec " + mark + " < /dev/null\n",
+		"expect": "exec " + mark + " < /dev/null\n", "cmake": "execute_process(COMMAND " + mark + ")\n", "dc": "!" + mark + " < /dev/null\n", "debugfs": "!" + mark + " < /dev/null\n",
+		"cowsay": "system '" + mark + " < /dev/null';\n", "cowthink": "system '" + mark + " < /dev/null';\n", "cpan": "system '" + mark + " < /dev/null';\n", "exiftool": "system '" + mark + " < /dev/null';\n",
+		"clisp": "(ext:shell \"" + mark + "\")\n", "byebug": "system '" + mark + "'\n", "ferm": "@def $x = `" + mark + "`;\n", "autoconf": "esyscmd(" + mark + ")\n", "autoheader": "esyscmd(" + mark + ")\n",
+		"easyrsa": mark + "\n", "elvish": mark + "\n", "fish": mark + " < /dev/null\n", "emacs": "(shell-command \"" + mark + "\")\n", "ex": ":silent !" + mark + "\n:q\n", "fio": "[x]\nsize=4k\nexec_prerun=" + mark + "\n",
+		"apt": "APT::Update::Pre-Invoke {\"" + mark + "\";};\n", "apt-get": "APT::Update::Pre-Invoke {\"" + mark + "\";};\n", "apt-mark": "Dir::Bin::dpkg \"" + mark + "\";\n",
+		"ansible-playbook": "[{hosts: localhost, gather_facts: false, tasks: [{command: " + mark + "}]}]\n", "dracut": mark + "\n", "bc": "!\n",
 	}
 	kind := family(r.program)
 	switch kind {
@@ -304,7 +310,7 @@ func (r *rehearsal) missing(before os.FileInfo, out []byte) string {
 		}
 	case Read:
 		got := string(out) + text("dest")
-		if r.form == "-c {file}" {
+		if strings.HasSuffix(r.form, "-c {file}") {
 			c := exec.Command(r.program, "-dc")
 			c.Stdin = bytes.NewReader(out)
 			plain, _ := c.Output()
