@@ -194,6 +194,12 @@ var material = map[string]struct{ name, text string }{
 	"python": {"script.py", "import os; os.system('MARK < /dev/null')\n"}, "perl": {"script", "system 'MARK < /dev/null';\n"}, "ruby": {"script", "system 'MARK < /dev/null'\n"},
 	"awk": {"script", "BEGIN{system(\"MARK < /dev/null\")}\n"}, "sed": {"script", "1e MARK < /dev/null\n"}, "make": {"script", "all:\n\tMARK < /dev/null\n"}, "lua": {"script", "os.execute('MARK')\n"},
 	"node": {"script", "require('child_process').execSync('MARK < /dev/null')\n"}, "php": {"script", "<?php system('MARK');\n"}, "tclsh": {"script", "exec MARK < /dev/null\n"},
+	"expect": {"script", "exec MARK < /dev/null\n"}, "cmake": {"script", "execute_process(COMMAND MARK)\n"}, "dc": {"script", "!MARK < /dev/null\n"}, "debugfs": {"script", "!MARK < /dev/null\n"},
+	"cowsay": {"script", "system 'MARK < /dev/null';\n"}, "cowthink": {"script", "system 'MARK < /dev/null';\n"}, "cpan": {"script", "system 'MARK < /dev/null';\n"}, "exiftool": {"script", "system 'MARK < /dev/null';\n"},
+	"clisp": {"script", "(ext:shell \"MARK\")\n"}, "byebug": {"script", "system 'MARK'\n"}, "ferm": {"script", "@def $x = `MARK`;\n"}, "autoconf": {"script", "esyscmd(MARK)\n"}, "autoheader": {"script", "esyscmd(MARK)\n"},
+	"easyrsa": {"script", "MARK\n"}, "elvish": {"script", "MARK\n"}, "fish": {"script", "MARK < /dev/null\n"}, "emacs": {"script", "(shell-command \"MARK\")\n"}, "ex": {"script", ":silent !MARK\n:q\n"}, "fio": {"script", "[x]\nsize=4k\nexec_prerun=MARK\n"},
+	"apt": {"script", "APT::Update::Pre-Invoke {\"MARK\";};\n"}, "apt-get": {"script", "APT::Update::Pre-Invoke {\"MARK\";};\n"}, "apt-mark": {"script", "Dir::Bin::dpkg \"MARK\";\n"},
+	"ansible-playbook": {"script", "[{hosts: localhost, gather_facts: false, tasks: [{command: MARK}]}]\n"}, "dracut": {"script", "MARK\n"}, "bc": {"script", "!\n"},
 	"rbash": {"script", "sh MARK\n"}, "troff": {"script", ".sy MARK\n"}, "nroff": {"script", ".sy MARK\n"}, "pic": {"script", ".PS\nsh X MARK X\n.PE\n"},
 	"rake": {"Rakefile", "system 'MARK < /dev/null'\ntask :default\n"}, "sqlite3": {"script", ".shell MARK\n"}, "rustc": {"x.rs", "fn main() {}\n"}, "rustdoc": {"x.rs", "//! ```\n//! std::process::Command::new(\"MARK\").status().unwrap();\n//! ```\n"},
 	"run-parts {mine}": {"parts/part", "#!/bin/sh\nexec MARK\n"}, "update-ca-certificates": {"parts/part", "#!/bin/sh\nexec MARK\n"}, "make -C {mine} …": {"project/Makefile", "all:\n\tMARK < /dev/null\n"},
@@ -374,7 +380,7 @@ func (r *rehearsal) missing(before os.FileInfo, out []byte) string {
 		}
 	case Read:
 		got := string(out) + text("dest")
-		if r.form == "-c {file}" && r.program != "tar" {
+		if strings.HasSuffix(r.form, "-c {file}") && r.program != "tar" {
 			c := exec.Command(r.program, "-dc")
 			c.Stdin = bytes.NewReader(out)
 			plain, _ := c.Output()

@@ -53,14 +53,19 @@ var parts = [][]way{
 	serviceTools,
 	helperContexts,
 	runNZ,
+	runAF,
 	filesNZ,
+	filesAF,
 }
 
 // documented are the rows that nobody ran: what they say is from documentation.
 var documented = [][]way{
 	runDocNZ,
+	runDocAF,
 	filesDocNZ,
+	filesDocAF,
 	systemDocNZ,
+	systemDocAF,
 }
 
 // omission is options of a program that take away what its rows of some powers say.
@@ -69,8 +74,8 @@ type omission = struct{ powers, options string }
 // What else is data, one variable a line: programs that give away next to nothing, and
 // why; words that stand for placeholders; options that must not be there, by program.
 var (
-	trifleParts   = []map[string]string{harmlessNZ}
-	wordParts     = []map[string][]string{wordsNZ}
+	trifleParts   = []map[string]string{harmlessNZ, harmlessAF}
+	wordParts     = []map[string][]string{wordsNZ, wordsAF}
 	omissionParts = []map[string]omission{withoutNZ}
 )
 

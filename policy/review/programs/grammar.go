@@ -8,4 +8,7 @@ var groups = [][]Program{
 	programsNZ,
 	storageNZ,
 	networkNZ,
+	programsAF,
+	storageAF,
+	networkAF,
 }

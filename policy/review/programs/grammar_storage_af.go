@@ -1,0 +1,26 @@
+package programs
+
+// storageAF are programs from a to f. Where the program is in Debian 12 its options were taken
+// from its own table of them, else from its manual.
+var storageAF = []Program{
+	{Names: "badblocks", Short: "b:d:e:fi:o:svwnc:p:h:t:BX"},
+	{Names: "blkdiscard", Short: "hfVsvo:l:p:z", Long: "help version offset= force length= step= secure verbose zeroout", Same: "h=help V=version o=offset f=force l=length p=step s=secure v=verbose z=zeroout"},
+	{Names: "blkid", Short: "c:DdgH:hilL:n:ko:O:ps:S:t:u:U:w:Vv", Long: "cache-file= no-encoding no-part-details garbage-collect output= list-filesystems match-tag= match-token= list-one label= uuid= probe hint= info size= offset= usages= match-types= version help", Same: "c=cache-file d=no-encoding D=no-part-details g=garbage-collect o=output k=list-filesystems s=match-tag t=match-token l=list-one L=label U=uuid p=probe H=hint i=info S=size O=offset u=usages n=match-types V=version h=help"},
+	{Names: "cfdisk", Short: "L::hVzr", Long: "color[=] lock[=] help version zero read-only", Same: "L=color h=help V=version z=zero r=read-only"},
+	{Names: "cgdisk", Short: "ah"},
+	{Names: "debugfs", Style: POSIX, Long: "dirty features e2freefrag close open params"},
+	{Names: "dmsetup", Short: "\":#:$&%'()*+,-:./01:23:45:6!:7:89:B;:<=>:?:@:A:CD:F:I:EGH:J:KLM", Long: "readonly alias= alldevices allprograms allregions area areas= areasize= bounds= checks clear columns concise count= deferred select= exec= filemap follow= force foreground gid= group groupid= help histogram inactive interval= length= manglename= major= minor= mode= nameprefixes nogroup noflush noheadings nolockfs noopencount nosuffix notable notimesuffix udevcookie= nomonitor noudevrules noudevsync options= precise programid= raw readahead= region regions= regionid= relative retry rows segments separator= setuuid showkeys sort= start= table= target= tree uid= units= uuid= unbuffered unquoted userdata= verbose= verifyudev version yes addnodeonresume addnodeoncreate", Same: "0=noudevsync 1=options 2=precise 3=programid 4=raw 5=readahead 6=region 7=regionid 8=relative B=segments ?=start A=target C=tree D=uid F=units I=uuid E=unbuffered G=unquoted H=userdata J=verbose K=verifyudev L=version M=yes"},
+	{Names: "dosfsck", Short: "AaDd:fF:lnprtSu:U:vVwybc:h"},
+	{Names: "dosfslabel fatlabel", Short: "irc:hV"},
+	{Names: "drbdadm", Style: POSIX, Short: "hdcf:sS:t:VvW:mn"},
+	{Names: "dumpe2fs", Style: POSIX},
+	{Names: "e2fsck", Style: POSIX, Short: "panyrcC:B:dE:fvtFVM:b:I:j:P:l:L:N:SsDkz:"},
+	{Names: "e2image", Style: POSIX, Short: "b:B:nrsIQafo:O:pc"},
+	{Names: "exportfs", Style: POSIX, Short: "ad:fhio:ruvs"},
+	{Names: "fdisk", Short: "b:Bc::C:hH:lL::no:sS:t:u::vVw:W:x", Long: "bytes color[=] compatibility[=] cylinders= heads= sectors= getsz help list list-details lock[=] noauto-pt sector-size= type= units[=] version output= protect-boot wipe= wipe-partitions=", Same: "L=color c=compatibility C=cylinders H=heads S=sectors s=getsz h=help l=list x=list-details n=noauto-pt b=sector-size t=type u=units V=version o=output B=protect-boot w=wipe W=wipe-partitions"},
+	{Names: "findmnt", Short: "AabCcDd:ehiJfF:o:O:p::PklmM:nN:rst:uvRS:T:Uw:Vxy", Long: "all ascii bytes canonicalize direction= df evaluate first-only fstab help invert json kernel list mountpoint= mtab noheadings notruncate options= output= output-all poll[=] pairs raw types= nocanonicalize nofsroot submounts source= tab-file= task= target= timeout= uniq verify version shell verbose tree real pseudo vfs-all shadowed", Same: "A=all a=ascii b=bytes c=canonicalize d=direction D=df e=evaluate f=first-only s=fstab h=help i=invert J=json k=kernel l=list M=mountpoint m=mtab n=noheadings u=notruncate O=options o=output p=poll P=pairs r=raw t=types C=nocanonicalize v=nofsroot R=submounts S=source F=tab-file N=task T=target w=timeout U=uniq x=verify V=version y=shell"},
+	{Names: "fsadm", Short: "efhlnvy", Long: "force verbose ext-offline yes dry-run lvresize cryptresize help"},
+	{Names: "fsfreeze", Short: "hfuV", Long: "help freeze unfreeze version", Same: "h=help f=freeze u=unfreeze V=version"},
+	{Names: "fstrim", Short: "AahI:l:m:no:Vv", Long: "all fstab help listed-in= version offset= length= minimum= verbose quiet-unsupported dry-run", Same: "a=all A=fstab h=help I=listed-in V=version o=offset l=length m=minimum v=verbose n=dry-run"},
+	{Names: "fusermount fusermount3", Short: "huo:Vzq"},
+}
