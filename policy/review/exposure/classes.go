@@ -133,7 +133,7 @@ func (s *subject) left() (score Score, how string) {
 	switch reads := grammar(program, ""); {
 	case s.shape.More && (program == "xargs" || program == "parallel"):
 		return NotAssessed, program + " gives commands of other filters arguments that these do not see"
-	case !s.open && !slices.ContainsFunc(s.slots, slot.loose):
+	case !s.open && !slices.ContainsFunc(s.slots, func(sl slot) bool { return sl.loose }):
 		return 0.2, "no pattern lets a word of the caller's choice through"
 	case harmless[program] != "" && (s.open || free):
 		return 0.3, program + " " + harmless[program]
@@ -162,18 +162,6 @@ func (s *subject) left() (score Score, how string) {
 // few is how many words a pattern may have that still are the policy's choice, and not
 // the caller's.
 const few = 16
-
-// loose tells that a slot takes words of the caller's choice.
-func (s slot) loose() bool {
-	if s.dead {
-		return false
-	}
-	if s.some != nil {
-		return false
-	}
-	n, finite, err := s.word.Size()
-	return err != nil || !finite || n > few
-}
 
 // understood tells whether the options of some command that the filter allows are known,
 // whatever its verb is.

@@ -418,6 +418,7 @@ virsh, list, --all
 virsh, dominfo, [a-z]+
 tcpdump, --version
 tcpdump, -D
+tcpdump, -n, -r, /srv/[a-z]+
 nft, list, ruleset
 nft, -j, list, tables
 nft, --version
