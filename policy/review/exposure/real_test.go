@@ -97,7 +97,7 @@ type rehearsal struct {
 	words   []string
 }
 
-const secret = "AAAAAAAAAAAAAAAAAAAAAAAA\n"
+var secret = strings.Repeat("AAAAAAAAAAAAAAAA AAAAAAA\n", 100)
 
 func (r *rehearsal) path(name string) string { return filepath.Join(r.dir, name) }
 
@@ -122,6 +122,7 @@ func newRehearsal(t *testing.T, program string, w way) *rehearsal {
 		if word == "…" || strings.HasPrefix(word, "!-") {
 			continue
 		}
+		word, _, _ = strings.Cut(word, "|")
 		r.words = append(r.words, placeholder.ReplaceAllStringFunc(word, func(p string) string { return r.value(t, p[1:len(p)-1]) }))
 	}
 	if w.form == "PATH={mine} {cmd} …" {
@@ -141,6 +142,9 @@ func (r *rehearsal) value(t *testing.T, name string) string {
 	case "dir":
 		return r.path("into")
 	case "shell":
+		if r.kind() == "rbash" { // a slash is refused in the place of a command
+			return "sh " + r.path("mark")
+		}
 		return r.path("mark")
 	case "user":
 		if r.program == "runuser" {
@@ -151,13 +155,15 @@ func (r *rehearsal) value(t *testing.T, name string) string {
 		return "|" + r.path("mark")
 	case "group":
 		return "nogroup"
+	case "remote":
+		return "127.0.0.1:x"
 	case "new":
 		return r.path("fresh")
 	case "file", "name":
 		switch {
-		case r.power == Read || r.program == "xargs" || r.program == "split" && r.power == Run || r.program == "tar" && strings.HasPrefix(r.form, "-cf"):
+		case r.power == Read || r.program == "xargs" || r.power == Run && (r.program == "split" || r.program == "tar" && strings.HasPrefix(r.form, "-c")):
 			return r.path("secret")
-		case r.program == "tar":
+		case r.program == "tar" && r.power == Run:
 			return r.path("new.tar")
 		}
 		return r.path("target")
@@ -174,64 +180,133 @@ func (r *rehearsal) value(t *testing.T, name string) string {
 	case "initd", "any", "num", "pid", "mode", "print":
 		return text
 	}
+	own := r.path("mark")
+	if r.power != Run {
+		own = r.mine(t)
+	}
+	text = strings.NewReplacer("/tmp/x", own, "/etc/shadow", r.path("secret"), "/etc/x", r.path("target")).Replace(text)
 	return regexp.MustCompile(`\bid\b`).ReplaceAllString(text, r.path("mark"))
 }
 
-// mine is what the caller brings: a program, a script, contents, an archive.
+// material is what the caller brings, by program, or by program and form: a file's name,
+// or a directory with it, and what is in it. MARK is a program of the caller's.
+var material = map[string]struct{ name, text string }{
+	"python": {"script.py", "import os; os.system('MARK < /dev/null')\n"}, "perl": {"script", "system 'MARK < /dev/null';\n"}, "ruby": {"script", "system 'MARK < /dev/null'\n"},
+	"awk": {"script", "BEGIN{system(\"MARK < /dev/null\")}\n"}, "sed": {"script", "1e MARK < /dev/null\n"}, "make": {"script", "all:\n\tMARK < /dev/null\n"}, "lua": {"script", "os.execute('MARK')\n"},
+	"node": {"script", "require('child_process').execSync('MARK < /dev/null')\n"}, "php": {"script", "<?php system('MARK');\n"}, "tclsh": {"script", "exec MARK < /dev/null\n"},
+	"rbash": {"script", "sh MARK\n"}, "troff": {"script", ".sy MARK\n"}, "nroff": {"script", ".sy MARK\n"}, "pic": {"script", ".PS\nsh X MARK X\n.PE\n"},
+	"rake": {"Rakefile", "system 'MARK < /dev/null'\ntask :default\n"}, "sqlite3": {"script", ".shell MARK\n"}, "rustc": {"x.rs", "fn main() {}\n"}, "rustdoc": {"x.rs", "//! ```\n//! std::process::Command::new(\"MARK\").status().unwrap();\n//! ```\n"},
+	"run-parts {mine}": {"parts/part", "#!/bin/sh\nexec MARK\n"}, "update-ca-certificates": {"parts/part", "#!/bin/sh\nexec MARK\n"}, "make -C {mine} …": {"project/Makefile", "all:\n\tMARK < /dev/null\n"},
+	"rsync -r --delete {mine}/ {dir}": {"empty/x", ""}, "ssh -F {mine} {any} …": {"config", "ProxyCommand MARK\n"}, "scp -F {mine} {remote} {dest}": {"config", "ProxyCommand MARK\n"}, "sftp -F {mine} {any}": {"config", "ProxyCommand MARK\n"},
+	"ssh-copy-id": {"key.pub", "ssh-ed25519 AAAA x\n"}, "systemd-tmpfiles --create {mine} …": {"x.conf", "f+ TARGET 0777 - - - new\n"}, "systemd-tmpfiles --remove {mine} …": {"x.conf", "r TARGET\n"}, "systemd-tmpfiles --clean {mine} …": {"x.conf", "e INTO - - - 0\n"},
+	"expect": {"script", "exec MARK < /dev/null\n"}, "cmake … -P {mine} …": {"script", "execute_process(COMMAND MARK)\n"}, "cmake {mine} …": {"project/CMakeLists.txt", "execute_process(COMMAND MARK)\n"}, "cmake … -S {mine} …": {"project/CMakeLists.txt", "execute_process(COMMAND MARK)\n"},
+	"dc": {"script", "!MARK < /dev/null\n"}, "debugfs -f {mine}": {"script", "!MARK < /dev/null\n"}, "cowsay": {"script", "system 'MARK < /dev/null';\n"}, "cpan": {"script", "system 'MARK < /dev/null';\n"}, "exiftool … -config {mine} …": {"script", "system 'MARK < /dev/null';\n"},
+	"clisp": {"script", "(ext:shell \"MARK\")\n"}, "byebug": {"script", "system 'MARK'\n"}, "ferm": {"script", "@def $x = `MARK`;\n"}, "autoconf": {"script", "esyscmd(MARK)\n"}, "autoreconf": {"project/configure.ac", "esyscmd(MARK)\nAC_INIT([x],[1])\nAC_OUTPUT\n"},
+	"easyrsa": {"script", "MARK\n"}, "elvish": {"script", "MARK\n"}, "fish": {"script", "MARK < /dev/null\n"}, "emacs": {"script", "(shell-command \"MARK\")\n"}, "ex": {"script", ":silent !MARK\n:q\n"}, "fio": {"script", "[x]\nsize=4k\nexec_prerun=MARK\n"}, "dracut": {"script", "MARK\n"},
+	"apt -c {mine} update …": {"script", "APT::Update::Pre-Invoke {\"MARK\";};\n"}, "apt-mark !-s !--simulate !--dry-run -c {mine} hold {package}": {"script", "Dir::Bin::dpkg \"MARK\";\n"},
+	"facter … --custom-dir={mine} …": {"facts/x.rb", "system 'MARK'\n"}, "facter … --custom-dir {mine} …": {"facts/x.rb", "system 'MARK'\n"}, "facter … --external-dir={mine} …": {"facts/x", "#!/bin/sh\nexec MARK\n"}, "facter … --external-dir {mine} …": {"facts/x", "#!/bin/sh\nexec MARK\n"},
+	"composer": {"project/composer.json", "{\"scripts\": {\"x\": \"MARK\", \"pre-install-cmd\": \"MARK\"}}\n"}, "curl -K {mine} …": {"config", "url=\"file:///bin/true\"\n"},
+	"dnsmasq !--test --conf-file={mine} …": {"config", "conf-script=MARK\n"}, "chronyd !-p -f {mine} …": {"config", "pidfile TARGET\n"},
+	"tic": {"x", "x|y,\n\tam,\n"}, "truncate": {"empty", ""}, "veritysetup": {"big", strings.Repeat("new\n", 4096)}, "zic": {"x", "Zone x 0 - x\n"}, "xxd -r {mine} {file}": {"hex", "00000000: 6e65 770a  new.\n"},
+}
+
+// compressors print a file compressed, and with -d as it was.
+var compressors = fieldSet("gzip bzip2 xz zstd lz4 brotli compress lzma lzip lzop")
+
+// kinds are the kinds of what is brought for programs that are like another.
+var kinds = map[string]string{"python3": "python", "pypy": "python", "pypy3": "python", "pdb": "python", "pdb3": "python", "pygmentize": "python", "nodejs": "node", "luajit": "lua", "gsed": "sed", "mawk": "awk", "gawk": "awk", "nawk": "awk", "original-awk": "awk",
+	"gmake": "make", "rzsh": "rbash", "cowthink": "cowsay", "apt-get": "apt", "autoheader": "autoconf"}
+
+// said is what programs are told on their standard input.
+var said = map[string]string{"pdb": "c\n", "pdb3": "c\n", "ssh-keygen": "y\n"}
+
+// mine is what the caller brings: a program, a script, a library, contents, an archive.
 func (r *rehearsal) mine(t *testing.T) string {
 	mark := r.path("mark")
-	scripts := map[string]string{
-		"python": "import os; os.system('" + mark + " < /dev/null')\n", "perl": "system '" + mark + " < /dev/null';\n", "ruby": "system '" + mark + "'\n",
-		"awk": "BEGIN{system(\"" + mark + " < /dev/null\")}\n", "sed": "1e " + mark + " < /dev/null\n", "make": "all:\n\t" + mark + " < /dev/null\n", "lua": "os.execute('" + mark + "')\n",
-		"node": "require('child_process').execSync('" + mark + " < /dev/null')\n", "php": "<?php system('" + mark + "');\n", "tclsh": "exec " + mark + " < /dev/null\n",
-		"expect": "exec " + mark + " < /dev/null\n", "cmake": "execute_process(COMMAND " + mark + ")\n", "dc": "!" + mark + " < /dev/null\n", "debugfs": "!" + mark + " < /dev/null\n",
-		"cowsay": "system '" + mark + " < /dev/null';\n", "cowthink": "system '" + mark + " < /dev/null';\n", "cpan": "system '" + mark + " < /dev/null';\n", "exiftool": "system '" + mark + " < /dev/null';\n",
-		"clisp": "(ext:shell \"" + mark + "\")\n", "byebug": "system '" + mark + "'\n", "ferm": "@def $x = `" + mark + "`;\n", "autoconf": "esyscmd(" + mark + ")\n", "autoheader": "esyscmd(" + mark + ")\n",
-		"easyrsa": mark + "\n", "elvish": mark + "\n", "fish": mark + " < /dev/null\n", "emacs": "(shell-command \"" + mark + "\")\n", "ex": ":silent !" + mark + "\n:q\n", "fio": "[x]\nsize=4k\nexec_prerun=" + mark + "\n",
-		"apt": "APT::Update::Pre-Invoke {\"" + mark + "\";};\n", "apt-get": "APT::Update::Pre-Invoke {\"" + mark + "\";};\n", "apt-mark": "Dir::Bin::dpkg \"" + mark + "\";\n",
-		"ansible-playbook": "[{hosts: localhost, gather_facts: false, tasks: [{command: " + mark + "}]}]\n", "dracut": mark + "\n", "bc": "!\n",
-	}
-	kind := family(r.program)
-	switch kind {
-	case "python3", "pypy":
-		kind = "python"
-	case "nodejs":
-		kind = "node"
-	case "luajit":
-		kind = "lua"
-	case "gsed":
-		kind = "sed"
-	case "mawk", "gawk", "nawk", "original-awk":
-		kind = "awk"
-	case "gmake":
-		kind = "make"
-	}
-	write := func(name, text string, mode fs.FileMode) string {
-		os.MkdirAll(filepath.Dir(r.path(name)), 0o755)
-		if err := os.WriteFile(r.path(name), []byte(text), mode); err != nil {
-			t.Fatal(err)
-		}
-		return r.path(name)
+	b, ok := material[r.kind()+" "+r.form]
+	if !ok && (r.power == Run || r.power == Code || scriptless[r.kind()]) {
+		b, ok = material[r.kind()]
 	}
 	switch {
-	case kind == "make" && strings.HasPrefix(r.form, "-C"):
-		return filepath.Dir(write("project/Makefile", scripts["make"], 0o644))
-	case r.program == "run-parts":
-		return filepath.Dir(write("parts/part", "#!/bin/sh\nexec "+mark+"\n", 0o755))
+	case ok:
+		return r.bring(t, b.name, b.text)
+	case r.program == "strip":
+		return "/bin/true"
 	case r.power == Write && slices.Contains([]string{"tar", "bsdtar", "cpio", "7z", "7za", "7zr"}, r.program):
 		return r.path("new.tar")
-	case r.power == Run && scripts[kind] != "":
-		return write("script", scripts[kind], 0o644)
+	case r.power == Write && r.program == "zstd" && strings.HasPrefix(r.form, "-d"):
+		if err := exec.Command("zstd", "-q", r.path("new")).Run(); err != nil {
+			t.Fatal(err)
+		}
+		return r.path("new.zst")
+	case r.power == Code && strings.Contains(r.how, "library"):
+		return r.library(t)
 	case r.power == Run || r.power == Code:
 		return mark
 	case r.power == Owner && strings.Contains(r.form, "--reference"):
-		path := write("reference", "", 0o644)
+		path := r.bring(t, "reference", "")
 		os.Chmod(path, 0o4777)
 		os.Chown(path, 65534, 65534)
 		os.Chmod(path, 0o4777)
 		return path
+	case r.power == Owner:
+		os.Chmod(r.path("new"), fs.ModeSetuid|0o755)
 	}
 	return r.path("new")
+}
+
+// scriptless are programs to which the caller brings the same for each power.
+var scriptless = fieldSet("truncate tic veritysetup zic rustc rustdoc")
+
+func (r *rehearsal) kind() string {
+	kind := family(r.program)
+	if k, ok := kinds[kind]; ok {
+		return k
+	}
+	return kind
+}
+
+func (r *rehearsal) bring(t *testing.T, name, text string) string {
+	os.MkdirAll(filepath.Dir(r.path(name)), 0o755)
+	if err := os.WriteFile(r.path(name), []byte(r.filled(text)), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	top, _, _ := strings.Cut(name, "/")
+	return r.path(top)
+}
+
+func (r *rehearsal) filled(text string) string {
+	return strings.NewReplacer("MARK", r.path("mark"), "TARGET", r.path("target"), "INTO", r.path("into")).Replace(text)
+}
+
+// library is one that leaves the mark when it is loaded.
+func (r *rehearsal) library(t *testing.T) string {
+	if _, err := exec.LookPath("cc"); err != nil {
+		t.Skip("no compiler")
+	}
+	c := exec.Command("cc", "-shared", "-fPIC", "-x", "c", "-o", r.path("x.so"), "-")
+	c.Stdin = strings.NewReader(`#include <fcntl.h>
+__attribute__((constructor)) static void ran(void) { open("` + r.path("ran") + `", O_CREAT | O_WRONLY, 0644); }
+int C_GetFunctionList(void) { return 1; }
+`)
+	if out, err := c.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	return r.path("x.so")
+}
+
+// input is what the program reads.
+func (r *rehearsal) input() string {
+	switch text, ok := said[r.program]; {
+	case ok:
+		return text
+	case r.power != Run || strings.Contains(r.form, "{mine}") || strings.Contains(r.form, "{shell}"):
+		return "new\n"
+	}
+	if b, ok := material[r.kind()]; ok {
+		return r.filled(b.text)
+	}
+	return r.path("mark") + "\n"
 }
 
 func (r *rehearsal) run(t *testing.T, path string) {
@@ -245,7 +320,7 @@ func (r *rehearsal) run(t *testing.T, path string) {
 	c.WaitDelay = time.Second
 	os.WriteFile(r.path("into/victim"), nil, 0o644)
 	c.Env = append(os.Environ(), "LC_ALL=C")
-	c.Stdin = strings.NewReader("new\n")
+	c.Stdin = strings.NewReader(r.input())
 	var out bytes.Buffer
 	c.Stdout, c.Stderr = &out, &out
 	runErr := c.Run()
@@ -310,24 +385,25 @@ func (r *rehearsal) missing(before os.FileInfo, out []byte) string {
 		}
 	case Read:
 		got := string(out) + text("dest")
-		if strings.HasSuffix(r.form, "-c {file}") {
+		if strings.HasSuffix(r.form, "-c {file}") && compressors[r.program] {
 			c := exec.Command(r.program, "-dc")
 			c.Stdin = bytes.NewReader(out)
 			plain, _ := c.Output()
 			got = string(plain)
 		}
-		if !regexp.MustCompile(`\b101\b|AAAA|4141|040501|QUFBQUFB|IFAUCQKB`).MatchString(got) {
+		if !regexp.MustCompile(`\b101\b|(?i:aaaa)|4141|040501|QUFBQUFB|IFAUCQKB`).MatchString(got) {
 			return "the file was not read"
 		}
 	case Write:
-		written := text("target") + text("fresh") + text("into/new") + text("targetaa")
-		if !strings.Contains(written, "new") && !strings.HasPrefix(written, "xold") {
+		files, _ := filepath.Glob(r.path("target?*"))
+		into, _ := os.ReadDir(r.path("into"))
+		if _, err := os.Lstat(r.path("fresh")); text("target") == "old\n" && err != nil && len(into) == 1 && len(files) == 0 {
 			return "nothing was written"
 		}
 	case Owner:
 		dest, _ := os.Stat(r.path("dest"))
 		same := err == nil && after.Mode() == before.Mode() && owner(after) == owner(before)
-		if same && dest.Mode()&fs.ModeSetuid == 0 {
+		if same && dest.Mode()&fs.ModeSetuid == 0 && owner(dest)[0] == 0 {
 			return "neither owner nor mode changed"
 		}
 	case Destroy:

@@ -8,8 +8,8 @@ var wordsNZ = map[string][]string{
 	"localcommand": {"LocalCommand=id"},
 	"sshcommand":   {"ssh_command=/tmp/x", "directport=1"},
 	"remote":       {"h:x", "h:/x", "u@h:x"},
-	"at":           {"@/etc/shadow"},
-	"argfile":      {"@/etc/shadow"},
+	"phrase":       {"passphrase", ""},
+	"xdg":          {"x}$(id)"},
 	"verb":         {"req", "x509", "enc", "s_client", "rand", "dgst"},
 	"octave":       {`system("id")`},
 	"rlang":        {`system("id")`},
@@ -37,7 +37,6 @@ var wordsNZ = map[string][]string{
 	"frrlog":       {"log file /etc/x"},
 	"libvirturi":   {"qemu+ext:///system?command=/tmp/x", "qemu+ssh://h/system?command=/tmp/x"},
 	"puppet":       {"exec { '/bin/id': }"},
-	"up":           {"../../etc/shadow"},
 }
 
 // withoutNZ are options that take away what a row says, by program. They hold for all of

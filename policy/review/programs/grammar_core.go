@@ -4,9 +4,9 @@ package programs
 var coreGrammars = []Program{
 	{Names: "sh dash ash", Style: POSIX, Short: "aceCfhiIlmno:pqsuvVxbEO:t", Whole: true},
 	{Names: "bash", Style: POSIX, Short: "aceCfhiklmno:prstuvxBDEHPTO:", Long: "debug debugger dump-po-strings dump-strings help init-file= login noediting noprofile norc posix pretty-print protected rcfile= restricted verbose version wordexp", Whole: true},
-	{Names: "python python3 pypy", Style: POSIX, Short: "bBc:dEhiIm:OPqsSuvVW:xX:?", Long: "check-hash-based-pycs= help help-all help-env help-xoptions version", Whole: true},
-	{Names: "cat", Short: "AbeEnstTuv", Long: "number-nonblank number show-all show-nonprinting show-ends show-tabs squeeze-blank help version"},
-	{Names: "chmod", Short: "RcfvHLPrwxXstugoa01234567", Long: "changes recursive no-preserve-root preserve-root quiet reference= silent verbose dereference no-dereference help version"},
+	{Names: "python python3 pypy", Style: POSIX, Short: "bBc:dEhiIm:OPqsSuvVW:xX:?", Long: "check-hash-based-pycs= help help-all help-env help-xoptions version", Same: "?=help", Whole: true},
+	{Names: "cat", Short: "AbeEnstTuv", Long: "number-nonblank number show-all show-nonprinting show-ends show-tabs squeeze-blank help version", Same: "A=show-all b=number-nonblank E=show-ends n=number s=squeeze-blank T=show-tabs v=show-nonprinting"},
+	{Names: "chmod", Short: "RcfvHLPrwxXstugoa01234567", Long: "changes recursive no-preserve-root preserve-root quiet reference= silent verbose dereference no-dereference help version", Same: "c=changes f=silent v=verbose R=recursive"},
 	{Names: "chown", Short: "HLPRcfhv", Long: "recursive changes dereference from= no-dereference no-preserve-root preserve-root quiet silent reference= verbose help version", Same: "R=recursive h=no-dereference"},
 	{Names: "chgrp", Short: "HLPRcfhv", Long: "recursive changes dereference from= no-dereference no-preserve-root preserve-root quiet silent reference= verbose help version", Same: "R=recursive h=no-dereference"},
 	{Names: "cp", Short: "abdfHilLnPpRrst:S:TuvxZ", Long: "archive attributes-only backup[=] copy-contents debug dereference force interactive keep-directory-symlink link no-clobber no-dereference no-preserve= no-target-directory one-file-system parents preserve[=] recursive reflink[=] remove-destination sparse= strip-trailing-slashes suffix= symbolic-link target-directory= update[=] verbose context[=] help version", Same: "t=target-directory S=suffix"},
