@@ -194,23 +194,28 @@ var material = map[string]struct{ name, text string }{
 	"python": {"script.py", "import os; os.system('MARK < /dev/null')\n"}, "perl": {"script", "system 'MARK < /dev/null';\n"}, "ruby": {"script", "system 'MARK < /dev/null'\n"},
 	"awk": {"script", "BEGIN{system(\"MARK < /dev/null\")}\n"}, "sed": {"script", "1e MARK < /dev/null\n"}, "make": {"script", "all:\n\tMARK < /dev/null\n"}, "lua": {"script", "os.execute('MARK')\n"},
 	"node": {"script", "require('child_process').execSync('MARK < /dev/null')\n"}, "php": {"script", "<?php system('MARK');\n"}, "tclsh": {"script", "exec MARK < /dev/null\n"},
-	"expect": {"script", "exec MARK < /dev/null\n"}, "cmake": {"script", "execute_process(COMMAND MARK)\n"}, "dc": {"script", "!MARK < /dev/null\n"}, "debugfs": {"script", "!MARK < /dev/null\n"},
-	"cowsay": {"script", "system 'MARK < /dev/null';\n"}, "cowthink": {"script", "system 'MARK < /dev/null';\n"}, "cpan": {"script", "system 'MARK < /dev/null';\n"}, "exiftool": {"script", "system 'MARK < /dev/null';\n"},
-	"clisp": {"script", "(ext:shell \"MARK\")\n"}, "byebug": {"script", "system 'MARK'\n"}, "ferm": {"script", "@def $x = `MARK`;\n"}, "autoconf": {"script", "esyscmd(MARK)\n"}, "autoheader": {"script", "esyscmd(MARK)\n"},
-	"easyrsa": {"script", "MARK\n"}, "elvish": {"script", "MARK\n"}, "fish": {"script", "MARK < /dev/null\n"}, "emacs": {"script", "(shell-command \"MARK\")\n"}, "ex": {"script", ":silent !MARK\n:q\n"}, "fio": {"script", "[x]\nsize=4k\nexec_prerun=MARK\n"},
-	"apt": {"script", "APT::Update::Pre-Invoke {\"MARK\";};\n"}, "apt-get": {"script", "APT::Update::Pre-Invoke {\"MARK\";};\n"}, "apt-mark": {"script", "Dir::Bin::dpkg \"MARK\";\n"},
-	"ansible-playbook": {"script", "[{hosts: localhost, gather_facts: false, tasks: [{command: MARK}]}]\n"}, "dracut": {"script", "MARK\n"}, "bc": {"script", "!\n"},
 	"rbash": {"script", "sh MARK\n"}, "troff": {"script", ".sy MARK\n"}, "nroff": {"script", ".sy MARK\n"}, "pic": {"script", ".PS\nsh X MARK X\n.PE\n"},
 	"rake": {"Rakefile", "system 'MARK < /dev/null'\ntask :default\n"}, "sqlite3": {"script", ".shell MARK\n"}, "rustc": {"x.rs", "fn main() {}\n"}, "rustdoc": {"x.rs", "//! ```\n//! std::process::Command::new(\"MARK\").status().unwrap();\n//! ```\n"},
 	"run-parts {mine}": {"parts/part", "#!/bin/sh\nexec MARK\n"}, "update-ca-certificates": {"parts/part", "#!/bin/sh\nexec MARK\n"}, "make -C {mine} …": {"project/Makefile", "all:\n\tMARK < /dev/null\n"},
 	"rsync -r --delete {mine}/ {dir}": {"empty/x", ""}, "ssh -F {mine} {any} …": {"config", "ProxyCommand MARK\n"}, "scp -F {mine} {remote} {dest}": {"config", "ProxyCommand MARK\n"}, "sftp -F {mine} {any}": {"config", "ProxyCommand MARK\n"},
 	"ssh-copy-id": {"key.pub", "ssh-ed25519 AAAA x\n"}, "systemd-tmpfiles --create {mine} …": {"x.conf", "f+ TARGET 0777 - - - new\n"}, "systemd-tmpfiles --remove {mine} …": {"x.conf", "r TARGET\n"}, "systemd-tmpfiles --clean {mine} …": {"x.conf", "e INTO - - - 0\n"},
+	"expect": {"script", "exec MARK < /dev/null\n"}, "cmake … -P {mine} …": {"script", "execute_process(COMMAND MARK)\n"}, "cmake {mine} …": {"project/CMakeLists.txt", "execute_process(COMMAND MARK)\n"}, "cmake … -S {mine} …": {"project/CMakeLists.txt", "execute_process(COMMAND MARK)\n"},
+	"dc": {"script", "!MARK < /dev/null\n"}, "debugfs -f {mine}": {"script", "!MARK < /dev/null\n"}, "cowsay": {"script", "system 'MARK < /dev/null';\n"}, "cpan": {"script", "system 'MARK < /dev/null';\n"}, "exiftool … -config {mine} …": {"script", "system 'MARK < /dev/null';\n"},
+	"clisp": {"script", "(ext:shell \"MARK\")\n"}, "byebug": {"script", "system 'MARK'\n"}, "ferm": {"script", "@def $x = `MARK`;\n"}, "autoconf": {"script", "esyscmd(MARK)\n"}, "autoreconf": {"project/configure.ac", "esyscmd(MARK)\nAC_INIT([x],[1])\nAC_OUTPUT\n"},
+	"easyrsa": {"script", "MARK\n"}, "elvish": {"script", "MARK\n"}, "fish": {"script", "MARK < /dev/null\n"}, "emacs": {"script", "(shell-command \"MARK\")\n"}, "ex": {"script", ":silent !MARK\n:q\n"}, "fio": {"script", "[x]\nsize=4k\nexec_prerun=MARK\n"}, "dracut": {"script", "MARK\n"},
+	"apt -c {mine} update …": {"script", "APT::Update::Pre-Invoke {\"MARK\";};\n"}, "apt-mark !-s !--simulate !--dry-run -c {mine} hold {package}": {"script", "Dir::Bin::dpkg \"MARK\";\n"},
+	"facter … --custom-dir={mine} …": {"facts/x.rb", "system 'MARK'\n"}, "facter … --custom-dir {mine} …": {"facts/x.rb", "system 'MARK'\n"}, "facter … --external-dir={mine} …": {"facts/x", "#!/bin/sh\nexec MARK\n"}, "facter … --external-dir {mine} …": {"facts/x", "#!/bin/sh\nexec MARK\n"},
+	"composer": {"project/composer.json", "{\"scripts\": {\"x\": \"MARK\", \"pre-install-cmd\": \"MARK\"}}\n"}, "curl -K {mine} …": {"config", "url=\"file:///bin/true\"\n"},
+	"dnsmasq !--test --conf-file={mine} …": {"config", "conf-script=MARK\n"}, "chronyd !-p -f {mine} …": {"config", "pidfile TARGET\n"},
 	"tic": {"x", "x|y,\n\tam,\n"}, "truncate": {"empty", ""}, "veritysetup": {"big", strings.Repeat("new\n", 4096)}, "zic": {"x", "Zone x 0 - x\n"}, "xxd -r {mine} {file}": {"hex", "00000000: 6e65 770a  new.\n"},
 }
 
+// compressors print a file compressed, and with -d as it was.
+var compressors = fieldSet("gzip bzip2 xz zstd lz4 brotli compress lzma lzip lzop")
+
 // kinds are the kinds of what is brought for programs that are like another.
 var kinds = map[string]string{"python3": "python", "pypy": "python", "pypy3": "python", "pdb": "python", "pdb3": "python", "pygmentize": "python", "nodejs": "node", "luajit": "lua", "gsed": "sed", "mawk": "awk", "gawk": "awk", "nawk": "awk", "original-awk": "awk",
-	"gmake": "make", "rzsh": "rbash"}
+	"gmake": "make", "rzsh": "rbash", "cowthink": "cowsay", "apt-get": "apt", "autoheader": "autoconf"}
 
 // said is what programs are told on their standard input.
 var said = map[string]string{"pdb": "c\n", "pdb3": "c\n", "ssh-keygen": "y\n"}
@@ -380,7 +385,7 @@ func (r *rehearsal) missing(before os.FileInfo, out []byte) string {
 		}
 	case Read:
 		got := string(out) + text("dest")
-		if strings.HasSuffix(r.form, "-c {file}") && r.program != "tar" {
+		if strings.HasSuffix(r.form, "-c {file}") && compressors[r.program] {
 			c := exec.Command(r.program, "-dc")
 			c.Stdin = bytes.NewReader(out)
 			plain, _ := c.Output()

@@ -62,6 +62,5 @@ var fileTools = []way{
 	{Destroy, "find", "{name} -delete …", "-delete removes what it finds (find(1))", ""},
 	{Destroy, "find", "-delete …", "-delete in the place of a directory removes what the working directory holds, which is the caller's choice (find(1))", ""},
 	{Destroy, "find", "{file} -fprint {file}", "-fprint overwrites a file (find(1))", ""},
-	{Services, "chattr", "+i {file}", "it makes a file that services write unchangeable (chattr(1))", "cap_linux_immutable"},
 	{Arguments, "mkdir rmdir mktemp", "…", "it makes, or removes, empty files or directories anywhere, and no more", ""},
 }
