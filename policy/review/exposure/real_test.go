@@ -194,6 +194,7 @@ var material = map[string]struct{ name, text string }{
 	"python": {"script.py", "import os; os.system('MARK < /dev/null')\n"}, "perl": {"script", "system 'MARK < /dev/null';\n"}, "ruby": {"script", "system 'MARK < /dev/null'\n"},
 	"awk": {"script", "BEGIN{system(\"MARK < /dev/null\")}\n"}, "sed": {"script", "1e MARK < /dev/null\n"}, "make": {"script", "all:\n\tMARK < /dev/null\n"}, "lua": {"script", "os.execute('MARK')\n"},
 	"node": {"script", "require('child_process').execSync('MARK < /dev/null')\n"}, "php": {"script", "<?php system('MARK');\n"}, "tclsh": {"script", "exec MARK < /dev/null\n"},
+	"git --exec-path={mine} x …": {"bin/git-x", "#!/bin/sh\nexec MARK\n"}, "gdb": {"script", "shell MARK\n"},
 	"rbash": {"script", "sh MARK\n"}, "troff": {"script", ".sy MARK\n"}, "nroff": {"script", ".sy MARK\n"}, "pic": {"script", ".PS\nsh X MARK X\n.PE\n"},
 	"rake": {"Rakefile", "system 'MARK < /dev/null'\ntask :default\n"}, "sqlite3": {"script", ".shell MARK\n"}, "rustc": {"x.rs", "fn main() {}\n"}, "rustdoc": {"x.rs", "//! ```\n//! std::process::Command::new(\"MARK\").status().unwrap();\n//! ```\n"},
 	"run-parts {mine}": {"parts/part", "#!/bin/sh\nexec MARK\n"}, "update-ca-certificates": {"parts/part", "#!/bin/sh\nexec MARK\n"}, "make -C {mine} …": {"project/Makefile", "all:\n\tMARK < /dev/null\n"},

@@ -56,6 +56,7 @@ var parts = [][]way{
 	runAF,
 	filesNZ,
 	filesAF,
+	rowsGM,
 }
 
 // documented are the rows that nobody ran: what they say is from documentation.
@@ -66,6 +67,7 @@ var documented = [][]way{
 	filesDocAF,
 	systemDocNZ,
 	systemDocAF,
+	documentedGM,
 }
 
 // omission is options of a program that take away what its rows of some powers say.
@@ -74,9 +76,9 @@ type omission = struct{ powers, options string }
 // What else is data, one variable a line: programs that give away next to nothing, and
 // why; words that stand for placeholders; options that must not be there, by program.
 var (
-	trifleParts   = []map[string]string{harmlessNZ, harmlessAF}
-	wordParts     = []map[string][]string{wordsNZ, wordsAF}
-	omissionParts = []map[string]omission{withoutNZ}
+	trifleParts   = []map[string]string{harmlessNZ, harmlessAF, harmlessGM}
+	wordParts     = []map[string][]string{wordsNZ, wordsAF, wordsGM}
+	omissionParts = []map[string]omission{withoutNZ, withoutGM}
 )
 
 // table says which commands give which power with which arguments. A row is only in

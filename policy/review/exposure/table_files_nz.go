@@ -125,7 +125,6 @@ var filesNZ = []way{
 	{Read, "pygmentize", "-g {file}", "it prints the file (pygmentize(1))", ""},
 	{Read, "zcat xzcat zstdcat", "-f {file}", "-f prints the file as it is (zcat(1))", ""},
 	{Write, "tar", "-xf {mine} !-C", "it unpacks into the working directory, which is the caller's choice (tar(1))", ""},
-	{Write, "tar", "-xf {mine} {any} !-C", "it unpacks into the working directory, which is the caller's choice (tar(1))", ""},
 }
 
 var filesDocNZ = []way{

@@ -17,9 +17,6 @@ var runAF = []way{
 	{Run, "autoreconf", "-i {mine} …", "the directory's configure.ac is m4, which has syscmd and esyscmd (autoreconf(1))", ""},
 	{Run, "autoreconf", "-f {mine} …", "the directory's configure.ac is m4, which has syscmd and esyscmd (autoreconf(1))", ""},
 	{Run, "autoreconf", "-fi {mine} …", "the directory's configure.ac is m4, which has syscmd and esyscmd (autoreconf(1))", ""},
-	{Run, "awk", "-e {awk} …", "system() runs a command", ""},
-	{Run, "awk", "-i {mine} {any} …", "the included program is run, with system()", ""},
-	{Run, "awk", "-E {mine} …", "a program of the caller's is run, with system()", ""},
 	{Run, "bash", "!-n -c {shell} …", "the words after -c are commands (bash(1))", ""},
 	{Run, "bash", "--rcfile {mine} -i", "an interactive shell runs the file first (bash(1))", ""},
 	{Run, "bash", "--init-file {mine} -i", "an interactive shell runs the file first (bash(1))", ""},
@@ -521,4 +518,7 @@ var runDocAF = []way{
 	{Run, "fzf", "… --preview {shell} …", "the command is run (fzf(1))", ""},
 	{Run, "fzf", "… --preview={shell} …", "the command is run (fzf(1))", ""},
 	{Run, "fzf", "…", "its keys can start a command, and $FZF_DEFAULT_COMMAND is one (fzf(1))", ""},
+	{Run, "awk", "-e {awk} …", "system() runs a command", ""},
+	{Run, "awk", "-i {mine} {any} …", "the included program is run, with system()", ""},
+	{Run, "awk", "-E {mine} …", "a program of the caller's is run, with system()", ""},
 }

@@ -3,15 +3,10 @@ package exposure
 // serviceTools are programs that talk to services, or are services themselves whose
 // configuration is an argument.
 var serviceTools = []way{
-	{Run, "journalctl", "", "on a terminal it starts a pager, and ! there a shell (journalctl(1))", ""},
-	{Run, "journalctl", "-u {any}", "on a terminal it starts a pager, and ! there a shell (journalctl(1))", ""},
-	{Run, "journalctl", "-n {num}", "on a terminal it starts a pager, and ! there a shell (journalctl(1))", ""},
 	{Services, "invoke-rc.d", "{unit} {any}", "it starts and stops a service (service(8))", ""},
 	{Services, "halt init", "…", "it stops the machine", ""},
 	{Services, "dbus-send", "… --dest={bus} …", "it calls a system service, systemd for one (dbus-send(1))", ""},
 	{Services, "gdbus busctl", "call {free} …", "it calls a system service, systemd for one", ""},
-	{Services, "knotc gluster multipathd ipsec lldpcli crm", "{free} …", "it steers a running service", ""},
-	{Services, "iscsiadm", "{free} …", "it attaches disks of any server (iscsiadm(8))", ""},
 	{Code, "haproxy", "-f {mine}", "lua-load in the configuration runs Lua before privileges are dropped, which has os.execute (HAProxy's manual)", ""},
 	{Code, "keepalived", "-f {mine} …", "vrrp_script and notify in the configuration are commands (keepalived.conf(5))", ""},
 	{Code, "dnsmasq", "--dhcp-script={mine} …", "the script is run as root, when a lease changes (dnsmasq(8))", ""},

@@ -11,4 +11,5 @@ var groups = [][]Program{
 	programsAF,
 	storageAF,
 	networkAF,
+	grammarsGM,
 }
