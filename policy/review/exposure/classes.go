@@ -71,6 +71,9 @@ func (b *board) ways(s *subject) {
 		return
 	}
 	for _, w := range ways(s.entry.Exec()) {
+		if w.power == Arguments && s.fixed() {
+			continue // there are none to choose
+		}
 		if argv, l, ok := s.fits(w); ok {
 			b.give(w.power, w.caps, w.how, argv, l)
 		}
@@ -121,6 +124,9 @@ func (b *board) arguments(s *subject) {
 	b.rest(s, score, how)
 }
 
+// fixed tells that the policy says each word.
+func (s *subject) fixed() bool { return !s.open && !slices.ContainsFunc(s.slots, slot.loose) }
+
 // worst tells whether it could not become worse.
 func (b *board) worst() bool {
 	return slices.ContainsFunc(b.cells, func(c Cell) bool { return Band(c.Score) == "root" })
@@ -133,7 +139,7 @@ func (s *subject) left() (score Score, how string) {
 	switch reads := grammar(program, ""); {
 	case s.shape.More && (program == "xargs" || program == "parallel"):
 		return NotAssessed, program + " gives commands of other filters arguments that these do not see"
-	case !s.open && !slices.ContainsFunc(s.slots, slot.loose):
+	case s.fixed():
 		return 0.2, "no pattern lets a word of the caller's choice through"
 	case harmless[program] != "" && (s.open || free):
 		return 0.3, program + " " + harmless[program]
