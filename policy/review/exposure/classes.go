@@ -125,7 +125,9 @@ func (b *board) arguments(s *subject) {
 }
 
 // fixed tells that the policy says each word.
-func (s *subject) fixed() bool { return !s.open && !slices.ContainsFunc(s.slots, slot.loose) }
+func (s *subject) fixed() bool {
+	return !s.open && !slices.ContainsFunc(s.slots, func(sl slot) bool { return sl.loose })
+}
 
 // worst tells whether it could not become worse.
 func (b *board) worst() bool {
@@ -168,18 +170,6 @@ func (s *subject) left() (score Score, how string) {
 // few is how many words a pattern may have that still are the policy's choice, and not
 // the caller's.
 const few = 16
-
-// loose tells that a slot takes words of the caller's choice.
-func (s slot) loose() bool {
-	if s.dead {
-		return false
-	}
-	if s.some != nil {
-		return false
-	}
-	n, finite, err := s.word.Size()
-	return err != nil || !finite || n > few
-}
 
 // understood tells whether the options of some command that the filter allows are known,
 // whatever its verb is.

@@ -21,6 +21,8 @@ type slot struct {
 	re      *pyre.Pattern // nil where it is no pattern
 	example string
 	some    []string // all that it takes, where that are few
+	loose   bool     // takes words of the caller's choice
+	dashes  bool     // takes words that begin with a dash
 	dir     bool     // of a PathFilter: a path in a directory
 	dead    bool     // takes nothing
 }
@@ -46,7 +48,7 @@ const bound = 2 * language.DefaultSteps
 // short is how many steps are taken to find out whether a pattern has few words.
 const short = 1 << 12
 
-var anySlot = slot{key: "pass", word: language.AnyWord()}
+var anySlot = slot{key: "pass", word: language.AnyWord(), loose: true, dashes: true}
 
 // subject is a filter, made ready to be asked about forms.
 type subject struct {
@@ -81,12 +83,9 @@ func newSlot(arg string, constraint bool) slot {
 		return slot{dead: true} // meant for a pattern, which a PathFilter knows nothing of
 	case constraint && strings.HasPrefix(arg, "/"):
 		dir := strings.TrimRight(arg, "/")
-		return slot{key: "dir " + dir, word: language.Text(dir).Then(paths(`(/` + step + `)+`)), dir: true}
-	case constraint:
-		return slot{key: "text " + arg, word: language.Text(arg), example: arg, some: []string{arg}}
-	}
-	if !strings.ContainsAny(arg, `\.*+?()[]{}|^$`) {
-		return slot{key: "text " + arg, word: language.Text(arg), example: arg, some: []string{arg}}
+		return slot{key: "dir " + dir, word: language.Text(dir).Then(paths(`(/` + step + `)+`)), loose: true, dir: true}
+	case constraint || !strings.ContainsAny(arg, `\.*+?()[]{}|^$`):
+		return slot{key: "text " + arg, word: language.Text(arg), example: arg, some: []string{arg}, dashes: true}
 	}
 	re, err := pyre.Compile(arg)
 	if err != nil {
@@ -97,9 +96,15 @@ func newSlot(arg string, constraint bool) slot {
 		word = language.AnyWord()
 	}
 	sl := slot{key: "re " + arg, word: word.Within(bound), re: re}
-	if n, finite, err := word.Within(short).Size(); err == nil && finite && n <= few {
+	n, finite, err := word.Within(short).Size()
+	if err != nil {
+		n, finite, err = word.Size()
+	}
+	if sl.loose = err != nil || !finite || n > few; !sl.loose {
 		sl.some, _ = word.First(n)
 	}
+	no, err := sl.word.And(language.Prefix("-")).Empty()
+	sl.dashes = err != nil || !no
 	sl.example, _, _ = sl.word.Within(short).Shortest()
 	return sl
 }
@@ -112,7 +117,8 @@ var memory = struct {
 	met    map[met]word
 	graphs map[drawn]*programs.Graph
 	values map[asked]*programs.Value
-}{met: map[met]word{}, graphs: map[drawn]*programs.Graph{}, values: map[asked]*programs.Value{}}
+	dashed map[*programs.Value]bool
+}{met: map[met]word{}, graphs: map[drawn]*programs.Graph{}, values: map[asked]*programs.Value{}, dashed: map[*programs.Value]bool{}}
 
 type met struct {
 	slot string
@@ -150,6 +156,9 @@ func meet(s slot, v *programs.Value) word {
 	}
 	key := met{s.key, v}
 	w, ok := memory.met[key]
+	if !ok && !s.dashes && dashed(v) {
+		return word{}
+	}
 	if !ok {
 		if len(memory.met) > maxMemory {
 			clear(memory.met)
@@ -158,6 +167,17 @@ func meet(s slot, v *programs.Value) word {
 		memory.met[key] = w
 	}
 	return w
+}
+
+// dashed tells whether all words of a set begin with a dash.
+func dashed(v *programs.Value) bool {
+	all, ok := memory.dashed[v]
+	if !ok {
+		no, err := v.Minus(language.Prefix("-")).Within(bound).Empty()
+		all = err == nil && no
+		memory.dashed[v] = all
+	}
+	return all
 }
 
 func common(s slot, v *programs.Value) word {
@@ -177,6 +197,9 @@ func common(s slot, v *programs.Value) word {
 	}
 	if s.some != nil {
 		return s.oneOf(v)
+	}
+	if ok, err := v.Within(bound).Contains(s.example); ok && err == nil && s.takes(s.example) {
+		return word{text: s.example, cost: 20 + len(s.example), ok: true} // the slot has no shorter one
 	}
 	for i, like := range v.Like {
 		for _, text := range astray(s.example, like) {
@@ -293,7 +316,11 @@ func (s *subject) fits(w way) (argv []filters.Untrusted, l level, ok bool) {
 // limited is the level of a way where the caller has a choice of words; without it a
 // command that needs nothing of the caller's is what the policy says.
 func (s *subject) limited(l level, w way) level {
-	if l == toAll && w.power != Run && w.power != Code && w.power != Write && !s.open && len(s.shape.Vars) == 0 && !slices.ContainsFunc(s.slots, slot.loose) && !brings.MatchString(w.form) {
+	chosen := s.open || slices.ContainsFunc(s.slots, func(sl slot) bool { return sl.loose })
+	if !chosen && (w.power == Arguments || l == toSome && strings.Contains(w.form, "{user}")) {
+		return toLittle
+	}
+	if l == toAll && w.power != Run && w.power != Code && w.power != Write && !chosen && len(s.shape.Vars) == 0 && !brings.MatchString(w.form) {
 		return toSome
 	}
 	return l

@@ -92,7 +92,7 @@ var (
 	another = sync.OnceValue(func() language.Word { return paths(`[^/-].*`) }) // not from the root: the working directory is the caller's choice
 	brought = sync.OnceValue(func() language.Word { return worthOne(own).Or(paths(`[^/-][^/]*/.+`)) })
 	read    = sync.OnceValue(func() language.Word {
-		return brought().Or(another(), language.Text("/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"))
+		return brought().Or(another(), language.Text("-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"))
 	})
 )
 
@@ -280,7 +280,8 @@ var vocabulary = []entryWord{
 	{"any", []string{"x", "1"}, `.*`, ""},
 	{"cmd", []string{"true"}, `[^-/][^/]*|/.+`, ""},
 	{"pipe", []string{"|/tmp/x"}, `[|!].*`, ""},
-	{"num", []string{"1"}, `[0-9]+`, ""},
+	{"num", []string{"1"}, `[0-9][0-9A-Za-z.,:%-]*`, ""}, // with a unit, or a range
+	{"remote", []string{"h:x"}, `([^/:@]+@)?[^/:@-][^/:@]*:.*`, ""},
 	{"pid", []string{"1"}, `-?[0-9]+|[a-z].*`, ""},
 	{"ns", []string{"x"}, `[^-].*`, ""},
 	{"url", []string{"http://x/"}, `.+`, ""},

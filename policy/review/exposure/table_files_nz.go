@@ -124,6 +124,8 @@ var filesNZ = []way{
 	{Destroy, "openssl", "req -x509 -newkey rsa:2048 -nodes -subj /CN=x -keyout {file} …", "it overwrites the file with a key (openssl-req(1))", ""},
 	{Read, "pygmentize", "-g {file}", "it prints the file (pygmentize(1))", ""},
 	{Read, "zcat xzcat zstdcat", "-f {file}", "-f prints the file as it is (zcat(1))", ""},
+	{Write, "tar", "-xf {mine} !-C", "it unpacks into the working directory, which is the caller's choice (tar(1))", ""},
+	{Write, "tar", "-xf {mine} {any} !-C", "it unpacks into the working directory, which is the caller's choice (tar(1))", ""},
 }
 
 var filesDocNZ = []way{
@@ -317,4 +319,5 @@ var filesDocNZ = []way{
 	{Read, "qpdf", "@{file} …", "it takes the file for options, complains, and prints them (qpdf(1))", ""},
 	{Write, "qpdf", "{mine} {file}", "it writes the file (qpdf(1))", ""},
 	{Write, "rsync", "-og --chown={user} {mine} {file}", "it overwrites the file (rsync(1))", "cap_chown"},
+	{Write, "tar", "-x !-C !-f …", "it unpacks what it reads into the working directory, which is the caller's choice (tar(1))", ""},
 }

@@ -22,7 +22,7 @@ var harmlessNZ = gather(map[string]string{
 	"it checks the accounts' shells and tells them":                    "validlocale",
 	"it shows windows of a display, which is the caller's":             "xev xfd xfontsel xdpyinfo xdriinfo xlsatoms xlsclients xlsfonts xprop xvinfo xwininfo",
 	"it checks a machine for what libvirt needs":                       "virt-host-validate virt-pki-query-dn",
-	"it prints what came from a file of the kernel's alone":            "sar iostat mpstat",
+	"it prints what came from a file of the kernel's alone":            "sar iostat mpstat xfs_info",
 	"it names processes that use a library, of /proc alone":            "pldd",
 })
 

@@ -458,7 +458,7 @@ var runDocAF = []way{
 	{Run, "dracut", "… --confdir {mine} …", "the configuration is a script (dracut(8))", ""},
 	{Run, "dracut", "… --include {mine} {any} …", "the next start of the machine runs what is the caller's (dracut(8))", ""},
 	{Run, "dracut", "… --include {mine} …", "the next start of the machine runs what is the caller's (dracut(8))", ""},
-	{Code, "drbdadm", "… -c {mine} … {any} {any}", "the configuration names handlers that are run as root (drbd.conf(5))", ""},
+	{Code, "drbdadm", "-c {mine} {any} {any} …", "the configuration names handlers that are run as root (drbd.conf(5))", ""},
 	{Run, "dstat", "--{any} …", "a plugin of that name is Python, also one in .dstat of HOME (dstat(1))", ""},
 	{Run, "dstat", "… --{any} …", "a plugin of that name is Python, also one in .dstat of HOME (dstat(1))", ""},
 	{Run, "dump", "… -F {mine} …", "the script is run at the end of a tape (dump(8))", ""},

@@ -133,6 +133,9 @@ var runNZ = []way{
 	{Run, "split", "--filter {shell} …", "--filter is a command (split(1))", ""},
 	{Code, "nm", "--plugin {mine} {file} …", "a plugin is a library (nm(1))", ""},
 	{Run, "sdiff", "--diff-program={mine} {any} {any}", "--diff-program is run (sdiff(1))", ""},
+	{Run, "stdbuf", "-o L {mine} …", "the command is run (stdbuf(1))", ""},
+	{Run, "stdbuf", "-e L {mine} …", "the command is run (stdbuf(1))", ""},
+	{Run, "start-stop-daemon", "-S -p {any} -a {mine} …", "the program is started (start-stop-daemon(8))", ""},
 }
 
 var runDocNZ = []way{

@@ -360,7 +360,7 @@ var systemDocNZ = []way{
 	{Services, "systemctl", "daemon-reload|daemon-reexec …", "it reads all units anew (systemctl(1))", ""},
 	{Services, "systemctl", "set-default {any} …", "other services start with the machine (systemctl(1))", ""},
 	{Read, "systemctl", "cat {unit} …", "it prints a unit's file: secrets in Environment= for one (systemctl(1))", ""},
-	{Namespace, "systemctl", "-M {any} {any} …", "it steers services of any container (systemctl(1))", ""},
+	{Namespace, "systemctl", "-M {any} start|stop|restart|reload|enable|disable|mask|kill|isolate {any} …", "it steers services of any container (systemctl(1))", ""},
 	{Arguments, "systemctl", "status …", "it shows log lines of services, and no more (systemctl(1))", ""},
 	{Services, "service", "{unit} {any} …", "it starts and stops a service (service(8))", ""},
 	{Services, "reboot shutdown poweroff telinit runlevel5", "…", "it stops the machine (shutdown(8))", ""},
@@ -528,4 +528,5 @@ var systemDocNZ = []way{
 	{Device, "xl", "block-attach|pci-attach {any} {any} …", "a machine of the caller's can have any disk of the host (xl(1))", ""},
 	{Services, "smbcontrol", "{any} shutdown|reload-config|close-share|kill-client-ip|close-denied-share|debug …", "it steers a running service (smbcontrol(1))", ""},
 	{Users, "net", "user|rpc|ads|sam|groupmap|idmap add|delete|join|leave|user|group|set|addmem|delmem|password|changetrustpw {any} …", "it changes Samba's users, groups and domain (net(8))", ""},
+	{Network, "ovs-ofctl", "add-flows|replace-flows|add-groups|bundle {any} {mine} …", "it changes the flows of a switch (ovs-ofctl(8))", ""},
 }

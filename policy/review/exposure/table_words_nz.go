@@ -7,7 +7,6 @@ var wordsNZ = map[string][]string{
 	"proxycommand": {"ProxyCommand=id", "ProxyCommand id"},
 	"localcommand": {"LocalCommand=id"},
 	"sshcommand":   {"ssh_command=/tmp/x", "directport=1"},
-	"remote":       {"h:x", "h:/x", "u@h:x"},
 	"phrase":       {"passphrase", ""},
 	"xdg":          {"x}$(id)"},
 	"verb":         {"req", "x509", "enc", "s_client", "rand", "dgst"},

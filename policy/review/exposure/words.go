@@ -112,6 +112,11 @@ func candidates(name string, examples []string) (full, part []string) {
 		return append([]string{map[string]string{"any": "x", "num": "1", "pid": "1", "ns": "x", "url": "http://x/"}[name]}, examples...), nil
 	}
 	words := fixed[name]
+	for _, v := range vocabulary {
+		if words == nil && v.name == name {
+			words = v.like
+		}
+	}
 	if name == "regex" || name == "print" {
 		words = append(slices.Clone(words), examples...)
 	}

@@ -23,6 +23,7 @@ package language
 import (
 	"errors"
 	"math"
+	"slices"
 
 	"ironwrap/filters/pyre"
 )
@@ -98,15 +99,33 @@ func Pattern(source string) (Word, error) {
 
 // Text is the set of these words. What holds a NUL is no word.
 func Text(words ...string) Word {
-	any := pyre.Piece{Kind: pyre.Either}
+	var list [][]rune
 	for _, w := range words {
-		row := pyre.Piece{Kind: pyre.Row}
-		for _, r := range decode(w) {
-			row.Subs = append(row.Subs, pyre.Piece{Kind: pyre.Char, Set: []rune{r, r}})
-		}
-		any.Subs = append(any.Subs, row)
+		list = append(list, decode(w))
 	}
-	return tree(any)
+	slices.SortFunc(list, slices.Compare)
+	return tree(branches(list))
+}
+
+// branches is one of a sorted list of words. What several begin with is read once: that is
+// faster where they are many.
+func branches(words [][]rune) pyre.Piece {
+	any := pyre.Piece{Kind: pyre.Either}
+	for len(words) > 0 {
+		if len(words[0]) == 0 {
+			any.Subs = append(any.Subs, pyre.Piece{Kind: pyre.Row})
+			words = words[1:]
+			continue
+		}
+		r, n := words[0][0], 0
+		var rest [][]rune
+		for ; n < len(words) && words[n][0] == r; n++ {
+			rest = append(rest, words[n][1:])
+		}
+		any.Subs = append(any.Subs, pyre.Piece{Kind: pyre.Row, Subs: []pyre.Piece{{Kind: pyre.Char, Set: []rune{r, r}}, branches(rest)}})
+		words = words[n:]
+	}
+	return any
 }
 
 // Chars is the set of the words of one character, out of those in chars.

@@ -3,6 +3,13 @@ package programs
 // storageNZ are programs from n to z. Where the program is in Debian 12 its options were taken
 // from its own table of them, else from its manual.
 var storageNZ = []Program{
+	{Names: "udevadm", Style: POSIX, Short: "dhV", Long: "debug help version"},
+	{Names: "udevadm", Verbs: "info", Short: "aq:p:n:rxeckdw::hVP:t", Long: "attribute-walk query= path= name= root property= value export export-db export-prefix= cleanup-db device-id-of-file= wait-for-initialization[=] help version tree json= no-pager subsystem-match= subsystem-nomatch= attr-match= attr-nomatch= property-match= tag-match= sysname-match= name-match= parent-match= initialized-match initialized-nomatch", Same: "a=attribute-walk q=query p=path n=name r=root x=export e=export-db P=export-prefix"},
+	{Names: "udevadm", Verbs: "trigger", Short: "vnqt:c:s:S:a:A:p:g:y:b:w::hV", Long: "verbose dry-run quiet type= action= subsystem-match= subsystem-nomatch= attr-match= attr-nomatch= property-match= tag-match= sysname-match= name-match= parent-match= initialized-match initialized-nomatch prioritized-subsystem= settle wait-daemon[=] uuid include-parents help version", Same: "n=dry-run c=action t=type v=verbose"},
+	{Names: "udevadm", Verbs: "settle", Short: "t:E:hVs:e:q", Long: "timeout= exit-if-exists= seq-start= seq-end= quiet help version", Same: "t=timeout E=exit-if-exists"},
+	{Names: "udevadm", Verbs: "control", Short: "el:sSRp:m:t:hV", Long: "exit log-level= log-priority= stop-exec-queue start-exec-queue reload reload-rules property= env= children-max= timeout= ping load-credentials help version", Same: "e=exit p=property R=reload l=log-level"},
+	{Names: "udevadm", Verbs: "monitor", Short: "kues:t:phV", Long: "kernel udev environment property subsystem-match= tag-match= help version"},
+	{Names: "udevadm", Verbs: "test test-builtin verify wait lock", Short: "a:N:hVt:d:b:p", Long: "action= resolve-names= root= no-summary no-style timeout= initialized= removed settle device= backing= print help version"},
 	{Names: "nvmetcli pppd puppet service sg newgrp targetcli targetctl task tasksh tclsh wish vconfig wg wg-quick", Style: Plain},
 	{Names: "parted", Style: POSIX, Short: "hlmjsva:f", Long: "help list machine json script version align= fix", Same: "s=script h=help l=list m=machine v=version a=align f=fix"},
 	{Names: "partprobe", Short: "dhsv", Long: "dry-run summary help version", Same: "d=dry-run s=summary h=help v=version"},

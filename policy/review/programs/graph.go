@@ -161,32 +161,28 @@ func (b *builder) keeps(o *option) bool {
 }
 
 func (b *builder) all() optional {
-	one, half := language.Word{}, language.Word{}
-	bundle := dash.Then(language.Chars(b.flags).Star())
-	one = one.Or(bundle.Minus(dash))
+	var short [perhaps + 1]string
+	var long, single [perhaps + 1][]string
 	for _, o := range b.t.options {
 		if !b.keeps(o) {
 			continue
 		}
-		single := language.Word{}
-		if len(o.single) > 0 {
-			single = dash.Then(language.Text(o.single...))
+		short[o.takes] += string(o.short)
+		for _, name := range o.single {
+			single[o.takes] = append(single[o.takes], "-"+name)
 		}
-		long := language.Word{}
-		if len(o.long) > 0 {
-			long = b.long(o)
-		}
-		short := bundle.Then(language.Chars(string(o.short)))
-		switch o.takes {
-		case nothing:
-			one = one.Or(single, long)
-		case value:
-			one = one.Or(long.Then(language.Prefix("=")), short.Then(some))
-			half = half.Or(long, single, short)
-		case perhaps:
-			one = one.Or(long, long.Then(language.Prefix("=")), short.Then(language.AnyWord()), single.Then(language.AnyWord()))
+		for _, name := range o.long {
+			long[o.takes] = append(long[o.takes], b.spelled(name)...)
 		}
 	}
+	bundle := dash.Then(language.Chars(b.flags).Star())
+	half := language.Text(slices.Concat(long[value], single[value])...).Or(bundle.Then(language.Chars(short[value])))
+	one := bundle.Minus(dash).Or(
+		language.Text(slices.Concat(long[nothing], single[nothing], long[perhaps])...),
+		language.Text(slices.Concat(long[value], long[perhaps])...).Then(language.Prefix("=")),
+		bundle.Then(language.Chars(short[value])).Then(some),
+		bundle.Then(language.Chars(short[perhaps])).Then(language.AnyWord()),
+		language.Text(single[perhaps]...).Then(language.AnyWord()))
 	return optional{&Value{Word: one, Like: b.some(nothing), Kind: "option"}, &Value{Word: half, Like: b.some(value), Kind: "option"}}
 }
 
@@ -211,6 +207,7 @@ func (b *builder) some(kind takes) (list []string) {
 
 var (
 	dashes    = Text("--")
+	lone      = Text("-")
 	dash      = language.Text("-")
 	some      = language.AnyWord().Minus(language.Text(""))
 	notOption = language.Prefix("-").Not().Or(dash)
@@ -230,15 +227,20 @@ func pattern(source string) language.Word {
 func (b *builder) long(o *option) language.Word {
 	var names []string
 	for _, name := range o.long {
-		if b.bare {
-			names = append(names, "--"+name)
-			continue
-		}
-		for _, s := range b.p.spelled(b.t, name) {
-			names = append(names, "--"+s)
-		}
+		names = append(names, b.spelled(name)...)
 	}
 	return language.Text(names...)
+}
+
+// spelled is how a long name is written.
+func (b *builder) spelled(name string) (list []string) {
+	if b.bare {
+		return []string{"--" + name}
+	}
+	for _, s := range b.p.spelled(b.t, name) {
+		list = append(list, "--"+s)
+	}
+	return list
 }
 
 // place is the number of a place.
@@ -375,6 +377,9 @@ func (b *builder) options(at place) {
 	if !b.bare {
 		b.edge(at, b.optional.whole, at)
 		b.edge(at, b.optional.half, b.value(at, &Any, at.seen))
+	}
+	if b.p.Style == Environment && !b.bare {
+		b.edge(at, &lone, at) // as -i (env(1))
 	}
 	if b.p.Style != Single {
 		to := at
@@ -614,7 +619,7 @@ func (b *builder) restricted(at place) restriction {
 	return noOption
 }
 
-var restrictions = map[restriction]language.Word{noOption: notOption, noEqual: noEquals, noneOfThem: notOption.And(noEquals)}
+var restrictions = map[restriction]language.Word{noOption: notOption, noEqual: noEquals, noneOfThem: notOption.Minus(dash).And(noEquals)}
 
 // narrowed is v without what an operand may not be. It is the same for the same.
 func (v *Value) narrowed(r restriction) *Value {

@@ -61,6 +61,8 @@ func parseNew(p *Program, line []string) (opts []given, operands []string, ok bo
 			continue
 		case word == "--" && p.Style != Single:
 			return opts, append(operands, line[i+1:]...), true
+		case word == "-" && p.Style == Environment:
+			continue
 		case !strings.HasPrefix(word, "-") || word == "-":
 			operands = append(operands, word)
 			if !permuted && len(operands) > p.Lead {
