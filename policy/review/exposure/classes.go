@@ -71,8 +71,8 @@ func (b *board) ways(s *subject) {
 		return
 	}
 	for _, w := range ways(s.entry.Exec()) {
-		if w.power == Arguments && s.fixed() {
-			continue // there are none to choose
+		if w.power == Arguments && s.fixed() || b.given(w.power) {
+			continue // there are none to choose, or it cannot become worse
 		}
 		if argv, l, ok := s.fits(w); ok {
 			b.give(w.power, w.caps, w.how, argv, l)
@@ -122,6 +122,11 @@ func (b *board) arguments(s *subject) {
 	}
 	score, how := s.left()
 	b.rest(s, score, how)
+}
+
+// given tells whether a power is given away as far as it can be.
+func (b *board) given(p string) bool {
+	return slices.ContainsFunc(b.cells, func(c Cell) bool { return c.Power == p && c.Score >= power(p).Weight })
 }
 
 // fixed tells that the policy says each word.

@@ -225,7 +225,7 @@ var runDocAF = []way{
 	{Code, "asterisk", "-C {mine} …", "the configuration has commands that are run, and libraries (asterisk(8))", ""},
 	{Run, "at", "!-l !-d !-r !-c !-b !-V {when} …", "the commands that it reads are run later (at(1))", ""},
 	{Run, "at", "-f {mine} {when} …", "the file is commands (at(1))", ""},
-	{Run, "at", "-t 12312359", "the commands that it reads are run later (at(1))", ""},
+	{Run, "at", "-t {attime}", "the commands that it reads are run later (at(1))", ""},
 	{Run, "batch", "", "the commands that it reads are run later (batch(1))", ""},
 	{Run, "autoconf autoheader", "", "the working directory's configure.ac is m4, which has syscmd and esyscmd", ""},
 	{Run, "autoconf autoheader", "-B {mine} …", "the macros are looked for there first, and are m4, which has syscmd", ""},
