@@ -15,7 +15,5 @@ var networkTools = []way{
 	{Network, "iptables ip6tables iptables-legacy ip6tables-legacy arptables ebtables", "-F …", "it changes the firewall (iptables(8))", "cap_net_admin"},
 	{Network, "iptables ip6tables iptables-legacy ip6tables-legacy arptables ebtables", "-A {any} …", "it changes the firewall (iptables(8))", "cap_net_admin"},
 	{Network, "iptables-restore ip6tables-restore ipset", "…", "it changes the firewall", "cap_net_admin"},
-	{Network, "brctl bridge ifconfig ethtool conntrack conntrackd iw", "{free} …", "it changes interfaces, routes or switches", "cap_net_admin"},
-	{Network, "arping", "…", "it claims addresses of others (arping(8))", "cap_net_raw"},
-	{Network, "dhclient dnsmasq dhcpcd", "…", "it answers, or obeys, the network's other machines", "cap_net_admin"},
+	{Network, "ifconfig iw", "{free} …", "it changes interfaces, routes or switches", "cap_net_admin"},
 }
