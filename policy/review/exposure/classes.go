@@ -71,6 +71,9 @@ func (b *board) ways(s *subject) {
 		return
 	}
 	for _, w := range ways(s.entry.Exec()) {
+		if w.power == Arguments && s.fixed() || b.given(w.power) {
+			continue // there are none to choose, or it cannot become worse
+		}
 		if argv, l, ok := s.fits(w); ok {
 			b.give(w.power, w.caps, w.how, argv, l)
 		}
@@ -121,6 +124,16 @@ func (b *board) arguments(s *subject) {
 	b.rest(s, score, how)
 }
 
+// given tells whether a power is given away as far as it can be.
+func (b *board) given(p string) bool {
+	return slices.ContainsFunc(b.cells, func(c Cell) bool { return c.Power == p && c.Score >= power(p).Weight })
+}
+
+// fixed tells that the policy says each word.
+func (s *subject) fixed() bool {
+	return !s.open && !slices.ContainsFunc(s.slots, func(sl slot) bool { return sl.loose })
+}
+
 // worst tells whether it could not become worse.
 func (b *board) worst() bool {
 	return slices.ContainsFunc(b.cells, func(c Cell) bool { return Band(c.Score) == "root" })
@@ -133,7 +146,7 @@ func (s *subject) left() (score Score, how string) {
 	switch reads := grammar(program, ""); {
 	case s.shape.More && (program == "xargs" || program == "parallel"):
 		return NotAssessed, program + " gives commands of other filters arguments that these do not see"
-	case !s.open && !slices.ContainsFunc(s.slots, func(sl slot) bool { return sl.loose }):
+	case s.fixed():
 		return 0.2, "no pattern lets a word of the caller's choice through"
 	case harmless[program] != "" && (s.open || free):
 		return 0.3, program + " " + harmless[program]

@@ -45,7 +45,7 @@ func TestFilters(t *testing.T) {
 		{"RegExpFilter, sh, root, sh, -c, rm -f /.*/\\*\\.conf$", 10, "run", "", ""},
 		{"RegExpFilter, sh, root, sh, -c, rm -f /[a-z]+/\\*\\.conf$", 0.2, "", "run", ""},
 		{"RegExpFilter, bash, root, bash, -c, \\(sleep 100\\)", 0.2, "", "run", ""},
-		{"RegExpFilter, bash, root, bash, /opt/[a-z]+", 2.8, "read", "run", ""},
+		{"RegExpFilter, bash, root, bash, /opt/[a-z]+", 0.2, "", "run", ""},
 		{"RegExpFilter, bash, root, bash, /tmp/[a-z]+", 10, "run", "", "bash /tmp/x"},
 
 		{"CommandFilter, tee, root", 10, "write", "run read", "tee /etc/shadow"},

@@ -263,7 +263,7 @@ func (a aim) choice(v entryWord) programs.Value {
 }
 
 // texts are the placeholders for programs: one that the policy writes is not the caller's.
-var texts = fieldSet("python perl ruby lua php node tcl guile awk sed vim gitalias gdb sqlite")
+var texts = fieldSet("python perl ruby lua php node tcl guile awk sed vim gitalias gdb sqlite awkwrite bpftrace clisp elisp elvish")
 
 // mayOwn tells that there is more and less of a kind of words only where they own something.
 func mayOwn(name string) bool { return name == "user" || name == "group" }

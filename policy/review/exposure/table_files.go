@@ -20,7 +20,6 @@ var fileTools = []way{
 	{Read, "curl", "file://{file}", "it prints the file (curl(1))", ""},
 	{Read, "curl", "-o {dest} file://{file}", "it copies the file (curl(1))", ""},
 	{Read, "qemu-img", "convert -f raw -O raw {file} {dest}", "the copy can be read (qemu-img(1))", ""},
-	{Read, "debugfs", "-R {any} {disk}", "it prints any file of the file system (debugfs(8))", ""},
 
 	{Write, "cp", "{mine} {file}", "it overwrites the file (cp(1))", ""},
 	{Write, "cp", "-f {mine} {file}", "it overwrites the file (cp(1))", ""},

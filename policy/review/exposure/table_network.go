@@ -13,8 +13,4 @@ var networkTools = []way{
 	{Run, "iptables-legacy ip6tables-legacy", "--modprobe={mine} !-V !-h …", "--modprobe names the program that loads modules (iptables(8))", ""},
 	{Network, "iptables ip6tables iptables-legacy ip6tables-legacy arptables ebtables", "-F …", "it changes the firewall (iptables(8))", "cap_net_admin"},
 	{Network, "iptables ip6tables iptables-legacy ip6tables-legacy arptables ebtables", "-A {any} …", "it changes the firewall (iptables(8))", "cap_net_admin"},
-	{Network, "iptables-restore ip6tables-restore", "…", "it changes the firewall", "cap_net_admin"},
-	{Network, "brctl bridge ethtool conntrack conntrackd", "{free} …", "it changes interfaces, routes or switches", "cap_net_admin"},
-	{Network, "arping", "…", "it claims addresses of others (arping(8))", "cap_net_raw"},
-	{Network, "dhclient dnsmasq dhcpcd", "…", "it answers, or obeys, the network's other machines", "cap_net_admin"},
 }

@@ -57,7 +57,6 @@ var launchers = []way{
 	{Run, "crontab", "{mine}", "a crontab is commands (crontab(1))", ""},
 	{Run, "crontab", "-u {user} {mine}", "a crontab is commands (crontab(1))", ""},
 	{Run, "at", "-f {mine} now", "the file is commands (at(1))", ""},
-	{Run, "batch", "-f {mine}", "the file is commands (batch(1))", ""},
 	{Run, "logrotate", "{mine}", "postrotate in the configuration is a script (logrotate(8))", ""},
 	{Run, "logrotate", "-f {mine}", "postrotate in the configuration is a script (logrotate(8))", ""},
 	{Run, "dpkg", "-i {mine}", "a package has scripts that are run (dpkg(1))", ""},

@@ -5,7 +5,6 @@ package exposure
 var serviceTools = []way{
 	{Services, "invoke-rc.d", "{unit} {any}", "it starts and stops a service (service(8))", ""},
 	{Services, "halt init", "…", "it stops the machine", ""},
-	{Services, "dbus-send", "… --dest={bus} …", "it calls a system service, systemd for one (dbus-send(1))", ""},
 	{Services, "gdbus busctl", "call {free} …", "it calls a system service, systemd for one", ""},
 	{Code, "haproxy", "-f {mine}", "lua-load in the configuration runs Lua before privileges are dropped, which has os.execute (HAProxy's manual)", ""},
 	{Code, "keepalived", "-f {mine} …", "vrrp_script and notify in the configuration are commands (keepalived.conf(5))", ""},

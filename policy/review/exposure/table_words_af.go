@@ -5,6 +5,8 @@ package exposure
 var wordsAF = map[string][]string{
 	"acl2":      {"u::rwx,g::rwx,o::rwx"},
 	"apache":    {"LoadModule x /tmp/x"},
+	"apdefine":  {"Define APACHE_RUN_DIR /"},
+	"attime":    {"12312359", "203012312359"},
 	"awkwrite":  {`BEGIN{print "new">"/etc/x"}`},
 	"bpftrace":  {`BEGIN{system("id")}`},
 	"clisp":     {`(ext:shell "id")`},
