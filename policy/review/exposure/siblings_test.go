@@ -295,7 +295,67 @@ virsh, create, .*
 vgs, --noheadings, --config, .*
 pvs, --config=.*, -o, x
 lvs, -o, x, --config, .*
-ovs-vsctl, --timeout=10, list-ports, .*`},
+ovs-vsctl, --timeout=10, list-ports, .*
+install, -m, 0755, -D, /tmp/.*, /usr/bin/[a-z]+
+make, -f, .*
+make, -C, /tmp/.*, all
+make, --eval=.*
+make, -s, --file=.*
+man, -P, .*, ls
+git, -c, .*, status
+git, --exec-path=.*, .*
+gdb, -batch, -ex, .*
+gdb, --batch, --eval-command=.*
+gcc, -fplugin=.*, x\.c
+gcc, -wrapper, .*, x\.c
+java, -jar, .*
+java, -Xmx1g, -cp, .*, [A-Z].*
+java, -javaagent:.*, X
+lua, -e, .*
+mount, --bind, .*, .*
+mount, -o, bind,ro, /tmp/[a-z]+, /etc
+mount, -t, tmpfs, [a-z]+, /usr/.*
+mount, -o, .*, .*, .*
+modprobe, -C, .*, [a-z]+
+modprobe, -d, /tmp/.*, [a-z]+
+insmod, /tmp/.*
+kmod, insmod, .*
+kexec, -l, .*
+ip, netns, exec, .*, .*
+ip, -batch, .*
+ip, -force, -b, .*
+logrotate, -f, .*
+keepalived, -n, -f, .*
+iptables-legacy, --modprobe=.*, -L
+mkfs, -t, .*, /dev/x
+gpasswd, -a, .*, sudo
+groupmod, -a, -U, .*, sudo
+find, /srv, -exec, .*, ;
+find, .*, -name, x, -exec, .*, \{\}, \+
+dpkg, -i, .*
+apt-get, -o, .*, update
+apt-get, -y, -o, .*, install, x
+crontab, -u, root, .*
+crontab, /tmp/.*
+chroot, .*, ls
+curl, -o, .*, http://x/
+curl, -sSL, --output, /etc/[a-z]+, .*
+curl, -fsS, -K, .*
+dnsmasq, --conf-file=.*
+dnsmasq, -C, .*
+dhclient, -sf, .*, eth0
+ed, .*
+emacs, .*
+expect, -c, .*
+flock, -n, /tmp/x, .*
+flock, /tmp/x, -c, .*
+bash, -p, .*
+busybox, sh, -c, .*
+busybox, .*
+bpftool, prog, load, .*, /sys/fs/bpf/x
+cpio, -idmu, -F, .*
+debugfs, -w, -R, .*, /dev/sda
+docker, --debug, run, --privileged, .*`},
 	{"high/root", `
 cat, .*
 cat, -n, .*
@@ -417,6 +477,46 @@ lvs, --noheadings, --units=g, -o, vg_name,name,size
 virsh, list, --all
 virsh, dominfo, [a-z]+
 tcpdump, --version
+iptables, -L, -n
+iptables, --list-rules
+iptables-save, -c
+ip6tables-save, -t, nat
+ipset, list
+ipset, list, [a-z]+
+journalctl, -u, [a-z-]+
+journalctl, -n, \d+, --no-pager
+ip, link, show
+ip, -o, addr, show, [a-z0-9]+
+ip, netns, list
+ip, route, show, table, \d+
+mount, -l
+mount, --fake, /srv/a, /srv/b
+findmnt, -J
+losetup, -a
+modprobe, --show-depends, [a-z]+
+mkdir, -p, /srv/[a-z]+
+mktemp, -d
+grep, -c, x, /etc/hostname
+head, -n, 1, /etc/hostname
+gzip, -t, /srv/[a-z]+
+git, --version
+make, --version
+lvdisplay, --units, b
+iscsiadm, --version
+mdadm, --detail, /dev/md[0-9]
+kubectl, version
+dmidecode, -t, 1
+df, -h
+du, -sh, /srv/x
+cat, /etc/hostname
+cat, /proc/cpuinfo
+blockdev, --getsize64, /dev/sd[a-z]
+docker, ps
+docker, version
+ethtool, -i, [a-z0-9]+
+conntrack, -L
+dmsetup, ls
+exportfs, -v
 tcpdump, -D
 tcpdump, -n, -r, /srv/[a-z]+
 nft, list, ruleset

@@ -444,4 +444,6 @@ var filesDocAF = []way{
 	{Destroy, "fsck", "… {disk} …", "it changes a file system from below (fsck(8))", ""},
 	{Read, "ftp", "-u {url} {file}", "it sends the file to a server of the caller's (ftp(1))", ""},
 	{Write, "ftp", "-o {file} {url}", "it writes what a server of the caller's answers (ftp(1))", ""},
+	{Read, "findmnt", "-F {file} …", "it takes the file for a table of mounts, and prints words of it (findmnt(8))", ""},
+	{Arguments, "findmnt", "…", "it tells what is mounted where, and no more (findmnt(8))", ""},
 }

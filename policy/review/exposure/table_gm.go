@@ -135,7 +135,7 @@ var documentedGM = []way{
 	{Code, "mysql mariadb", "--plugin-dir={mine} …", "plugins are libraries (mysql(1))", ""},
 	{Services, "mysqladmin", "{any} …", "it steers the database (mysqladmin(1))", ""},
 	{Read, "hashcat", "{any} {file} …", "it takes the file for hashes, and prints it (hashcat)", ""},
-	{Code, "gcc g++ cc c++", "-fplugin={mine} -x c {any} …", "a plugin is a library (gcc(1))", ""},
+	{Code, "gcc g++ cc c++", "-fplugin={mine} {any} …", "a plugin is a library (gcc(1))", ""},
 	{Read, "gcc g++ cc c++", "-x c -E {file}", "it prints the file (gcc(1))", ""},
 	{Read, "gcc g++ cc c++", "@{file}", "it takes the file for options, complains, and prints them (gcc(1))", ""},
 	{Write, "gcc g++ cc c++", "-x c -E -o {file} {mine}", "it writes the file (gcc(1))", ""},

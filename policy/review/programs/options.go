@@ -55,6 +55,11 @@ func (p *Program) newTable() *table {
 	}
 	for _, field := range strings.Fields(p.Single) {
 		name, kind := cut(field)
+		if o := t.long[name]; o != nil && o.takes == kind { // written with one dash or two
+			o.single = append(o.single, name)
+			t.single[name] = o
+			continue
+		}
 		t.single[name] = add(&option{single: []string{name}, takes: kind})
 	}
 	for _, pair := range strings.Fields(p.Same) {
