@@ -446,4 +446,6 @@ var filesDocAF = []way{
 	{Write, "ftp", "-o {file} {url}", "it writes what a server of the caller's answers (ftp(1))", ""},
 	{Read, "findmnt", "-F {file} …", "it takes the file for a table of mounts, and prints words of it (findmnt(8))", ""},
 	{Arguments, "findmnt", "…", "it tells what is mounted where, and no more (findmnt(8))", ""},
+	{Destroy, "dnsmasq", "!--test -x {file} …", "it overwrites the file (dnsmasq(8))", ""},
+	{Write, "dnsmasq", "!--test -l {file} …", "it writes leases, with names of the caller's, there (dnsmasq(8))", ""},
 }

@@ -521,4 +521,5 @@ var runDocAF = []way{
 	{Run, "awk", "-e {awk} …", "system() runs a command", ""},
 	{Run, "awk", "-i {mine} {any} …", "the included program is run, with system()", ""},
 	{Run, "awk", "-E {mine} …", "a program of the caller's is run, with system()", ""},
+	{Code, "dnsmasq", "!--test -C {mine} …", "dhcp-script in the configuration is run as root (dnsmasq(8))", ""},
 }
