@@ -440,8 +440,7 @@ var filesDocAF = []way{
 	{Read, "ffmpeg", "… -f data -i {file} … -map 0:d … -f data {dest}", "it copies the file (ffmpeg(1))", ""},
 	{Destroy, "fsadm", "!-n !--dry-run resize {disk} {num}", "it changes the size of a file system (fsadm(8))", ""},
 	{Destroy, "fsadm", "!-n !--dry-run check {disk}", "it changes a file system from below (fsadm(8))", ""},
-	{Destroy, "fsck", "{disk} …", "it changes a file system from below (fsck(8))", ""},
-	{Destroy, "fsck", "… {disk} …", "it changes a file system from below (fsck(8))", ""},
+	{Destroy, "fsck", "!-n !-N {disk} …", "it changes a file system from below (fsck(8))", ""},
 	{Read, "ftp", "-u {url} {file}", "it sends the file to a server of the caller's (ftp(1))", ""},
 	{Write, "ftp", "-o {file} {url}", "it writes what a server of the caller's answers (ftp(1))", ""},
 }

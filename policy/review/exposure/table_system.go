@@ -10,7 +10,6 @@ var systemTools = []way{
 	{Device, "cinder-rtstool", "create {file} {any} {any} {any} …", "it serves any disk or file to the network, by iSCSI", ""},
 	{Device, "mknod", "-m 666 {dest} b {num} {num}", "it makes a device file that anybody may open (mknod(1))", "cap_mknod"},
 	{Destroy, "mkfs mke2fs mkswap", "… {disk}", "it overwrites the disk (mkfs(8))", ""},
-	{Destroy, "fsck", "… {disk}", "it changes a file system from below", ""},
 	{Destroy, "cryptsetup", "luksFormat {disk}", "it overwrites a disk (cryptsetup(8))", ""},
 	{Destroy, "cryptsetup", "luksFormat -q {disk}", "it overwrites a disk (cryptsetup(8))", ""},
 	{Destroy, "cryptsetup", "erase {disk}", "it destroys all keys of a disk (cryptsetup(8))", ""},
