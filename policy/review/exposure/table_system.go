@@ -8,7 +8,6 @@ var systemTools = []way{
 	{Arguments, "losetup", "{any} {file}", "it makes a disk of any file (losetup(8))", ""},
 	{Device, "cinder-rtstool", "create {file} {any} {any} {any} …", "it serves any disk or file to the network, by iSCSI", ""},
 	{Device, "mknod", "-m 666 {dest} b {num} {num}", "it makes a device file that anybody may open (mknod(1))", "cap_mknod"},
-	{Destroy, "fsck", "… {disk}", "it changes a file system from below", ""},
 	{Destroy, "cryptsetup", "luksFormat {disk}", "it overwrites a disk (cryptsetup(8))", ""},
 	{Destroy, "cryptsetup", "luksFormat -q {disk}", "it overwrites a disk (cryptsetup(8))", ""},
 	{Destroy, "cryptsetup", "erase {disk}", "it destroys all keys of a disk (cryptsetup(8))", ""},
