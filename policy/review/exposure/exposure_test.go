@@ -168,17 +168,14 @@ func TestTable(t *testing.T) {
 			}
 		}
 	}
-	for _, part := range omissionParts {
-		for program, o := range part {
-			for _, name := range append(strings.Fields(o.options), strings.Fields(o.powers)...) {
-				if strings.HasPrefix(name, "-") {
-					known := func(p *programs.Program) bool { _, err := readForm(p, name+" x", aim{}); return err == nil }
-					if !slices.ContainsFunc(programs.All(program), known) {
-						t.Errorf("%s of %s is left out: no such option", name, program)
-					}
-					continue
-				}
-				power(name)
+	for program, o := range omissions {
+		for _, name := range strings.Fields(o.powers) {
+			power(name)
+		}
+		for _, name := range strings.Fields(o.options) {
+			known := func(p *programs.Program) bool { _, err := readForm(p, name+" x", aim{}); return err == nil }
+			if !slices.ContainsFunc(programs.All(program), known) {
+				t.Errorf("%s of %s is left out: no such option", name, program)
 			}
 		}
 	}
@@ -192,7 +189,7 @@ func TestTable(t *testing.T) {
 
 // TestNamedOnce: nothing has two entries of which one is never looked at.
 func TestNamedOnce(t *testing.T) {
-	harmless, words, omissions := map[string]bool{}, map[string]bool{}, map[string]bool{}
+	harmless, rows := map[string]bool{}, map[string]bool{}
 	once := func(seen map[string]bool, name string) {
 		if seen[name] {
 			t.Errorf("%s is there twice", name)
@@ -204,25 +201,6 @@ func TestNamedOnce(t *testing.T) {
 			once(harmless, name)
 		}
 	}
-	for _, part := range trifleParts {
-		for name := range part {
-			once(harmless, name)
-		}
-	}
-	for name := range ownWords {
-		once(words, name)
-	}
-	for _, part := range wordParts {
-		for name := range part {
-			once(words, name)
-		}
-	}
-	for _, part := range omissionParts {
-		for name := range part {
-			once(omissions, name)
-		}
-	}
-	rows := map[string]bool{}
 	for program, list := range table {
 		for _, w := range list {
 			once(rows, program+" "+w.power+" "+w.form)

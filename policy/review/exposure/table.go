@@ -41,45 +41,22 @@ type way struct {
 
 // parts are the rows, one variable a line. TestRows runs them where it can.
 var parts = [][]way{
-	shells,
-	commanders,
-	launchers,
-	prefixes,
-	ordered,
-	scripted,
-	fileTools,
-	systemTools,
-	networkTools,
-	serviceTools,
+	runsRows,
+	filesRows,
+	systemRows,
+	networkRows,
+	servicesRows,
 	helperContexts,
-	runNZ,
-	runAF,
-	filesNZ,
-	filesAF,
-	rowsGM,
 }
 
 // documented are the rows that nobody ran: what they say is from documentation.
 var documented = [][]way{
-	runDocNZ,
-	runDocAF,
-	filesDocNZ,
-	filesDocAF,
-	systemDocNZ,
-	systemDocAF,
-	documentedGM,
+	runsDocumented,
+	filesDocumented,
+	systemDocumented,
+	networkDocumented,
+	servicesDocumented,
 }
-
-// omission is options of a program that take away what its rows of some powers say.
-type omission = struct{ powers, options string }
-
-// What else is data, one variable a line: programs that give away next to nothing, and
-// why; words that stand for placeholders; options that must not be there, by program.
-var (
-	trifleParts   = []map[string]string{harmlessNZ, harmlessAF, harmlessGM}
-	wordParts     = []map[string][]string{wordsNZ, wordsAF, wordsGM}
-	omissionParts = []map[string]omission{withoutNZ, withoutGM}
-)
 
 // table says which commands give which power with which arguments. A row is only in
 // here when the command does what it says.
@@ -106,43 +83,21 @@ var harmless = func() map[string]string {
 			all[name] = row.does
 		}
 	}
-	for _, part := range trifleParts {
-		for name, why := range part {
-			all[name] = strings.TrimPrefix(why, "it ")
-		}
-	}
 	return all
 }()
 
 // omitted are the options that must not be there in a row of a program.
 func omitted(program, power string) (names []string) {
-	for _, part := range omissionParts {
-		o, ok := part[baseName(program)]
-		if !ok {
-			o = part[family(baseName(program))]
-		}
-		if fieldSet(o.powers)[power] {
-			for _, option := range strings.Fields(o.options) {
-				names = append(names, strings.TrimLeft(option, "-"))
-			}
+	o, ok := omissions[baseName(program)]
+	if !ok {
+		o = omissions[family(baseName(program))]
+	}
+	if fieldSet(o.powers)[power] {
+		for _, option := range strings.Fields(o.options) {
+			names = append(names, strings.TrimLeft(option, "-"))
 		}
 	}
 	return names
-}
-
-// trifling is a row: what some programs do, and no more.
-type trifling struct{ programs, does string }
-
-var trifles = []trifling{
-	{"basename dirname", "takes names apart, and opens no file"},
-	{"ls", "tells names, sizes and dates of files, and no more"},
-	{"df", "tells how full file systems are"},
-	{"lsblk", "tells of disks what they are"},
-	{"arch lscpu hostid getconf", "tells facts of the machine that anybody can ask for"},
-	{"id groups", "tells who somebody is"},
-	{"cksum", "tells checksums"},
-	{"echo false", "does nothing to anything"},
-	{"free", "tells how much memory there is"},
 }
 
 // interpreters run a service's code under their own name: whoever may signal one

@@ -2,7 +2,6 @@ package exposure
 
 import (
 	"errors"
-	"maps"
 	"slices"
 	"strings"
 
@@ -22,50 +21,6 @@ const (
 // injections end what a pattern puts around a caller's text in a shell command, and
 // begin a command of their own.
 var injections = []string{"'; id; '", "; id; ", `"; id; "`, "$(id)", "`id`", "| id ", "& id ", "\nid\n", ";id;", "a/" + up + stolen, "a/" + up + mine}
-
-// fixed are the placeholders that stand for texts and words of their own.
-var fixed = func() map[string][]string {
-	all := maps.Clone(ownWords)
-	for _, part := range wordParts {
-		maps.Copy(all, part)
-	}
-	return all
-}()
-
-var ownWords = map[string][]string{
-	"shell":     {"id"},
-	"python":    {`import os; os.system("id")`},
-	"perl":      {`exec "id"`},
-	"ruby":      {`exec "id"`},
-	"lua":       {`os.execute("id")`},
-	"php":       {`system("id");`},
-	"node":      {`require("child_process").execSync("id")`},
-	"tcl":       {"exec id"},
-	"guile":     {`(system "id")`},
-	"awk":       {`BEGIN{system("id")}`},
-	"sed":       {"1e id"},
-	"vim":       {":!id"},
-	"gitalias":  {"alias.x=!id"},
-	"gdb":       {"!id"},
-	"sqlite":    {".shell id"},
-	"print":     {"p", ""},
-	"print1":    {"1", "{print}"},
-	"sedi":      {"1s/^/x/"},
-	"regex":     {"", ".", ".*"},
-	"mode":      {"4755", "04755", "u+s", "777", "0777", "666", "0666", "a+rwx", "o+w", "a+r"},
-	"acl":       {"o::rw", "u:nobody:rw"},
-	"initd":     {up + mine},
-	"lvmlog":    {`log{file="/etc/x" level=7}`},
-	"export":    {"*:/", "*:/etc"},
-	"sysctl":    {"kernel.core_pattern=|/tmp/x", "kernel.modprobe=/tmp/x"},
-	"ldpreload": {"LD_PRELOAD=/tmp/x"},
-	"disk":      {"/dev/sda", "/dev/vda", "/dev/mapper/x"},
-	"seen":      {"644"},
-	"cmd":       {"true"},
-	"pipe":      {"|/tmp/x"},
-	"signal":    {"-9", "-KILL", "-SIGKILL", "-15", "-TERM", "-SIGTERM", "-STOP"},
-	"exportopt": {"no_root_squash", "rw,no_root_squash"},
-}
 
 // candidates are the words that may stand for a placeholder: full, those that leave
 // the caller free, and part, those that only the filter's own pattern suggests.

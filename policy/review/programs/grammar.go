@@ -1,15 +1,9 @@
 package programs
 
-// groups are all grammars. Of a name that is in two of them the later counts.
+// groups are all grammars.
 var groups = [][]Program{
 	prefixGrammars,
-	coreGrammars,
-	toolGrammars,
-	programsNZ,
-	storageNZ,
-	networkNZ,
-	programsAF,
-	storageAF,
-	networkAF,
-	grammarsGM,
+	programsGrammars,
+	storageGrammars,
+	networkGrammars,
 }

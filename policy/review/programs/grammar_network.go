@@ -1,8 +1,19 @@
 package programs
 
-// networkNZ are programs from n to z. Where the program is in Debian 12 its options were taken
-// from its own table of them, else from its manual.
-var networkNZ = []Program{
+// networkGrammars are of programs of networks. Where a program is in Debian 12 its options
+// are from its own table of them, else from its manual.
+var networkGrammars = []Program{
+	{Names: "arp", Short: "A:H:adfp:nsei:t:vh?DNV", Long: "verbose version all delete file numeric set protocol= hw-type= device= help use-device symbolic", Same: "v=verbose V=version a=all d=delete f=file n=numeric s=set A=protocol H=hw-type i=device h=help D=use-device N=symbolic"},
+	{Names: "arping", Short: "0aAbBC:c:dDeFg:hi:I:m:pPqQ:rRs:S:t:T:uUvV:w:W:zZ"},
+	{Names: "birdc birdcl", Style: POSIX, Short: "s:vrl"},
+	{Names: "bpftool", Style: POSIX, Short: "hVpjfmndLB:", Long: "help version json pretty bpffs mapcompat nomount debug use-loader base-btf= legacy"},
+	{Names: "chronyc", Style: POSIX, Short: "46anNcdDh:m:p:v"},
+	{Names: "chronyd", Short: "46dhf:F:l:L:mnp:qQrRs::t:u:U:vx"},
+	{Names: "dhclient", Style: Single, Long: "no-pid version help timeout= dad-wait-time= request-options= prefix-len-hint= decline-wait-time= address-prefix-len=", Single: "4 6 p= s= g= d q 1 n nw w r x v D= e= E= P S T N i I H= F= V= R= U= lf= pf= cf= sf= df= C= B"},
+	{Names: "dhcpd", Style: Single, Long: "no-pid version help", Single: "4 6 p= s= f d q t T cf= lf= pf= tf= play= user= group= chroot= rapid-commit"},
+	{Names: "dnsmasq", Short: "951yZDNLERKzowefnbvhdkqr:m:p:c:l:s:i:t:u:g:a:x:S:C:A:T:H:Q:I:B:F:G:O:M:X:V:U:j:P:J:W:Y:2:4:6:7:8:0:3:", Long: "version no-hosts no-poll help no-daemon log-queries[=] user[=] group[=] resolv-file[=] servers-file= mx-host= mx-target= cache-size[=] port= dhcp-leasefile[=] dhcp-lease= dhcp-host= dhcp-range= dhcp-option= dhcp-boot= domain= domain-suffix= interface= listen-address= local-service[=] bogus-priv bogus-nxdomain= ignore-address= selfmx filterwin2k filter-A filter-AAAA filter-rr= pid-file[=] strict-order server= rev-server= local= address= conf-file[=] conf-script= no-resolv expand-hosts localmx local-ttl= no-negcache no-round-robin cache-rr= addn-hosts= hostsdir= query-port= except-interface= no-dhcp-interface= no-dhcpv4-interface= no-dhcpv6-interface= domain-needed dhcp-lease-max= bind-interfaces read-ethers alias= dhcp-vendorclass= dhcp-userclass= dhcp-ignore= edns-packet-max= keep-in-foreground dhcp-authoritative srv-host= localise-queries txt-record= caa-record= dns-rr= enable-dbus[=] enable-ubus[=] bootp-dynamic[=] dhcp-mac= no-ping dhcp-script= conf-dir= log-facility= leasefile-ro script-on-renewal dns-forward-max= clear-on-reload dhcp-ignore-names[=] enable-tftp[=] tftp-secure tftp-no-fail tftp-unique-root[=] tftp-root= tftp-max= tftp-mtu= tftp-lowercase tftp-single-port ptr-record= naptr-record= bridge-interface= shared-network= dhcp-option-force= tftp-no-blocksize log-dhcp log-async[=] dhcp-circuitid= dhcp-remoteid= dhcp-subscrid= dhcp-pxe-vendor= interface-name= dhcp-hostsfile= dhcp-optsfile= dhcp-hostsdir= dhcp-optsdir= dhcp-no-override tftp-port-range= stop-dns-rebind rebind-domain-ok= all-servers dhcp-match= dhcp-name-match= dhcp-broadcast[=] neg-ttl= max-ttl= min-cache-ttl= max-cache-ttl= dhcp-alternate-port[=] dhcp-scriptuser= min-port= max-port= dhcp-fqdn cname= pxe-prompt= pxe-service= test tag-if= dhcp-proxy[=] dhcp-generate-names[=] rebind-localhost-ok add-mac[=] strip-mac add-subnet[=] strip-subnet add-cpe-id= proxy-dnssec dhcp-sequential-ip conntrack dhcp-client-update dhcp-luascript= enable-ra dhcp-duid= host-record= bind-dynamic auth-zone= auth-server= auth-ttl= auth-soa= auth-sec-servers= auth-peer= ipset= nftset= connmark-allowlist-enable[=] connmark-allowlist= synth-domain= dnssec trust-anchor= dnssec-debug dnssec-check-unsigned[=] dnssec-no-timecheck dnssec-timestamp= dnssec-limits= dhcp-relay= ra-param= quiet-dhcp quiet-dhcp6 quiet-ra dns-loop-detect script-arp dhcp-ttl= dhcp-reply-delay= dhcp-rapid-commit dumpfile= dumpmask= dhcp-ignore-clid dynamic-host= log-debug umbrella[=] quiet-tftp port-limit= fast-dns-retry[=] use-stale-cache[=] no-ident max-tcp-connections=", Same: "v=version h=no-hosts n=no-poll w=help d=no-daemon m=mx-host t=mx-target p=port l=dhcp-lease G=dhcp-host F=dhcp-range O=dhcp-option M=dhcp-boot s=domain s=domain-suffix i=interface a=listen-address b=bogus-priv B=bogus-nxdomain e=selfmx f=filterwin2k o=strict-order S=server A=address R=no-resolv E=expand-hosts L=localmx T=local-ttl N=no-negcache H=addn-hosts Q=query-port I=except-interface 2=no-dhcp-interface D=domain-needed X=dhcp-lease-max z=bind-interfaces Z=read-ethers V=alias U=dhcp-vendorclass j=dhcp-userclass J=dhcp-ignore P=edns-packet-max k=keep-in-foreground K=dhcp-authoritative W=srv-host y=localise-queries Y=txt-record 4=dhcp-mac 5=no-ping 6=dhcp-script 7=conf-dir 8=log-facility 9=leasefile-ro 0=dns-forward-max"},
+	{Names: "finger", Style: POSIX, Short: "lmpsho46"},
+	{Names: "fping fping6", Short: "46aAb:B:c:C:dDe:Ef:g:hH:i:I:JlmMnNo:O:p:P:qQ:rRsS:t:T:uvx:X:"},
 	{Names: "named", Style: POSIX, Short: "46A:c:Cd:D:E:fFgL:M:m:n:N:p:sS:t:T:U:u:vVx:X:"},
 	{Names: "named-checkconf", Style: POSIX, Short: "cdhijlm:t:pvxz"},
 	{Names: "named-checkzone named-compilezone", Style: POSIX, Short: "c:df:hi:jJ:k:L:l:m:n:qr:s:t:o:vw:DF:M:S:T:W:"},
@@ -29,7 +40,6 @@ var networkNZ = []Program{
 	{Names: "rndc", Style: POSIX, Short: "46b:c:hk:Mmp:qrs:Vy:"},
 	{Names: "rndc-confgen", Style: POSIX, Short: "aA:b:c:hk:Mmp:r:s:t:u:Vy"},
 	{Names: "route", Short: "A:eFCnNVv64h", Long: "debug extend verbose numeric symbolic help version fib cache", Same: "v=verbose n=numeric e=extend F=fib C=cache"},
-	{Names: "runcon", Style: Prefix, Short: "r:t:u:l:c", Long: "role= type= user= range= compute help version", Same: "c=compute t=type u=user r=role l=range"},
 	{Names: "scp", Style: POSIX, Short: "12346ABCTdfOpqRrstvD:F:J:M:P:S:c:i:l:o:X:"},
 	{Names: "sftp", Style: POSIX, Short: "1246AafhNpqrvCc:D:i:l:o:s:S:b:B:F:J:P:R:X:"},
 	{Names: "sftp-server", Style: POSIX, Short: "d:f:l:P:p:Q:u:cehR"},
@@ -43,7 +53,6 @@ var networkNZ = []Program{
 	{Names: "ssh-keyscan", Style: POSIX, Short: "cDHv46p:T:t:f:"},
 	{Names: "sshd", Style: POSIX, Short: "C:E:b:c:f:g:h:k:o:p:u:46DGQRTdeiqrtV"},
 	{Names: "sshfs", Short: "p:CF:1o:hVfdsc:"},
-	{Names: "sshpass", Style: Prefix, Short: "f:d:p:P:heVv"},
 	{Names: "sshuttle", Short: "l:NHr:e:x:X:vVDhs:", Long: "listen= auto-hosts auto-nets dns ns-hosts= to-ns= method= python= remote= exclude= exclude-from= verbose ssh-cmd= seed-hosts= no-latency-control latency-control latency-buffer-size= wrap= disable-ipv6 daemon pidfile= syslog user= group= version help no-sudo-pythonpath", Same: "e=ssh-cmd r=remote N=auto-nets D=daemon H=auto-hosts x=exclude X=exclude-from"},
 	{Names: "tc", Style: Single, Single: "batch= b= s statistics d details r raw p pretty o oneline j json force iec n= netns= nm names N numeric V Version cf= conf= c color t timestamp echo br g graph"},
 	{Names: "tcpdump", Short: "aAbB:c:C:dDeE:fF:G:hHi:Ij:JKlLm:M:nNOpqQ:r:s:StT:uUvV:w:W:xXy:Yz:Z:", Long: "buffer-size= list-interfaces help interface= monitor-mode time-stamp-type= list-time-stamp-types micro nano time-stamp-precision= dont-verify-checksums list-data-link-types no-optimize no-promiscuous-mode direction= snapshot-length= absolute-tcp-sequence-numbers packet-buffered linktype= immediate-mode relinquish-privileges= count fp-type number print version", Same: "D=list-interfaces i=interface"},
