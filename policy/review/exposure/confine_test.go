@@ -72,7 +72,7 @@ func TestConfine(t *testing.T) {
 		{"seccomp that cannot be read", "CommandFilter, tee, root", policy.Sandbox{Seccomp: "absent"}, 10, "write=10", "seccomp = absent counts for nothing: no such file"},
 		{"seccomp = none", "CommandFilter, tee, root", policy.Sandbox{Seccomp: "none"}, 10, "", ""},
 
-		{"private network", "CommandFilter, ipset, root", policy.Sandbox{PrivateNetwork: true}, 0, "network=0", "a network of its own"},
+		{"private network", "CommandFilter, vconfig, root", policy.Sandbox{PrivateNetwork: true}, 0, "network=0", "a network of its own"},
 		{"out of a private network", "CommandFilter, bash, root", policy.Sandbox{PrivateNetwork: true}, 10, "network=5", ""},
 		{"private mounts", "CommandFilter, mount, root", policy.Sandbox{PrivateMounts: true}, 1.8, "mount=1.8", "nobody else sees them"},
 		{"read-only", "CommandFilter, tee, root", policy.Sandbox{ReadOnly: []string{"/"}, Capabilities: none}, 2, "write=2", "read_only"},

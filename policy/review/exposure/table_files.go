@@ -719,7 +719,6 @@ var filesDocumented = []way{
 	{Destroy, "mkfs.xfs", "-f {disk} …", "it overwrites the disk (mkfs.xfs(8))", ""},
 	{Destroy, "mkswap", "{file} …", "it overwrites the beginning of the file (mkswap(8))", ""},
 	{Read, "mosquitto", "-c {file} …", "it complains of the configuration, and prints words of it (mosquitto(8))", ""},
-	{Read, "mount", "-T {file} -a …", "it complains of lines of the file (mount(8))", ""},
 	{Read, "msgattrib msgcat msgconv msgfilter msgmerge msguniq", "-P {file} …", "it prints the file (msgcat(1))", ""},
 	{Read, "msgattrib msgcat msgconv msgmerge msguniq", "{file} …", "it prints the file, or complains of lines (msgcat(1))", ""},
 	{Read, "mtr", "-F {file} …", "it takes the file for a list of hosts, complains, and prints it (mtr(8))", ""},
