@@ -355,8 +355,28 @@ busybox, .*
 bpftool, prog, load, .*, /sys/fs/bpf/x
 cpio, -idmu, -F, .*
 debugfs, -w, -R, .*, /dev/sda
-docker, --debug, run, --privileged, .*`},
+docker, --debug, run, --privileged, .*
+dmsetup, create, --mode, 0666, .*
+dmsetup, create, --uid, .*, x
+mkdir, -m, 777, .*
+mdadm, --monitor, --program, .*
+rbd, .*, .*
+neutron-netns-cleanup, --config-file, .*
+neutron-ns-metadata-proxy, --config-file, .*
+net, conf, setparm, global, root preexec, .*
+conntrackd, -C, .*
+nginx, -c, .*
+mysql, -e, .*
+psql, -c, .*
+puppet, .*
+ansible-playbook, .*
+targetcli, .*
+exportfs, -o, .*, .*`},
 	{"high/root", `
+blkid, -c, .*
+mkfs.ext4, -d, .*, /tmp/x
+ipset, save, -file, .*
+bridge, -batch, .*
 cat, .*
 cat, -n, .*
 head, -c, \d+, .*

@@ -743,7 +743,6 @@ var filesDocumented = []way{
 	{Write, "nmap", "-oG {file} …", "it writes the file, with words of the caller's (nmap(1))", ""},
 	{Write, "nmap", "-oX {file} …", "it writes the file, with words of the caller's (nmap(1))", ""},
 	{Destroy, "nmap", "-oA {file} …", "it writes files that begin with the name (nmap(1))", ""},
-	{Owner, "nova-idmapshift", "{any} …", "it changes the owners below any directory (nova-idmapshift)", "cap_chown"},
 	{Destroy, "ntfsclone", "-O {file} {any} …", "it overwrites the file (ntfsclone(8))", ""},
 	{Read, "ntpdate", "-a {any} -k {file} -d {any}", "it takes the file for keys, complains, and prints words of it (ntpdate(8))", ""},
 	{Destroy, "nvme", "format {disk} …", "it erases the disk (nvme-format(1))", "cap_sys_admin"},
@@ -1044,4 +1043,8 @@ var filesDocumented = []way{
 	{Destroy, "zpool", "create {any} {disk} …", "it overwrites the disk (zpool-create(8))", "cap_sys_admin"},
 	{Destroy, "zramctl", "-r {disk}", "it empties a compressed disk (zramctl(8))", "cap_sys_admin"},
 	{Read, "zsoelim", "{file} …", "it prints the file, and those that it names (soelim(1))", ""},
+	{Read, "mke2fs mkfs.ext2 mkfs.ext3 mkfs.ext4", "-d {dir} {mine}", "the directory is copied into a file system of the caller's (mke2fs(8))", ""},
+	{Owner, "nova-idmapshift", "-i -u {any} -g {any} {dir}", "it changes the owners below any directory (nova-idmapshift)", "cap_chown"},
+	{Owner, "nova-idmapshift", "-u {any} -g {any} {dir}", "it changes the owners below any directory (nova-idmapshift)", "cap_chown"},
+	{Owner, "nova-idmapshift", "… {dir}", "it changes the owners below any directory (nova-idmapshift)", "cap_chown"},
 }

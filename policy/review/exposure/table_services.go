@@ -439,7 +439,6 @@ var servicesDocumented = []way{
 	{Services, "systemd-umount", "{dir} …", "a file system is taken away from those who use it (systemd-mount(1))", ""},
 	{Services, "tailscale", "up|down|set|login|logout|switch|serve|funnel|cert …", "it joins the machine to a network, and lets others in with --ssh (tailscale)", ""},
 	{Services, "tgt-admin", "…", "it steers the server of disks (tgt-admin(8))", ""},
-	{Services, "tgtadm", "…", "it steers the server of disks (tgtadm(8))", ""},
 	{Services, "timedatectl", "set-time|set-timezone|set-ntp|set-local-rtc {any} …", "it changes the time (timedatectl(1))", ""},
 	{Services, "touch", "{new} …", "it makes files whose being there matters: /etc/nologin keeps users out (nologin(5))", ""},
 	{Services, "truncate", "-s {num} {new} …", "it makes files whose being there matters (truncate(1))", ""},
@@ -457,4 +456,6 @@ var servicesDocumented = []way{
 	{Services, "vtysh", "-b …", "it gives the services their configuration (vtysh(1))", ""},
 	{Services, "xfs_growfs xfs_freeze xfs_admin xfs_quota xfs_fsr xfs_scrub", "{any} …", "it changes, stops or checks a file system that is in use (xfs_growfs(8))", "cap_sys_admin"},
 	{Services, "xl", "destroy|shutdown|reboot|pause|unpause|save|restore|migrate|mem-set|vcpu-set|rename|sysrq|block-detach|network-detach {any} …", "it steers machines (xl(1))", ""},
+	{Services, "snap", "refresh …", "it changes packages and their services (snap(8))", ""},
+	{Services, "tgtadm", "--op new|delete|update|bind|unbind --mode {any} …", "it steers the server of disks (tgtadm(8))", ""},
 }

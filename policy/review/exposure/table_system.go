@@ -206,7 +206,6 @@ var systemDocumented = []way{
 	{Mount, "systemd-sysext systemd-confext", "--root={mine} merge …", "images are put over /usr (systemd-sysext(8))", "cap_sys_admin"},
 	{Users, "systemd-sysusers", "{mine} …", "the file has accounts (sysusers.d(5))", ""},
 	{Users, "systemd-sysusers", "--inline {any} …", "the words are accounts (systemd-sysusers(8))", ""},
-	{Device, "targetcli", "…", "it serves any disk or file to the network (targetcli(8))", ""},
 	{Device, "targetcli", "restoreconfig {mine} …", "the configuration serves any disk or file (targetcli(8))", ""},
 	{Device, "targetctl", "restore {mine}", "the configuration serves any disk or file (targetctl(8))", ""},
 	{Signal, "taskset uclampset", "-p {num} {pid}", "it moves any process (taskset(1))", "cap_sys_nice"},
@@ -254,4 +253,7 @@ var systemDocumented = []way{
 	{Mount, "zfs", "receive|recv …", "what it reads becomes a file system, with set-user-id programs (zfs-receive(8))", "cap_sys_admin"},
 	{Mount, "zpool", "create -m {dir} {any} {mine}", "a file system of the caller's is mounted anywhere (zpool-create(8))", "cap_sys_admin"},
 	{Mount, "zpool", "import -d {mine} {any} …", "a file system of the caller's is mounted where it says, with set-user-id programs (zpool-import(8))", "cap_sys_admin"},
+	{Device, "targetcli", "", "at its prompt it serves any disk or file to the network (targetcli(8))", ""},
+	{Device, "targetcli", "{targetcli} …", "it serves any disk or file to the network (targetcli(8))", ""},
+	{Device, "targetcli", "/backstores/block|/backstores/pscsi create {any} {disk} …", "it serves any disk to the network (targetcli(8))", ""},
 }

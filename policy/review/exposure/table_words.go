@@ -2,6 +2,7 @@ package exposure
 
 // fixed are the placeholders that stand for texts and words of their own.
 var fixed = map[string][]string{
+	"targetcli":    {"/backstores/block create x /dev/sda"},
 	"acl":          {"o::rw", "u:nobody:rw"},
 	"acl2":         {"u::rwx,g::rwx,o::rwx"},
 	"apache":       {"LoadModule x /tmp/x"},
