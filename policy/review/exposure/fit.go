@@ -147,8 +147,19 @@ type word struct {
 	large bool // nobody knows
 }
 
-// maxMemory bounds how much is remembered.
-const maxMemory = 1 << 20
+// maxMemory and maxGraphs bound how much is remembered.
+const (
+	maxMemory = 1 << 20
+	maxGraphs = 1 << 11
+)
+
+// forget makes room. Who asks again is told the same.
+func forget() {
+	clear(memory.met)
+	clear(memory.graphs)
+	clear(memory.values)
+	clear(memory.dashed)
+}
 
 func meet(s slot, v *programs.Value) word {
 	if s.dead {
@@ -362,6 +373,9 @@ func (s *subject) graph(form string, a aim, bare bool) *programs.Graph {
 	key := drawn{p, baseName(s.entry.Exec()), form, a, bare}
 	if g := memory.graphs[key]; g != nil {
 		return g
+	}
+	if len(memory.graphs) > maxGraphs {
+		forget()
 	}
 	w, err := readForm(p, form, a)
 	if err != nil {
