@@ -51,6 +51,10 @@ var must = strings.Fields("sh bash dash perl awk mawk sed env nohup nice setsid 
 // said to run a program ran it, and so on. Everything happens in a directory of the
 // test's own.
 func TestRows(t *testing.T) {
+	if probe := newRehearsal(t, "true", way{}); probe.caged(context.Background(), "/bin/true").Run() != nil {
+		fmt.Println("SKIP exposure: no machine of its own can be made here (namespaces, overlayfs): no row was run")
+		t.Skip()
+	}
 	tried := map[string]int{}
 	for program, rows := range byProgram(parts) {
 		if untried[program] != "" || regexp.MustCompile(`^(lv|vg|pv)`).MatchString(program) { // integration runs lvs
