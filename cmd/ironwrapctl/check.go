@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -120,7 +121,11 @@ func printReport(w io.Writer, format string, paths []string, report lint.Report)
 	case "json":
 		return printJSON(w, paths, report)
 	case "sarif":
-		return printSARIF(w, report)
+		dir, err := os.Getwd()
+		if err != nil {
+			return err
+		}
+		return printSARIF(w, report, dir)
 	}
 	printText(w, report, colours(w))
 	return nil
@@ -137,7 +142,7 @@ type ruleJSON struct {
 func printRules(w io.Writer, format string) error {
 	switch format {
 	case "sarif":
-		return printSARIF(w, lint.Report{})
+		return printReport(w, format, nil, lint.Report{})
 	case "json":
 		var list []ruleJSON
 		for _, r := range lint.Rules() {

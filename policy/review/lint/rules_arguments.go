@@ -16,7 +16,7 @@ import (
 // caller choose.
 var argumentRules = []*Rule{
 	{
-		ID: "env-loads-code", Severity: Error,
+		ID: "env-loads-code", Severity: Error, Score: 9,
 		Title: "the caller chooses a variable that makes programs load or run something",
 		Help:  "With it the caller runs code of their own as the run-as user. Write the value that is needed into the filter (NAME=value), in a directory of root's, or take the variable out.",
 		check: loadingVariables,
