@@ -95,7 +95,7 @@ func learn(c *cobra.Command, config string, argv []filters.Untrusted, into strin
 	if err != nil {
 		return err
 	}
-	for _, n := range l.notes() {
+	for _, n := range append(l.notes(), filesFree) {
 		fmt.Fprintln(c.ErrOrStderr(), "ironwrapctl: note:", filters.Prose(n))
 	}
 	if into != "" {

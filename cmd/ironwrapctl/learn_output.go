@@ -73,11 +73,14 @@ func native() specs.Arch {
 	return in
 }
 
+// filesFree is what nothing here is learned of.
+const filesFree = "files are not limited: landlock_ro and landlock_rw say which it may read and write"
+
 // section is the sandbox section that goes beside the filter, its profile being in
 // dir.
 func (l learned) section(dir string) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "[Sandbox:%s]\n# files are not limited: landlock_ro and landlock_rw say which it may read and write\nseccomp = %s\n", l.Filter, l.path(dir, ".json"))
+	fmt.Fprintf(&b, "[Sandbox:%s]\n# %s\nseccomp = %s\n", l.Filter, filesFree, l.path(dir, ".json"))
 	if list, known := l.capabilities(); known {
 		fmt.Fprintf(&b, "capabilities = %s\n", list)
 	}
@@ -105,7 +108,6 @@ func (l learned) notes() (list []string) {
 	if l.Failed > 0 {
 		note("%s of %d ended with another status than 0: what the command does when all goes well is not in it", times(l.Failed), l.Runs)
 	}
-	note("files are not limited: landlock_ro and landlock_rw in the section say which the command may read and write")
 	if l.Unknown != "" && !l.Powerless {
 		note("capabilities were not learned, and are not limited: %s", l.Unknown)
 	}
