@@ -178,7 +178,7 @@ func literal(pattern, word string) bool {
 }
 
 // overlapSteps bounds one question about two patterns: a fraction of a second.
-const overlapSteps = 1 << 13
+const overlapSteps = 1 << 16
 
 // meaning is what a pattern matches.
 type meaning struct {
