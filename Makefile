@@ -147,6 +147,7 @@ install: build
 	done
 	chmod 0644 $(DESTDIR)$(PREFIX)/lib/systemd/system/ironwrap-daemon@.*
 	install -D -m 0644 docs/daemon.md $(DESTDIR)$(PREFIX)/share/doc/ironwrap/daemon.md
+	install -D -m 0644 docs/check.md $(DESTDIR)$(PREFIX)/share/doc/ironwrap/check.md
 	bin/ironwrapctl completion zsh > $(DESTDIR)$(PREFIX)/share/zsh/vendor-completions/_ironwrapctl
 	bin/ironwrapctl completion fish > $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/ironwrapctl.fish
 	install -m 0644 man/*.1 $(DESTDIR)$(PREFIX)/share/man/man1

@@ -36,7 +36,7 @@ func (c *chainingRegExp) Match(argv []Untrusted, _ Machine) Match {
 		return no("the filter has no pattern")
 	}
 	if len(argv) <= len(c.patterns) {
-		return nof("%d words, where the prefix alone has %d", len(argv), len(c.patterns))
+		return nof("%v, where the prefix alone has %d", words(len(argv)), len(c.patterns))
 	}
 	m := matchEach(c.patterns, argv)
 	if m.Matched {

@@ -50,7 +50,7 @@ func TestChainingRegExp(t *testing.T) {
 		{"nice -n -5 id -u x", ""},
 		{"nice -n 5 nice -n 5 id", ""}, // that the nested filter may not chain is for the policy
 		{"nice -n 5", "3 words, where the prefix alone has 3"},
-		{"nice", "1 words"},
+		{"nice", "1 word, where"},
 		{"nice -n 5<n> id", "does not match pattern"},
 		{"nice -n x id", "does not match pattern"},
 		{"nice -m 5 id", `does not match pattern "-n"`},

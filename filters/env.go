@@ -56,7 +56,7 @@ func (e *envFilter) Match(argv []Untrusted, _ Machine) Match {
 	words := rest[1:]
 	if len(e.patterns) > 0 {
 		if len(words) != len(e.patterns) {
-			return nof("%d arguments, not %d", len(words), len(e.patterns))
+			return nof("%v, not %d", arguments(len(words)), len(e.patterns))
 		}
 		if m := matchEach(e.patterns, words); !m.Matched {
 			return m

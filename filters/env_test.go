@@ -44,7 +44,7 @@ func TestEnv(t *testing.T) {
 		{"EnvFilter, env, root, PROCESS_TAG=, haproxy, -f, .*", []row{
 			{"env PROCESS_TAG=x haproxy -f /etc/x", ""},
 			{"PROCESS_TAG=x haproxy -f ", ""},
-			{"env PROCESS_TAG=x haproxy -f", "1 arguments, not 2"},
+			{"env PROCESS_TAG=x haproxy -f", "1 argument, not 2"},
 			{"env PROCESS_TAG=x haproxy -f x -D", "3 arguments, not 2"},
 			{"env PROCESS_TAG=x haproxy -c x", `does not match pattern "-f"`},
 			{"env PROCESS_TAG=x haproxy", "0 arguments, not 2"},

@@ -9,6 +9,7 @@ package filters
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"unicode"
 )
@@ -138,6 +139,22 @@ func no(reason string) Match { return Match{Why: Why{format: reason}} }
 // nof is a refusal whose reason names things; format takes one verb per arg, at
 // most two.
 func nof(format string, args ...any) Match { return Match{Why: Because(format, args...)} }
+
+// words and arguments are numbers of such, put into words only when a reason is shown.
+type (
+	words     int
+	arguments int
+)
+
+func (n words) String() string     { return many(int(n), "word") }
+func (n arguments) String() string { return many(int(n), "argument") }
+
+func many(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return strconv.Itoa(n) + " " + what + "s"
+}
 
 // ErrUnknownClass tells that a definition names a class that is none of the
 // peer's. The peer skips such a line with a warning.

@@ -34,7 +34,7 @@ func (p *pathFilter) Match(argv []Untrusted, m Machine) Match {
 	}
 	words := argv[1:]
 	if len(words) != len(p.constraints) || len(words) == 0 {
-		return nof("%d arguments, not %d", len(words), len(p.constraints))
+		return nof("%v, not %d", arguments(len(words)), len(p.constraints))
 	}
 	for i, c := range p.constraints {
 		if !absolute(c) && c != "pass" && c != string(words[i]) {
@@ -99,7 +99,11 @@ func within(base string, word Untrusted, runAs string, m Machine) (Untrusted, er
 	}
 	below := strings.TrimSuffix(dir, "/") + "/"
 	if !strings.HasPrefix(string(resolved), below) || string(resolved) == below {
-		return "", &pathError{word, "does not lie below " + Untrusted(base).String()}
+		why := "does not lie below " + Untrusted(base).String()
+		if string(resolved) != path.Clean(string(word)) {
+			why = "leads to " + resolved.String() + ", which " + why
+		}
+		return "", &pathError{word, why}
 	}
 	return resolved, nil
 }

@@ -37,7 +37,7 @@ func TestPath(t *testing.T) {
 			{"chown nova ./images/file", "is not an absolute path"},
 			{"chown root /images/file", `root is not "nova"`},
 			{"chown  /images/file", `is not "nova"`},
-			{"chown nova", "1 arguments, not 2"},
+			{"chown nova", "1 argument, not 2"},
 			{"chown nova /images/file /images/file", "3 arguments, not 2"},
 			{"chown", "0 arguments, not 2"},
 			{"chmod nova /images/file", "the command is not /bin/chown"},
@@ -63,7 +63,7 @@ func TestPath(t *testing.T) {
 			{"mv /images/sub/a /images/a", "/images/a does not lie below /images/sub"},
 			{"mv /etc/a /images/sub/a", "/etc/a does not lie below /images"},
 		}},
-		{"PathFilter, ls, root", []row{{"ls", "0 arguments"}, {"ls x", "1 arguments"}}},
+		{"PathFilter, ls, root", []row{{"ls", "0 arguments"}, {"ls x", "1 argument,"}}},
 		{"PathFilter, ls, root, ", []row{{"ls ", ""}, {"ls x", `is not ""`}}},
 	} {
 		for line, match := range check(t, newFilter(t, c.definition), m, c.rows) {

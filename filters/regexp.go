@@ -62,7 +62,7 @@ func newRegExp(f []string) (Filter, error) {
 
 func (r *regExp) Match(argv []Untrusted, _ Machine) Match {
 	if len(argv) != len(r.patterns) {
-		return nof("%d words, not %d", len(argv), len(r.patterns))
+		return nof("%v, not %d", words(len(argv)), len(r.patterns))
 	}
 	m := matchEach(r.patterns, argv)
 	if m.Matched {

@@ -12,9 +12,9 @@ func TestRegExp(t *testing.T) {
 			{"ls /etc", `does not match pattern "/bin/ls"`},
 			{"/bin/ls /etc<n>", `"/etc\n" does not match`},
 			{"/bin/ls /etc/x", "does not match"},
-			{"/bin/ls", "1 words, not 2"},
+			{"/bin/ls", "1 word, not 2"},
 			{"/bin/ls /etc /etc", "3 words, not 2"},
-			{"", "1 words, not 2"},
+			{"", "1 word, not 2"},
 		}},
 		{`RegExpFilter, service, root, service, start|stop`, []row{
 			{"service start", ""},
@@ -39,8 +39,8 @@ func TestRegExp(t *testing.T) {
 		// Two patterns, as to the peer: a comma ends one.
 		{`RegExpFilter, x, root, x, [a-z]{1,3}`, []row{{"x ab", "2 words, not 3"}, {"x a{1 3}", ""}}},
 		// A pattern that cannot be used refuses, when it comes to it, and says so.
-		{`RegExpFilter, x, root, x, (`, []row{{"x (", `pattern "(" cannot be used: `}, {"y (", `does not match pattern "x"`}, {"x", "1 words"}}},
-		{`RegExpFilter, x, root`, []row{{"x", "1 words, not 0"}, {"", "1 words, not 0"}}},
+		{`RegExpFilter, x, root, x, (`, []row{{"x (", `pattern "(" cannot be used: `}, {"y (", `does not match pattern "x"`}, {"x", "1 word,"}}},
+		{`RegExpFilter, x, root`, []row{{"x", "1 word, not 0"}, {"", "1 word, not 0"}}},
 		{`RegExpFilter, x, root, `, []row{{"", ""}, {"x", "does not match"}}},
 	} {
 		check(t, newFilter(t, c.definition), nil, c.rows)

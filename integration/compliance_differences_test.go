@@ -54,6 +54,7 @@ var intendedDifferences = map[string]intendedDifference{
 		"a caller must not be able to have root compute for hours"},
 
 	"A25/other arguments than the filter has": {evilAsRoot, itRefused(99), "patterns behind the program of an EnvFilter are enforced, not ignored"},
+	"A25/a user behind the program":           {itPrinted("x"), itRefused(99), "patterns behind the program of an EnvFilter are enforced, not ignored"},
 	"A25/more arguments than the filter has": {itPrinted("1"), itRefused(99),
 		"patterns behind the program of an EnvFilter are enforced, not ignored"},
 	"A26/other value than the filter has":                 {itPrinted("anything"), itRefused(99), "the value that an EnvFilter has is enforced, not ignored"},

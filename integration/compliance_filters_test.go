@@ -385,6 +385,7 @@ var envRows = []weakness{
 			{name: "other arguments than the filter has", filters: allowScript, argv: words("env PROCESS_TAG=x sh -c {home}/evil")},
 			{name: "more arguments than the filter has", filters: allowScript, setup: rootFiles("script", "echo $#"),
 				argv: words("env PROCESS_TAG=x sh -f {dir}/script more")},
+			{name: "a user behind the program", filters: "tag: EnvFilter, env, root, TAG=, printenv, root", argv: words("env TAG=x printenv TAG")},
 		},
 		neighbours: []attempt{
 			{name: "the arguments that the filter has", filters: allowScript, setup: rootFiles("script", "echo $PROCESS_TAG"),

@@ -225,7 +225,7 @@ func TestLearnWithoutCapabilities(t *testing.T) {
 	if r.status != 0 || !strings.Contains(r.err, note) {
 		t.Errorf("%v", r)
 	}
-	if section, want := s.section(t, "cat"), "[Sandbox:cat]\nseccomp = "+s.into+"/cat.json\nno_new_privs = yes\n"; section != want {
+	if section, want := s.section(t, "cat"), "[Sandbox:cat]\n# files are not limited: landlock_ro and landlock_rw say which it may read and write\nseccomp = "+s.into+"/cat.json\nno_new_privs = yes\n"; section != want {
 		t.Errorf("%q, not %q", section, want)
 	}
 	s.apply(t, "cat")

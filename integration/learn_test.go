@@ -272,7 +272,7 @@ func TestLearnOtherUser(t *testing.T) {
 			t.Fatal(r)
 		}
 	}
-	if section, want := s.section(t, "sh"), "[Sandbox:sh]\nseccomp = "+s.into+"/sh.json\ncapabilities = none\nno_new_privs = yes\n"; section != want {
+	if section, want := s.section(t, "sh"), "[Sandbox:sh]\n# files are not limited: landlock_ro and landlock_rw say which it may read and write\nseccomp = "+s.into+"/sh.json\ncapabilities = none\nno_new_privs = yes\n"; section != want {
 		t.Errorf("%q, not %q", section, want)
 	}
 	program := s.apply(t, "sh")
@@ -292,7 +292,7 @@ func TestLearnOtherUser(t *testing.T) {
 	if r.status != 0 || r.out != "root\n" || !strings.Contains(r.err, "note: a program got rights by being executed") {
 		t.Fatal(r)
 	}
-	if section, want := s.section(t, "setuid"), "[Sandbox:setuid]\nseccomp = "+s.into+"/setuid.json\n"; section != want {
+	if section, want := s.section(t, "setuid"), "[Sandbox:setuid]\n# files are not limited: landlock_ro and landlock_rw say which it may read and write\nseccomp = "+s.into+"/setuid.json\n"; section != want {
 		t.Errorf("%q, not %q", section, want)
 	}
 	s.apply(t, "setuid")

@@ -38,7 +38,7 @@ CONFIG cannot be used.`,
 		Example: `  ironwrapctl audit /etc/neutron/rootwrap.conf
   ironwrapctl audit --format html /etc/cinder/rootwrap.conf > cinder.html
   ironwrapctl audit --format json --threshold 6.9 /etc/nova/rootwrap.conf`,
-		Args: cobra.ExactArgs(1),
+		Args: takes("CONFIG"),
 		RunE: func(c *cobra.Command, args []string) error {
 			print := map[string]func(io.Writer, exposure.Report) error{"text": auditText, "json": auditJSON, "html": auditHTML}[format]
 			if print == nil {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -45,9 +46,9 @@ read, or wrong use.`,
   ironwrapctl check --sudoers debian/nova-common.sudoers --user nova debian/rootwrap.conf`,
 		Args: func(c *cobra.Command, args []string) error {
 			if listRules {
-				return cobra.NoArgs(c, args)
+				return takes()(c, args)
 			}
-			return cobra.MinimumNArgs(1)(c, args)
+			return needs("CONFIG")(c, args)
 		},
 		RunE: func(c *cobra.Command, args []string) error {
 			if !slices.Contains([]string{"text", "json", "sarif"}, format) {
@@ -58,7 +59,7 @@ read, or wrong use.`,
 				return fmt.Errorf("--fail-on %q is neither error, warning nor note", failOn)
 			}
 			if listRules {
-				return printRules(c.OutOrStdout())
+				return printRules(c.OutOrStdout(), format)
 			}
 			for _, id := range ignore {
 				if !slices.ContainsFunc(lint.Rules(), func(r *lint.Rule) bool { return r.ID == id }) {
@@ -120,13 +121,35 @@ func printReport(w io.Writer, format string, paths []string, report lint.Report)
 	case "json":
 		return printJSON(w, paths, report)
 	case "sarif":
-		return printSARIF(w, report)
+		dir, err := os.Getwd()
+		if err != nil {
+			return err
+		}
+		return printSARIF(w, report, dir)
 	}
 	printText(w, report, colours(w))
 	return nil
 }
 
-func printRules(w io.Writer) error {
+// ruleJSON is one rule in the shape that scripts rely on.
+type ruleJSON struct {
+	ID       string `json:"id"`
+	Severity string `json:"severity"`
+	Title    string `json:"title"`
+	Help     string `json:"help"`
+}
+
+func printRules(w io.Writer, format string) error {
+	switch format {
+	case "sarif":
+		return printReport(w, format, nil, lint.Report{})
+	case "json":
+		var list []ruleJSON
+		for _, r := range lint.Rules() {
+			list = append(list, ruleJSON{r.ID, r.Severity.String(), r.Title, r.Help})
+		}
+		return writeJSON(w, map[string]any{"version": 1, "rules": list})
+	}
 	for _, r := range lint.Rules() {
 		if _, err := fmt.Fprintf(w, "%-8s %-27s %s\n", r.Severity, r.ID, r.Title); err != nil {
 			return err
@@ -175,7 +198,11 @@ func printJSON(w io.Writer, paths []string, report lint.Report) error {
 			filters.Untrusted(f.Cited), filters.Prose(f.Message), hintOf(f), filters.Words(f.Witness),
 		})
 	}
-	out, err := json.MarshalIndent(j, "", "  ")
+	return writeJSON(w, j)
+}
+
+func writeJSON(w io.Writer, value any) error {
+	out, err := json.MarshalIndent(value, "", "  ")
 	if err != nil {
 		return err
 	}

@@ -1,9 +1,12 @@
 package main
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"io"
 	"net/url"
+	"path/filepath"
+	"strings"
 
 	"github.com/owenrumney/go-sarif/v3/pkg/report/v210/sarif"
 
@@ -11,26 +14,46 @@ import (
 	"ironwrap/policy/review/lint"
 )
 
+// helpPage is where packages put docs/check.md, in which each rule is a heading.
+const helpPage = "file:///usr/share/doc/ironwrap/check.md"
+
+// sourceRoot is the base of the relative places of files, as code hosts know it.
+const sourceRoot = "%SRCROOT%"
+
 // printSARIF writes the report in the Static Analysis Results Interchange Format
 // 2.1.0 (OASIS), which code hosts and editors show beside the lines. All rules are
-// in it, also those that found nothing.
-func printSARIF(w io.Writer, report lint.Report) error {
+// in it, also those that found nothing. Files below dir (absolute), where the report is
+// made, stand relative to it.
+func printSARIF(w io.Writer, report lint.Report, dir string) error {
 	run := sarif.NewRun()
 	run.Tool = sarif.NewTool().WithDriver(sarif.NewToolComponent().WithName("ironwrapctl").WithVersion(version))
 	columns := "unicodeCodePoints"
 	run.ColumnKind = &columns
+	root := fileURI(strings.TrimSuffix(dir, "/") + "/")
+	run.WithOriginalUriBaseIds(map[string]sarif.ArtifactLocation{sourceRoot: *sarif.NewSimpleArtifactLocation(root)})
 	for _, r := range lint.Rules() {
-		run.AddRule(r.ID).
+		rule := run.AddRule(r.ID).
 			WithShortDescription(sarif.NewMultiformatMessageString().WithText(r.Title)).
 			WithFullDescription(sarif.NewMultiformatMessageString().WithText(r.Title + ". " + r.Help)).
 			WithHelp(sarif.NewMultiformatMessageString().WithText(r.Help)).
+			WithHelpURI(helpPage + "#" + r.ID).
 			WithDefaultConfiguration(sarif.NewReportingConfiguration().WithLevel(r.Severity.String()))
+		if r.Score > 0 {
+			rule.WithProperties(sarif.NewPropertyBag().AddTag("security").Add("security-severity", fmt.Sprintf("%.1f", r.Score)))
+		}
 	}
+	seen := map[string]int{}
 	for _, f := range report.Findings {
-		run.CreateResultForRule(f.Rule.ID).
+		print := fingerprint(f, dir)
+		seen[print]++
+		result := run.CreateResultForRule(f.Rule.ID).
 			WithLevel(f.Rule.Severity.String()).
 			WithMessage(sarif.NewTextMessage(filters.Prose(f.Message))).
-			AddLocation(sarif.NewLocationWithPhysicalLocation(physical(f)))
+			WithPartialFingerprints(map[string]string{"ironwrapFinding/v1": fmt.Sprintf("%s:%d", print, seen[print])}).
+			AddLocation(sarif.NewLocationWithPhysicalLocation(physical(f, dir)))
+		if f.Witness != nil {
+			result.WithProperties(sarif.NewPropertyBag().Add("witness", filters.Line(filters.Words(f.Witness))))
+		}
 	}
 	out := sarif.NewReport()
 	out.AddRun(run)
@@ -41,9 +64,36 @@ func printSARIF(w io.Writer, report lint.Report) error {
 	return err
 }
 
-func physical(f lint.Finding) *sarif.PhysicalLocation {
-	uri := url.URL{Scheme: "file", Path: f.Path}
-	p := sarif.NewPhysicalLocation().WithArtifactLocation(sarif.NewSimpleArtifactLocation(uri.String()))
+// fingerprint is the same for the same finding when lines above it come and go: it is
+// made of the rule, the file and the line's text. Messages name other lines by number,
+// and count only where no line is cited.
+func fingerprint(f lint.Finding, dir string) string {
+	file, _ := uriIn(f.Path, dir)
+	what := strings.Join(strings.Fields(f.Cited), " ")
+	if f.Line == 0 {
+		what = f.Message
+	}
+	sum := sha256.Sum256([]byte(strings.Join([]string{f.Rule.ID, file, what}, "\x00")))
+	return fmt.Sprintf("%x", sum[:16])
+}
+
+// uriIn is the URI of a file: relative where it is below dir.
+func uriIn(path, dir string) (uri string, relative bool) {
+	if rel, err := filepath.Rel(dir, path); err == nil && filepath.IsLocal(rel) {
+		return (&url.URL{Path: rel}).String(), true
+	}
+	return fileURI(path), false
+}
+
+func fileURI(path string) string { return (&url.URL{Scheme: "file", Path: path}).String() }
+
+func physical(f lint.Finding, dir string) *sarif.PhysicalLocation {
+	uri, relative := uriIn(f.Path, dir)
+	file := sarif.NewSimpleArtifactLocation(uri)
+	if relative {
+		file.WithURIBaseID(sourceRoot)
+	}
+	p := sarif.NewPhysicalLocation().WithArtifactLocation(file)
 	if f.Line == 0 {
 		return p
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"flag"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -33,8 +34,9 @@ func TestSARIF(t *testing.T) {
 	if err := printSARIF(&out, lint.Report{Findings: []lint.Finding{
 		{Rule: rule("not-a-filters-file"), Path: "/etc/x y/d/ü.bak", Message: "not read"},
 		{Rule: rule("open-shell"), Path: "/etc/x/d/a.filters", Line: 3, Column: 5, Width: 2, Cited: "x: sh", Message: "a \x1b message"},
-		{Rule: rule("reads-any-file"), Path: "/etc/x/d/a.filters", Line: 4, Message: "the whole line"},
-	}}); err != nil {
+		{Rule: rule("reads-any-file"), Path: "/etc/x/d/a.filters", Line: 4, Message: "the whole line", Witness: []string{"cat", "/a b"}},
+		{Rule: rule("open-shell"), Path: "/srv/r/d/a b.filters", Line: 2, Column: 4, Width: 2, Cited: "x: sh", Message: "below"},
+	}}, "/srv/r"); err != nil {
 		t.Fatal(err)
 	}
 	report, err := sarif.FromBytes(out.Bytes())
@@ -95,6 +97,38 @@ func golden(t *testing.T, path string, value any) {
 	}
 	if !bytes.Equal(got, want) {
 		t.Errorf("%s is otherwise; -update writes it anew:\n%s", path, got)
+	}
+}
+
+// TestFingerprint: it stays when a line moves or is indented, and no two findings share it.
+func TestFingerprint(t *testing.T) {
+	prints := func(list ...lint.Finding) (all []string) {
+		var out bytes.Buffer
+		if err := printSARIF(&out, lint.Report{Findings: list}, "/srv"); err != nil {
+			t.Fatal(err)
+		}
+		report, err := sarif.FromBytes(out.Bytes())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range report.Runs[0].Results {
+			all = append(all, r.PartialFingerprints["ironwrapFinding/v1"])
+		}
+		return all
+	}
+	a := lint.Finding{Rule: lint.Rules()[0], Path: "/etc/a", Line: 3, Column: 4, Width: 1, Cited: "x: a, b", Message: "filter y (/etc/a:2) decides"}
+	moved := a
+	moved.Line, moved.Cited, moved.Message = 9, "x:  a, b ", "filter y (/etc/a:8) decides"
+	if one, other := prints(a), prints(moved); one[0] != other[0] {
+		t.Errorf("a line that moved: %s, %s", one, other)
+	}
+	other, rule, file := a, a, a
+	other.Cited, rule.Rule, file.Path = "x: a, c", lint.Rules()[1], "/etc/b"
+	whole, also := lint.Finding{Rule: a.Rule, Path: "/etc/a", Message: "m"}, lint.Finding{Rule: a.Rule, Path: "/etc/a", Message: "n"}
+	all := prints(a, moved, other, rule, file, whole, also)
+	slices.Sort(all)
+	if len(slices.Compact(all)) != 7 {
+		t.Errorf("two share one: %s", all)
 	}
 }
 

@@ -42,7 +42,7 @@ exit status: 0 all is kept (with --status: and holds; with --remove: nothing is)
 is not, and why is said, 2 wrong use.`,
 		Example: `  ironwrapctl compile /etc/ironwrap/nova/rootwrap.conf
   ironwrapctl compile --status /etc/ironwrap/*/rootwrap.conf`,
-		Args: cobra.MinimumNArgs(1),
+		Args: needs("CONFIG"),
 		RunE: func(c *cobra.Command, args []string) error {
 			if os.Geteuid() != 0 {
 				return errors.New("cannot keep a policy, nor see what is kept: run this as root")

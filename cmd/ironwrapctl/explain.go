@@ -38,8 +38,8 @@ they are resolved as yourself.
 
 With --commands it explains each line of FILE: words with blanks between, a word in
 double quotes with Go's escapes where it holds anything else than letters, digits
-and ./:,@%+_- (so they stand in ironwrap's log). With --format json it prints one
-object a line. The exit status is the greatest of all.
+and ./:,@%+_- (so they stand in ironwrap's log). Empty lines, and those that begin
+with #, are passed over. With --format json it prints one object a line. The exit status is the greatest of all.
 
 exit status: 0 allowed, 96 program not found, 97 configuration not usable,
 99 no filter matched, 2 wrong use.`,
@@ -47,7 +47,7 @@ exit status: 0 allowed, 96 program not found, 97 configuration not usable,
   ironwrapctl explain /etc/neutron/rootwrap.conf ip netns exec qrouter-1 ip link
   ironwrapctl explain --format json /etc/nova/rootwrap.conf cat /etc/shadow
   ironwrapctl explain --user nova /etc/ironwrap/nova/rootwrap.conf id`,
-		Args: cobra.MinimumNArgs(1),
+		Args: needs("CONFIG"),
 		RunE: func(c *cobra.Command, args []string) error {
 			// Options may stand behind CONFIG too: no command begins with a dash.
 			if len(args) > 1 && strings.HasPrefix(args[1], "-") {
@@ -60,7 +60,7 @@ exit status: 0 allowed, 96 program not found, 97 configuration not usable,
 				return fmt.Errorf("format %q is neither text nor json", format)
 			}
 			if (commands == "") == (len(args) < 2) {
-				return errors.New("which command is to be explained? give COMMAND, or --commands alone")
+				return errors.New("which command is to be explained? give COMMAND behind CONFIG, or --commands FILE and no COMMAND")
 			}
 			x, err := newExplainer(args[0], user)
 			if err != nil {

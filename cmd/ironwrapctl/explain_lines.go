@@ -30,12 +30,13 @@ func (x *explainer) explainAll(c *cobra.Command, path, format string) error {
 	lines := bufio.NewScanner(in)
 	lines.Buffer(nil, 4<<20) // more than execve(2) takes
 	for n := 1; lines.Scan(); n++ {
-		argv, err := unquoteLine(lines.Text())
+		text := strings.TrimSpace(lines.Text())
+		if text == "" || text[0] == '#' { // no word begins so without its quotes
+			continue
+		}
+		argv, err := unquoteLine(text)
 		if err != nil {
 			return fmt.Errorf("%s:%d: %w", path, n, err)
-		}
-		if len(argv) == 0 {
-			continue
 		}
 		if format == "text" {
 			fmt.Fprintf(out, "\n%s\n", filters.QuoteLine(argv))

@@ -50,11 +50,12 @@ as ironwrap: 96, 97, 99; 2 when nothing could be recorded.`,
 			if os.Geteuid() != 0 {
 				return errors.New("learn must be run as root: it runs the command with the rights that its filter gives")
 			}
-			config, err := filepath.Abs(args[0])
-			if err != nil {
-				return err
+			config := args[0]
+			if !filepath.IsAbs(config) {
+				return fmt.Errorf("%s is not an absolute path, and ironwrap takes no other: where a relative one leads is for its caller to choose", filters.Untrusted(config))
 			}
 			if into != "" {
+				var err error
 				if into, err = filepath.Abs(into); err != nil {
 					return err
 				}
@@ -94,7 +95,7 @@ func learn(c *cobra.Command, config string, argv []filters.Untrusted, into strin
 	if err != nil {
 		return err
 	}
-	for _, n := range l.notes() {
+	for _, n := range append(l.notes(), filesFree) {
 		fmt.Fprintln(c.ErrOrStderr(), "ironwrapctl: note:", filters.Prose(n))
 	}
 	if into != "" {

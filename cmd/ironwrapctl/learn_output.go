@@ -73,11 +73,14 @@ func native() specs.Arch {
 	return in
 }
 
+// filesFree is what nothing here is learned of.
+const filesFree = "files are not limited: landlock_ro and landlock_rw say which it may read and write"
+
 // section is the sandbox section that goes beside the filter, its profile being in
 // dir.
 func (l learned) section(dir string) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "[Sandbox:%s]\nseccomp = %s\n", l.Filter, l.path(dir, ".json"))
+	fmt.Fprintf(&b, "[Sandbox:%s]\n# %s\nseccomp = %s\n", l.Filter, filesFree, l.path(dir, ".json"))
 	if list, known := l.capabilities(); known {
 		fmt.Fprintf(&b, "capabilities = %s\n", list)
 	}

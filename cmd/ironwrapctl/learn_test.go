@@ -90,7 +90,7 @@ func TestLearnSection(t *testing.T) {
 		"failed":  {by(seen(func(r *run) { r.status = 1 }), 0, all), "capabilities = none\nno_new_privs = yes\n", "1 run of 1 ended with another status than 0"},
 		"unnamed": {by(seen(nil, 1000), 0, all), "capabilities = none\nno_new_privs = yes\n", "system call number 1000 of audit architecture"},
 	} {
-		if have, want := c.l.section("/x"), "[Sandbox:tool]\nseccomp = /x/tool.json\n"+c.want; have != want {
+		if have, want := c.l.section("/x"), "[Sandbox:tool]\n# files are not limited: landlock_ro and landlock_rw say which it may read and write\nseccomp = /x/tool.json\n"+c.want; have != want {
 			t.Errorf("%s: %q, not %q", name, have, want)
 		}
 		notes := strings.Join(c.l.notes(), "\n")

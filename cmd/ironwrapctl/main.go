@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 // version is set by the build.
@@ -52,5 +54,68 @@ nothing, but for what "compile", "seccomp compile" and "learn" make.`,
 	root.AddCommand(sudoersCommand())
 	root.AddCommand(learnCommand(), learnBecomeCommand(), learnGuardCommand())
 	root.AddCommand(manCommand())
+	root.InitDefaultCompletionCmd()
+	for _, c := range root.Commands() {
+		if c.HasSubCommands() {
+			onlyFor(c)
+		}
+	}
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return badFlag(err) })
 	return root
 }
+
+// onlyFor makes a command that is there for its subcommands alone refuse any other word.
+func onlyFor(c *cobra.Command) {
+	var names []string
+	for _, sub := range c.Commands() {
+		names = append(names, sub.Name())
+	}
+	c.Args = cobra.ArbitraryArgs
+	c.RunE = func(c *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return c.Help()
+		}
+		return fmt.Errorf("%s has no %q: there is %s", c.Name(), args[0], strings.Join(names, ", "))
+	}
+}
+
+// badFlag says of a value that a flag does not take what it takes.
+func badFlag(err error) error {
+	var bad *pflag.InvalidValueError
+	if !errors.As(err, &bad) {
+		return err
+	}
+	what, known := map[string]string{
+		"bool": "true or false", "float64": "a number", "int": "a whole number", "stringSlice": "a list with commas between, such as a,b",
+	}[bad.GetFlag().Value.Type()]
+	if !known {
+		return err
+	}
+	return fmt.Errorf("--%s %q is not %s", bad.GetFlag().Name, bad.GetValue(), what)
+}
+
+// needs demands at least one argument for each name, which are named in the error.
+func needs(names ...string) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		if len(args) >= len(names) {
+			return nil
+		}
+		missing, is := strings.Join(names[len(args):], " and "), "is"
+		if len(names)-len(args) > 1 {
+			is = "are"
+		}
+		return fmt.Errorf("%s %s missing: %s", missing, is, usage(c))
+	}
+}
+
+// takes demands one argument for each name, and no more.
+func takes(names ...string) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		if len(args) > len(names) {
+			return fmt.Errorf("%q is one too many: %s", args[len(names)], usage(c))
+		}
+		return needs(names...)(c, args)
+	}
+}
+
+func usage(c *cobra.Command) string { return strings.TrimSuffix(c.UseLine(), " [flags]") }

@@ -113,7 +113,7 @@ the profile with .bpf for .json, or at FILE. It must be done again when a profil
 has changed. A profile under which nothing could be started is refused.`,
 		Example: `  ironwrapctl seccomp compile /etc/ironwrap/backup.json
   ironwrapctl seccomp compile --capabilities CAP_SYS_ADMIN --output /tmp/x.bpf storage`,
-		Args: cobra.MinimumNArgs(1),
+		Args: needs("PROFILE"),
 		RunE: func(c *cobra.Command, args []string) error {
 			if output != "" && len(args) > 1 {
 				return errors.New("--output is for one profile")
@@ -170,7 +170,7 @@ each system call of a compiled program, of which the conditions cannot be told.
 With --bpf the program follows, instruction by instruction.`,
 		Example: `  ironwrapctl seccomp show storage
   ironwrapctl seccomp show --bpf /etc/ironwrap/backup.bpf`,
-		Args: cobra.ExactArgs(1),
+		Args: takes("PROFILE"),
 		RunE: func(c *cobra.Command, args []string) error {
 			out := c.OutOrStdout()
 			if strings.HasSuffix(args[0], ".bpf") {
@@ -231,15 +231,21 @@ with +, by system call.
 
 exit status: 0 no difference, 1 differences, 2 a profile cannot be read.`,
 		Example: "  ironwrapctl seccomp diff default /etc/ironwrap/backup.json",
-		Args:    cobra.ExactArgs(2),
+		Args:    takes("A", "B"),
 		RunE: func(c *cobra.Command, args []string) error {
 			var have [2][]string
+			var programs [2]string
 			for i, arg := range args {
 				s, err := openProfile(arg, *caps)
 				if err != nil {
 					return err
 				}
 				have[i] = append(ruleHeader(s.rules), ruleLines(s.rules)...)
+				p, err := s.compiled(c.ErrOrStderr())
+				if err != nil {
+					return err
+				}
+				programs[i] = fmt.Sprint(p.Flags(), bpf.Text(p.Filter()))
 			}
 			var out []string
 			for i, sign := range []string{"- ", "+ "} {
@@ -255,7 +261,10 @@ exit status: 0 no difference, 1 differences, 2 a profile cannot be read.`,
 			for _, line := range out {
 				fmt.Fprintln(c.OutOrStdout(), line)
 			}
-			if len(out) > 0 {
+			if len(out) == 0 && programs[0] != programs[1] {
+				fmt.Fprintln(c.ErrOrStderr(), "ironwrapctl: the rules read alike, and the programs made of them differ: seccomp show --bpf shows them")
+			}
+			if programs[0] != programs[1] || len(out) > 0 {
 				return status(1)
 			}
 			return nil
@@ -275,7 +284,12 @@ takes for addresses are only numbers to a filter.
 exit status: 0 allowed, 1 refused, 2 the question cannot be put.`,
 		Example: `  ironwrapctl seccomp test storage mount
   ironwrapctl seccomp test default ioctl 0 0x5412`,
-		Args: cobra.RangeArgs(2, 8),
+		Args: func(c *cobra.Command, args []string) error {
+			if len(args) > 8 {
+				return fmt.Errorf("%d arguments are given, and a system call has six at most", len(args)-2)
+			}
+			return needs("PROFILE", "SYSCALL")(c, args)
+		},
 		RunE: func(c *cobra.Command, args []string) error {
 			number, err := compile.Number(args[1])
 			if err != nil {

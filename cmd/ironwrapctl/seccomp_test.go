@@ -115,7 +115,7 @@ func TestSeccompCompile(t *testing.T) {
 		args []string
 		want string
 	}{
-		{[]string{"compile"}, "requires at least 1 arg(s), only received 0"},
+		{[]string{"compile"}, "PROFILE is missing: ironwrapctl seccomp compile [--output FILE] PROFILE..."},
 		{[]string{"compile", "none"}, "open " + dir + "/none.json: no such file or directory"},
 		{[]string{"compile", "Storage"}, `seccomp profile "Storage" is neither the name of a shipped profile (a-z, 0-9, _ and -) nor an absolute path that ends with .json`},
 		{[]string{"compile", q}, q + `: line 2: key "nmaes" is unknown here`},

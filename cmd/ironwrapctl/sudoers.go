@@ -28,7 +28,7 @@ error.
 exit status: 0 the file is printed, 2 wrong use or CONFIG cannot be used.`,
 		Example: `  ironwrapctl sudoers --user nova /etc/nova/rootwrap.conf > /etc/sudoers.d/nova-fallback.tmp
   visudo -c -f /etc/sudoers.d/nova-fallback.tmp`,
-		Args: cobra.ExactArgs(1),
+		Args: takes("CONFIG"),
 		RunE: func(c *cobra.Command, args []string) error {
 			path, err := filepath.Abs(args[0])
 			if err != nil {

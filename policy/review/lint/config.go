@@ -52,23 +52,24 @@ type Idle struct {
 
 // config is one rootwrap.conf with all it leads to, as the rules see it.
 type config struct {
-	path    string
-	policy  *policy.Policy // as the executor has it; nil where it refuses
-	refusal error
-	written *file // rootwrap.conf
-	conf    *file // the same; nil where nothing can be made of it
-	dirs    []string
-	files   []*file   // the *.filters files, in the order in which they are read
-	others  []string  // what lies beside them and is not read
-	nofiles []string  // what is named so and is no file
-	filters []*filter // in the order in which they are asked
-	skipped []*filter // lines of which no filter could be made
-	machine *machine.Machine
-	facts   Facts
-	given   map[*filter][]given // what gives has been asked
-	checked []string            // the configurations that are checked with this one
-	sudo    *sudo               // what beside has said
-	asked   bool                // and whether it was asked
+	path     string
+	policy   *policy.Policy // as the executor has it; nil where it refuses
+	refusal  error
+	written  *file // rootwrap.conf
+	conf     *file // the same; nil where nothing can be made of it
+	dirs     []string
+	files    []*file   // the *.filters files, in the order in which they are read
+	others   []string  // what lies beside them and is not read
+	nofiles  []string  // what is named so and is no file
+	filters  []*filter // in the order in which they are asked
+	skipped  []*filter // lines of which no filter could be made
+	machine  *machine.Machine
+	facts    Facts
+	given    map[*filter][]given // what gives has been asked
+	meanings map[string]*meaning // by pattern
+	checked  []string            // the configurations that are checked with this one
+	sudo     *sudo               // what beside has said
+	asked    bool                // and whether it was asked
 }
 
 // filter is one line of section [Filters].

@@ -39,6 +39,10 @@ type Rule struct {
 	Help     string // why that matters, and what to do
 	check    func(*config) []Finding
 
+	// Score is how much an intruder gets out of it, from 0 to 10, as audit counts it; 0
+	// where nobody knows.
+	Score float64
+
 	// What the rule must find and what it must not, held by the tests.
 	finds, passes []example
 }

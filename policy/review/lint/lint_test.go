@@ -219,3 +219,49 @@ func TestCitesNoSecret(t *testing.T) {
 		}
 	}
 }
+
+// TestOneJudgement: what audit calls root check warns of, and what audit has no number
+// for is a finding.
+func TestOneJudgement(t *testing.T) {
+	lines := []string{
+		"x: RegExpFilter, crontab, root, crontab, -u, root, .*", "x: CommandFilter, systemctl, root", "x: CommandFilter, modprobe, root",
+		"x: ReadFileFilter, /etc/shadow", "x: CommandFilter, mknod, root", "x: CommandFilter, usermod, root", "x: ChainingRegExpFilter, chroot, root, chroot, .*",
+		"x: RegExpFilter, modprobe, root, modprobe, nbd", "x: CommandFilter, docker, root", "x: CommandFilter, dd, root", "x: CommandFilter, strace, root",
+		"x: RegExpFilter, ln, root, ln, -s, .*, /etc/systemd/system/[a-z]+", "x: RegExpFilter, tee, root, tee, /etc/cron.d/[a-z]+",
+		"x: RegExpFilter, usermod, root, usermod, -aG, sudo, [a-z]+", "x: KillFilter, root, /usr/bin/sleep", "x: IpNetnsExecFilter, ip, root",
+		"x: PathFilter, chown, root, nova, /etc", "x: EnvFilter, env, root, LD_PRELOAD=, ls", "x: CommandFilter, nosuchthing, root", "x: RegExpFilter, tc, root, tc, qdisc, .*",
+	}
+	for _, r := range rules {
+		for _, e := range append(slices.Clone(r.finds), r.passes...) {
+			if e.setup == "" && !e.gcc {
+				lines = append(lines, e.filters)
+			}
+		}
+	}
+	for _, text := range lines {
+		e := example{filters: text}
+		dir := e.lay(t)
+		c := read(dir+"/rootwrap.conf", e)
+		all := Check([]string{dir + "/rootwrap.conf"}, e).Findings
+		for _, f := range c.filters {
+			if f.file == nil {
+				continue
+			}
+			worst := exposure.Score(0)
+			unknown := false
+			for _, cell := range exposure.Of(&f.Entry, exposure.Machine{Seccomp: e.Allows}).Cells {
+				worst = max(worst, cell.Score)
+				unknown = unknown || cell.Score == exposure.NotAssessed
+			}
+			found := func(right func(Finding) bool) bool {
+				return slices.ContainsFunc(all, func(g Finding) bool { return g.Path == f.File && g.Line == f.Line && right(g) })
+			}
+			if exposure.Band(worst) == "root" && !found(func(g Finding) bool { return g.Rule.Severity >= Warning }) {
+				t.Errorf("audit has %v, check does not warn: %s in %s", worst, f.Name, text)
+			}
+			if unknown && !found(func(g Finding) bool { return g.Rule.ID == "not-assessed" }) {
+				t.Errorf("audit has not assessed it, and check does not say so: %s in %s", f.Name, text)
+			}
+		}
+	}
+}

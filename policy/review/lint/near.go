@@ -81,7 +81,14 @@ func (g *Guide) Near(argv []filters.Untrusted, m policy.Machine) (misses []Miss)
 // nearNested looks for near misses of the command behind a prefix.
 func (g *Guide) nearNested(chain *filter, argv []filters.Untrusted, prefix int, m policy.Machine) (misses []Miss) {
 	for i, f := range g.filters {
-		if f.RunAs() != chain.RunAs() || f.chain() {
+		if f.chain() {
+			continue
+		}
+		if f.RunAs() != chain.RunAs() {
+			if f.Match(argv[prefix:], m).Matched {
+				text := fmt.Sprintf("behind %s: the command is to run as %s, and the prefix runs as %s", filters.Line(argv[:prefix]), quote(f.RunAs()), quote(chain.RunAs()))
+				misses = append(misses, Miss{f.Entry, -1, text})
+			}
 			continue
 		}
 		at, text := f.near(argv[prefix:], g.wanted[i], m)

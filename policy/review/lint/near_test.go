@@ -22,6 +22,7 @@ read: ReadFileFilter, /etc/hostname
 lvs: EnvFilter, env, root, LC_ALL=C, lvs
 nice: ChainingRegExpFilter, nice, root, nice, -n, \d+
 ip: IpFilter, ip, root
+id: CommandFilter, id, nobody
 kill: KillFilter, root, /usr/bin/nosuch, -9`}
 	dir := e.lay(t)
 	p, err := policy.Load(dir+"/rootwrap.conf", trust.Object, inifile.Parse)
@@ -47,6 +48,8 @@ kill: KillFilter, root, /usr/bin/nosuch, -9`}
 		{"env LC_ALL=de lvs", []string{"lvs -1 variable LC_ALL must be C"}},
 		{"env lvs", []string{"lvs -1 variable LC_ALL is not given"}},
 		{"nice -n x true", nil},
+		{"nice -n 5 id -u", []string{"id -1 behind nice -n 5: the command is to run as nobody, and the prefix runs as root"}},
+		{"nice -n 5 idd -u", nil},
 		{"nice -n 5 ls -x /srv/a", []string{"ls 4 behind nice -n 5: argument 1: -x does not match -[abc]"}},
 		{"ip netns exec x ls", []string{"ip -1 ip netns exec runs a command: that takes an IpNetnsExecFilter, and a filter for the command"}},
 		{"kill -15 1", []string{"kill -1 the filter does not allow signal -15"}},

@@ -16,7 +16,7 @@ import (
 // caller choose.
 var argumentRules = []*Rule{
 	{
-		ID: "env-loads-code", Severity: Error,
+		ID: "env-loads-code", Severity: Error, Score: 9,
 		Title: "the caller chooses a variable that makes programs load or run something",
 		Help:  "With it the caller runs code of their own as the run-as user. Write the value that is needed into the filter (NAME=value), in a directory of root's, or take the variable out.",
 		check: loadingVariables,
@@ -54,19 +54,18 @@ var argumentRules = []*Rule{
 		passes: []example{{filters: "x: KillFilter, root, /usr/sbin/dnsmasq, -9\ny: CommandFilter, id, root"}},
 	},
 	{
-		ID: "kill-relative", Severity: Note,
-		Title: "a KillFilter names its program without a directory",
-		Help:  "It is for the programs of that name in all exec_dirs; oslo.rootwrap takes any place. The absolute path says which one is meant.",
-		check: func(c *config) (found []Finding) {
-			for _, f := range c.filters {
-				if f.Class == "KillFilter" && !filepath.IsAbs(f.fields[2].text) {
-					found = append(found, f.at(2, quote(f.fields[2].text)+" is looked for in every directory of exec_dirs", ""))
-				}
-			}
-			return found
+		ID: "kill-ambiguous", Severity: Note,
+		Title: "a KillFilter names a program that several directories of exec_dirs have",
+		Help:  "It is for the processes of all of them. The absolute path says which one is meant.",
+		check: killAmbiguous,
+		finds: []example{
+			{conf: "exec_dirs=DIR/b,DIR/c", filters: "x: KillFilter, root, p, -9", setup: "mkdir b c; cp /bin/true b/p; cp /bin/true c/p", at: "a.filters:2:22", says: "DIR/b/p and DIR/c/p"},
 		},
-		finds:  []example{{filters: "x: KillFilter, root, dnsmasq, -9", at: "a.filters:2:22", says: "dnsmasq"}},
-		passes: []example{{filters: "x: KillFilter, root, /usr/sbin/dnsmasq, -9"}},
+		passes: []example{
+			{filters: "x: KillFilter, root, dnsmasq, -9\ny: KillFilter, root, /usr/sbin/dnsmasq, -9"},
+			{conf: "exec_dirs=DIR/b,DIR/c", filters: "x: KillFilter, root, p, -9", setup: "mkdir b; cp /bin/true b/p; ln -s b c"},
+			{conf: "exec_dirs=DIR/b,DIR/c", filters: "x: KillFilter, root, DIR/b/p, -9", setup: "mkdir b c; cp /bin/true b/p; cp /bin/true c/p"},
+		},
 	},
 	{
 		ID: "pass-admits-option", Severity: Warning,
@@ -140,6 +139,32 @@ func loadingVariables(c *config) (found []Finding) {
 			if why := exposure.Loads(name); why != "" && value == "" {
 				found = append(found, f.at(3+i, "the caller chooses "+quote(name)+": "+why, ""))
 			}
+		}
+	}
+	return found
+}
+
+func killAmbiguous(c *config) (found []Finding) {
+	if c.machine == nil {
+		return nil
+	}
+	for _, f := range c.filters {
+		if f.Class != "KillFilter" || filepath.IsAbs(f.fields[2].text) {
+			continue
+		}
+		var paths []string
+		var first filters.Program
+		for _, p := range c.machine.Programs(f.fields[2].text) {
+			switch {
+			case !p.Exists || len(paths) > 0 && p.File == first.File:
+				continue
+			case len(paths) == 0:
+				first = p
+			}
+			paths = append(paths, filters.Untrusted(p.Path).String())
+		}
+		if len(paths) > 1 {
+			found = append(found, f.at(2, quote(f.fields[2].text)+" is "+strings.Join(paths, " and "), ""))
 		}
 	}
 	return found

@@ -4,10 +4,12 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
 
 	"ironwrap/filters"
 	"ironwrap/filters/pyre"
+	"ironwrap/policy/account"
 )
 
 // deadRules are about filters that allow nothing, or not what they were written for.
@@ -70,6 +72,22 @@ var deadRules = []*Rule{
 			{filters: `x: PathFilter, p, root, /srv, pass, .*`},
 			{filters: `x: PathFilter, p, root, DIR/[x]`, setup: "mkdir '[x]'"},
 			{filters: `x: RegExpFilter, p, root, p, /srv/[a-z]+`},
+		},
+	},
+	{
+		ID: "refused-here", Severity: Warning,
+		Title: "a filter refuses commands here that oslo.rootwrap allows by the same line",
+		Help:  "What stands behind the program of an EnvFilter is enforced here, a pattern for each argument; oslo.rootwrap allows any arguments. So calls that were allowed there are refused. Take those fields out for any arguments, or make sure that the service calls the program with these alone. A value behind a variable (LC_ALL=C) is enforced here too, and not there. A script that begins with #!/usr/bin/env NAME is refused where the filter sets PATH: name the interpreter by its path in the script.",
+		check: refusedHere,
+		finds: []example{
+			{filters: "x: EnvFilter, env, root, LC_ALL=, LANG=, qemu-img, root", at: "a.filters:2:52", says: "refused here, allowed there: any other arguments of qemu-img than root"},
+			{filters: "x: EnvFilter, env, root, A=, ls, -l, /srv/[a-z]+", at: "a.filters:2:34", says: "than -l, /srv/[a-z]+"},
+			{filters: "x: EnvFilter, /bin/ls, root, A=1, -l", at: "a.filters:2:35"},
+			{filters: "x: EnvFilter, env, root, A=, PATH=, DIR/x", setup: "echo '#!/usr/bin/env sh' >x; chmod 755 x", at: "a.filters:2:30", says: "refused here, allowed there: DIR/x"},
+		},
+		passes: []example{
+			{filters: "x: EnvFilter, env, root, LC_ALL=, LANG=, qemu-img\ny: RegExpFilter, ls, root, ls, root\nz: EnvFilter, /bin/ls, root, A=1"},
+			{filters: "x: EnvFilter, env, root, PATH=, DIR/x\ny: EnvFilter, env, root, A=, DIR/y", setup: "echo '#!/bin/sh' >x; echo '#!/usr/bin/env sh' >y; chmod 755 x y"},
 		},
 	},
 	{
@@ -154,6 +172,39 @@ func patternPaths(c *config) (found []Finding) {
 		}
 	}
 	return found
+}
+
+func refusedHere(c *config) (found []Finding) {
+	for _, f := range c.filters {
+		if f.Class != "EnvFilter" {
+			continue
+		}
+		if n := len(f.patterns()); n > 0 {
+			found = append(found, f.enforced(len(f.fields)-n))
+		}
+		path := slices.IndexFunc(f.variables(), func(v field) bool { return strings.HasPrefix(v.text, "PATH=") })
+		if path < 0 || c.machine == nil {
+			continue
+		}
+		if p, err := c.machine.Find(f.Exec(), f.RunAs()); err == nil && p.InPATH {
+			found = append(found, f.at(3+path, "refused here, allowed there: "+quote(f.Exec())+", whose first line looks for its interpreter in PATH", ""))
+		}
+	}
+	return found
+}
+
+// enforced is the finding at the first field behind the program of an EnvFilter.
+func (f *filter) enforced(first int) Finding {
+	var texts []string
+	for _, x := range f.rest(first) {
+		texts = append(texts, x.text)
+	}
+	written := strings.Join(texts, ", ")
+	hint := ""
+	if _, err := account.Lookup(written); err == nil {
+		hint = "it reads like the user, who stands in the third field: take " + quote(written) + " out"
+	}
+	return f.at(first, "refused here, allowed there: any other arguments of "+quote(base(f.Exec()))+" than "+quote(written), hint)
 }
 
 // badSignal lists the fields of a KillFilter that are no signals, by the filter's

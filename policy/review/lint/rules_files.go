@@ -56,7 +56,7 @@ var fileRules = []*Rule{
 		passes: []example{{nobody: true}, {setup: "chmod 600 d/a.filters"}, {filters: "x: CommandFilter, DIR/x, root", setup: "echo >x"}},
 	},
 	{
-		ID: "untrusted-path", Severity: Error,
+		ID: "untrusted-path", Severity: Error, Score: 10,
 		Title: "somebody besides root can write a file or directory that is trusted",
 		Help:  "Who can write it decides what runs as root. The executor refuses it: give it to root, and take the right to write from all others.",
 		check: untrusted,

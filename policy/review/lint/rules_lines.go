@@ -112,7 +112,7 @@ var lineRules = []*Rule{
 		passes: []example{{filters: "x: CommandFilter, id, root\nk: KillFilter, root, /opt/nosuch, -9"}},
 	},
 	{
-		ID: "untrusted-program", Severity: Error,
+		ID: "untrusted-program", Severity: Error, Score: 10,
 		Title: "the program of a filter is there, and cannot be trusted or executed",
 		Help:  "The command ends with exit status 96. A program, each directory above it, and what it runs by (the interpreters of a script, what env finds in exec_dirs, the loader, the directories of RUNPATH) must be root's and writable by nobody else, or who can write it would be root.",
 		check: func(c *config) []Finding {

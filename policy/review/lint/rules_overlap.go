@@ -6,6 +6,7 @@ import (
 
 	"ironwrap/filters/pyre"
 	"ironwrap/policy"
+	"ironwrap/policy/review/language"
 )
 
 // overlapRules are about filters that stand in the way of one another.
@@ -20,6 +21,7 @@ var overlapRules = []*Rule{
 			{filters: "a: CommandFilter, /bin/ls, root\nb: RegExpFilter, ls, root, ls, /etc", at: "a.filters:3:1"},
 			{filters: "a: IpFilter, ip, root", also: "b: IpFilter, ip, root", at: "b.filters:2:1"},
 			{filters: "a: RegExpFilter, ls, root, ls, .*\nb: RegExpFilter, ls, root, ls, /etc", at: "a.filters:3:1"},
+			{filters: "a: RegExpFilter, ls, root, ls, /(etc|srv)/.*\nb: RegExpFilter, ls, root, ls, /srv/[a-z]+", at: "a.filters:3:1"},
 		},
 		passes: []example{
 			{filters: "a: RegExpFilter, ls, root, ls, /etc\nb: CommandFilter, ls, root"},
@@ -28,6 +30,20 @@ var overlapRules = []*Rule{
 			{filters: "a: CommandFilter, nosuch, root\nb: CommandFilter, /opt/nosuch, root"},
 			{filters: "a: EnvFilter, env, root, A=, ls\nb: EnvFilter, env, root, B=, ls"},
 			{filters: "a: RegExpFilter, ls, root, ls, /etc\nb: RegExpFilter, ls, root, ls, .*"},
+			{filters: "a: RegExpFilter, ls, root, ls, [a-y]+\nb: RegExpFilter, ls, root, ls, [a-z]+"},
+		},
+	},
+	{
+		ID: "overlap-not-assessed", Severity: Note,
+		Title: "whether a filter is ever reached was not found out",
+		Help:  "The automaton of a pattern of its, or of an earlier filter's, has too many states. Nothing is said about whether the earlier one decides: write the pattern simpler.",
+		check: unclear,
+		finds: []example{
+			{filters: `a: RegExpFilter, ls, root, ls, .*a.{40}
+b: RegExpFilter, ls, root, ls, .*a.{40}b?`, at: "a.filters:3:1", says: "not assessed: pattern too large"},
+		},
+		passes: []example{
+			{filters: "a: RegExpFilter, ls, root, ls, /(?!etc).*\nb: RegExpFilter, ls, root, ls, /srv/[a-z]+"},
 		},
 	},
 	{
@@ -56,6 +72,7 @@ var overlapRules = []*Rule{
 		finds: []example{
 			{filters: "a: CommandFilter, ls, nobody", also: "b: CommandFilter, ls, root", at: "b.filters:2:23", says: "filter a (DIR/d/a.filters:2) allows ls too, as nobody"},
 			{filters: "a: RegExpFilter, ls, root, ls, /etc\nb: CommandFilter, ls, nobody", at: "a.filters:3:23", says: "allows ls /etc too, as root"},
+			{filters: "a: RegExpFilter, ls, root, ls, [a-m]+x\nb: RegExpFilter, ls, nobody, ls, [h-z]+", at: "a.filters:3:22", says: "allows ls hx too, as root"},
 			{filters: "a: CommandFilter, ls, root\nb: CommandFilter, ls, root\n[Sandbox:b]\numask=077", at: "a.filters:3:1", says: "in another sandbox"},
 		},
 		passes: []example{
@@ -64,6 +81,22 @@ var overlapRules = []*Rule{
 			{filters: "a: RegExpFilter, ls, root, ls, /etc\nb: RegExpFilter, ls, nobody, ls, /srv"},
 		},
 	},
+}
+
+// unclear finds the filters of which nobody knows whether an earlier one decides.
+func unclear(c *config) (found []Finding) {
+	for i, f := range c.filters {
+		for _, earlier := range c.filters[:i] {
+			if f.Class != "RegExpFilter" || earlier.Class != f.Class || earlier.Exec() != f.Exec() {
+				continue
+			}
+			if _, known := c.subset(f, earlier); !known {
+				found = append(found, f.at(-1, "not assessed: pattern too large to tell whether "+earlier.where()+" allows all of it", ""))
+				break
+			}
+		}
+	}
+	return found
 }
 
 func deadFilters(c *config) (found []Finding) {
@@ -108,16 +141,8 @@ func (c *config) covers(a, b *filter) bool {
 			return len(p) > 0 && (literal(p[0].text, names[0]) || literal(p[0].text, names[1]))
 		}
 	case a.Class == "RegExpFilter" && b.Class == "RegExpFilter" && a.Exec() == b.Exec():
-		p, q := a.patterns(), b.patterns()
-		if len(p) != len(q) || len(p) == 0 {
-			return false
-		}
-		for i := range p {
-			if p[i].text != q[i].text && !takesLiteral(p[i].text, q[i].text) {
-				return false
-			}
-		}
-		return true
+		all, _ := c.subset(b, a)
+		return all
 	}
 	return false
 }
@@ -152,15 +177,69 @@ func literal(pattern, word string) bool {
 	return err == nil && p.Engine() == pyre.Literal && p.Match(word)
 }
 
-// takesLiteral tells whether a pattern matches the only word that other matches.
-func takesLiteral(pattern, other string) bool {
-	p, err := pyre.Compile(pattern)
-	q, err2 := pyre.Compile(other)
-	if err != nil || err2 != nil || q.Engine() != pyre.Literal {
-		return false
+// overlapSteps bounds one question about two patterns: a fraction of a second.
+const overlapSteps = 1 << 16
+
+// meaning is what a pattern matches.
+type meaning struct {
+	word    language.Word
+	re      *pyre.Pattern
+	literal string // where it is the only word
+	exactly bool
+	err     error
+}
+
+func (c *config) meaning(pattern string) *meaning {
+	if m, ok := c.meanings[pattern]; ok {
+		return m
 	}
-	words := pyre.Words(other, "")
-	return len(words) == 1 && p.Match(words[0])
+	m := &meaning{}
+	if m.word, m.err = language.Pattern(pattern); m.err == nil {
+		m.word = m.word.Within(overlapSteps)
+		if m.re, m.err = pyre.Compile(pattern); m.err == nil && m.re.Engine() == pyre.Literal {
+			if words := pyre.Words(pattern, ""); len(words) == 1 {
+				m.literal, m.exactly = words[0], true
+			}
+		}
+	}
+	if c.meanings == nil {
+		c.meanings = map[string]*meaning{}
+	}
+	c.meanings[pattern] = m
+	return m
+}
+
+// subset tells whether b matches all command lines that a matches, word by word; known
+// is false where that was not found out.
+func (c *config) subset(a, b *filter) (all, known bool) {
+	p, q := a.patterns(), b.patterns()
+	if len(p) != len(q) || len(p) == 0 {
+		return false, true
+	}
+	known = true
+	for i := range p {
+		if p[i].text == q[i].text {
+			continue
+		}
+		x, y := c.meaning(p[i].text), c.meaning(q[i].text)
+		if x.err != nil || y.err != nil { // bad-pattern has the word
+			return false, true
+		}
+		if x.exactly {
+			if !y.re.Match(x.literal) {
+				return false, true
+			}
+			continue
+		}
+		within, err := x.word.Subset(y.word)
+		switch {
+		case err != nil:
+			known = false
+		case !within:
+			return false, true
+		}
+	}
+	return known, known
 }
 
 func pointless(c *config) (found []Finding) {
@@ -190,7 +269,7 @@ func conflicts(c *config) (found []Finding) {
 			if earlier.file == nil || earlier.chain() || !as && sameSandbox(earlier.Sandbox, f.Sandbox) {
 				continue
 			}
-			argv := common(earlier, f)
+			argv := c.common(earlier, f)
 			if argv == nil {
 				continue
 			}
@@ -205,33 +284,69 @@ func conflicts(c *config) (found []Finding) {
 	return found
 }
 
-// common is a command that both filters accept; nil if none was found.
-func common(a, b *filter) []string {
-	for _, argv := range append(a.samples(), b.samples()...) {
-		if a.accepts(argv) && b.accepts(argv) {
-			return argv
-		}
+// common is the shortest command that both filters accept; nil if there is none, or
+// none was found.
+func (c *config) common(a, b *filter) []string {
+	if a.name() != "" && b.name() != "" && a.name() != b.name() {
+		return nil
 	}
-	return nil
+	var argv []string
+	if a.Class == "RegExpFilter" && b.Class == a.Class {
+		argv = c.meet(a.patterns(), b.patterns())
+	} else {
+		x, _ := language.Of(a.Filter)
+		y, _ := language.Of(b.Filter)
+		argv, _, _ = x.And(y).Within(overlapSteps).Shortest() // nil with an error
+	}
+	if !a.accepts(argv) || !b.accepts(argv) {
+		return nil
+	}
+	return argv
 }
 
-// samples are commands that f accepts.
-func (f *filter) samples() (list [][]string) {
-	argv := f.called()
-	if f.Class == "RegExpFilter" {
-		argv = nil
+// meet is the shortest line of words that two lists of patterns match; nil if none is
+// known.
+func (c *config) meet(p, q []field) (argv []string) {
+	if len(p) != len(q) {
+		return nil
 	}
-	for _, p := range f.patterns() {
-		words := pyre.Words(p.text, "")
-		if len(words) == 0 {
+	for i := range p {
+		x, y := c.meaning(p[i].text), c.meaning(q[i].text)
+		if x.err != nil || y.err != nil {
 			return nil
 		}
-		argv = append(argv, words[0])
+		if y.exactly {
+			x, y = y, x
+		}
+		if x.exactly && !y.re.Match(x.literal) {
+			return nil
+		}
+		word, ok := x.literal, true
+		if !x.exactly {
+			word, ok, _ = x.word.And(y.word).Shortest() // false with an error
+		}
+		if !ok {
+			return nil
+		}
+		argv = append(argv, word)
 	}
-	if f.accepts(argv) {
-		list = append(list, argv)
+	return argv
+}
+
+// name is the base name of the only program that f is called by; "" where a pattern
+// may stand for others.
+func (f *filter) name() string {
+	name := base(f.Exec())
+	if p := f.patterns(); f.Class == "RegExpFilter" && (len(p) == 0 || p[0].text != name) {
+		return ""
 	}
-	return list
+	if f.Class == "ReadFileFilter" {
+		return "cat"
+	}
+	if f.Class == "KillFilter" {
+		return "kill"
+	}
+	return name
 }
 
 // sameSandbox compares what two filters are confined to.

@@ -15,7 +15,7 @@ var patternRules = []*Rule{
 	{
 		ID: "bad-pattern", Severity: Error,
 		Title: "a pattern cannot be used as a regular expression",
-		Help:  "The filter matches nothing.",
+		Help:  "The filter matches nothing. oslo.rootwrap takes some of what is refused here, such as back-references: write the pattern without.",
 		check: func(c *config) []Finding {
 			return c.eachPattern(func(f *filter, i int, p field) (string, string) {
 				_, err := pyre.Compile(p.text)
@@ -115,34 +115,13 @@ var patternRules = []*Rule{
 		passes: []example{{filters: `x: RegExpFilter, cat, root, cat, /srv/.*, .*, --file=/srv/.*, [^-].*/x, .*://.*`}},
 	},
 	{
-		ID: "open-argument", Severity: Note,
-		Title: "a pattern matches any word, options among them",
-		Help:  "What an option can do the program alone decides. Where the word is a name or a path, a pattern that begins with a letter or with the directory keeps options out.",
-		check: func(c *config) []Finding {
-			return c.eachPattern(func(f *filter, i int, p field) (string, string) {
-				re, err := pyre.Compile(p.text)
-				if err != nil || i == 0 && f.Class != "EnvFilter" {
-					return "", ""
-				}
-				for _, w := range []string{"--probe-a=/x", "-x", "plain", "/a/b"} {
-					if !re.Match(w) {
-						return "", ""
-					}
-				}
-				return "pattern " + quote(p.text) + " matches any word, such as --option", ""
-			})
-		},
-		finds:  []example{{filters: "x: RegExpFilter, ls, root, ls, .*", at: "a.filters:2:32"}, {filters: `x: RegExpFilter, ls, root, ls, \S+`}},
-		passes: []example{{filters: `x: RegExpFilter, ls, root, ls, /.*, [a-z]+, -.*`}},
-	},
-	{
 		ID: "unescaped-dot", Severity: Note,
 		Title: "a dot in a pattern stands for any character",
 		Help:  `It was likely meant for itself: write \. for a dot.`,
 		check: func(c *config) []Finding {
-			return c.eachPattern(func(_ *filter, _ int, p field) (string, string) {
+			return c.eachPattern(func(f *filter, _ int, p field) (string, string) {
 				meant, also, ok := pyre.Dotted(p.text)
-				if !ok {
+				if !ok || base(f.Exec()) == "chown" && !strings.Contains(meant, "/") { // USER.GROUP: what else it matches is no user
 					return "", ""
 				}
 				return "pattern " + quote(p.text) + " matches " + quote(also) + " as well as " + quote(meant), ""
@@ -150,8 +129,12 @@ var patternRules = []*Rule{
 		},
 		finds: []example{
 			{filters: "x: RegExpFilter, p, root, p, --privsep_context, os_brick.privileged.default", at: "a.filters:2:49", says: "matches os_brickXprivilegedXdefault as well as os_brick.privileged.default"},
+			{filters: "x: RegExpFilter, chown, root, chown, root.root, /etc/x.conf", at: "a.filters:2:49", says: "/etc/xXconf"},
 		},
-		passes: []example{{filters: `x: RegExpFilter, p, root, p, os_brick\.privileged, .*, a.*b, /tmp/.*, .+x, .`}},
+		passes: []example{
+			{filters: `x: RegExpFilter, p, root, p, os_brick\.privileged, .*, a.*b, /tmp/.*, .+x, .`},
+			{filters: `x: RegExpFilter, chown, root, chown, root.root, /etc/x`},
+		},
 	},
 }
 

@@ -12,7 +12,7 @@ import (
 // does with the arguments that they allow.
 var powerRules = []*Rule{
 	{
-		ID: "open-shell", Severity: Error,
+		ID: "open-shell", Severity: Error, Score: 10,
 		Title: "a shell or an interpreter with arguments of the caller's choice",
 		Help:  "Whoever may call it is the run-as user, whatever the filter seems to restrict. Move what the service needs into a program of root's, and allow that.",
 		check: func(c *config) []Finding {
@@ -42,7 +42,7 @@ var powerRules = []*Rule{
 		},
 	},
 	{
-		ID: "hands-out-root", Severity: Warning,
+		ID: "hands-out-root", Severity: Warning, Score: 9,
 		Title: "a program that makes its caller root is allowed with the arguments for it",
 		Help:  "The arguments named are accepted by the filter, and with them the program runs a program of the caller's, writes a file of root's, or rules over what root runs. Allow only the arguments that are needed (RegExpFilter, PathFilter, IpFilter), or confine the command: landlock_ro and landlock_rw in a sandbox section say which files it may read and write.",
 		check: func(c *config) []Finding {
@@ -68,7 +68,7 @@ var powerRules = []*Rule{
 		},
 	},
 	{
-		ID: "hands-out-user", Severity: Note,
+		ID: "hands-out-user", Severity: Note, Score: 6,
 		Title: "a program that gives its caller all rights of another user is allowed with the arguments for it",
 		Help:  "As hands-out-root, but the run-as user is not root: what that user may do, the caller may do.",
 		check: func(c *config) []Finding {
@@ -98,7 +98,7 @@ var powerRules = []*Rule{
 		},
 	},
 	{
-		ID: "destroys-any-file", Severity: Note,
+		ID: "destroys-any-file", Severity: Note, Score: 6,
 		Title: "a program removes or overwrites any file",
 		Help:  "What keeps somebody out, or keeps a record, is a file as well. A PathFilter keeps the command to a directory.",
 		check: func(c *config) []Finding {
@@ -113,7 +113,7 @@ var powerRules = []*Rule{
 		},
 	},
 	{
-		ID: "reads-any-file", Severity: Note,
+		ID: "reads-any-file", Severity: Note, Score: 7,
 		Title: "a program shows any file, those of root's among them",
 		Help:  "Keys and password hashes are files. A ReadFileFilter shows one file, a PathFilter those of a directory.",
 		check: func(c *config) []Finding {

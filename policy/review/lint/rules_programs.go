@@ -39,7 +39,7 @@ var programRules = []*Rule{
 		},
 	},
 	{
-		ID: "library-of-others", Severity: Error,
+		ID: "library-of-others", Severity: Error, Score: 10,
 		Title: "a library of a program can be changed by somebody besides root",
 		Help:  "It runs with the rights of the command. The executor looks at what the program itself names (RUNPATH); this looks at the libraries of libraries too, where ld.so.conf and ld.so.preload lead, and the places that they are looked for in. Let the library, and every directory above it, be root's.",
 		check: foreignLibraries,
