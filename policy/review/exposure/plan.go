@@ -1,0 +1,157 @@
+package exposure
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"slices"
+
+	"ironwrap/filters"
+	"ironwrap/policy"
+)
+
+// Plan is what to change first, and what is left of the ways to root then.
+type Plan struct {
+	Before  int      `json:"before"`  // filters that are root
+	After   int      `json:"after"`   // with all changes
+	Ways    int      `json:"ways"`    // to root, with all changes
+	Unknown int      `json:"unknown"` // filters that are not assessed with all changes: any may be root
+	Changes []Change `json:"changes"` // the greatest effect first
+}
+
+// Change is one proposal. The policy was rated with it.
+type Change struct {
+	Filters []filters.Untrusted `json:"filters"` // whom it is about: equal ones, by name
+	Kind    string              `json:"kind"`    // Narrower, Section or Configuration
+	Lines   []filters.Untrusted `json:"lines"`   // to write: in the place of the filter's, or besides
+	Check   string              `json:"check"`   // what a person has to look at: the engine does not know what a service calls
+	Score   Score               `json:"score"`   // of these filters with it
+	Band    string              `json:"band"`
+	Takes   int                 `json:"takes"` // filters that are root no longer
+	Left    int                 `json:"left"`  // filters that are root after this change and those before it
+
+	of    []int // places in Report.Filters
+	with  Filter
+	lines func(name string) []string
+}
+
+var checks = map[string]string{
+	Narrower:      "it is one call of the program's: write a line for each that the service makes (ironwrapctl learn, or the log, has them)",
+	Section:       "whether the program can do with it: ironwrapctl learn tells",
+	Configuration: "where the service starts privsep-helper, a filter for its own contexts has to take its place",
+}
+
+// plan proposes changes for the filters of r, tries each, and puts those first that take
+// most filters from root.
+func (r *Report) plan(p *policy.Policy, m Machine) {
+	service := serviceOf(p.Path)
+	var all []Change
+	for _, group := range equal(r.Filters) {
+		first := group[0]
+		if Band(r.Filters[first].Score) != "root" && Band(r.Filters[first].Score) != "high" {
+			continue
+		}
+		c, ok := bestChange(&p.Filters[first], r.Filters[first], service, m)
+		if !ok {
+			continue
+		}
+		c.of = group
+		for _, i := range group {
+			c.Filters = append(c.Filters, r.Filters[i].Name)
+			c.Lines = append(c.Lines, filters.Words(c.lines(r.Filters[i].Name.Raw()))...)
+		}
+		if Band(r.Filters[first].Score) == "root" {
+			c.Takes = len(group)
+		}
+		all = append(all, c)
+	}
+	slices.SortStableFunc(all, func(a, b Change) int {
+		return cmp.Or(cmp.Compare(b.Takes, a.Takes), cmp.Compare(a.Score, b.Score))
+	})
+	r.apply(all)
+}
+
+// apply rates the policy with one change after the other.
+func (r *Report) apply(all []Change) {
+	rated := slices.Clone(r.Filters)
+	r.Plan = Plan{Before: r.Root.Filters, After: r.Root.Filters, Ways: r.Root.Ways, Unknown: r.Counts[Unknown], Changes: []Change{}}
+	for _, c := range all {
+		for _, i := range c.of {
+			rated[i] = c.with
+			rated[i].Name = r.Filters[i].Name
+		}
+		root := rootOf(rated)
+		c.Left = root.Filters
+		for _, i := range c.of {
+			copied := c
+			r.Filters[i].Remedy = &copied
+		}
+		if c.Takes > 0 {
+			r.Plan.Changes = append(r.Plan.Changes, c)
+			r.Plan.After, r.Plan.Ways = root.Filters, root.Ways
+		}
+	}
+}
+
+// bestChange is the change that leaves least of a filter; of those that leave as much
+// the one that changes least.
+func bestChange(e *policy.Entry, before Filter, service string, m Machine) (best Change, ok bool) {
+	if e.File == "" {
+		return Change{Kind: Configuration, Check: checks[Configuration], Band: Band(0), with: Filter{Band: Band(0)},
+			lines: func(string) []string { return []string{"[DEFAULT]", "privsep_contexts = none"} }}, true
+	}
+	for _, r := range remedies(e, service) {
+		f := Of(&r.entry, m)
+		if rank(f.Band) <= rank(before.Band) || f.Score == NotAssessed || ok && rank(f.Band) <= rank(best.Band) {
+			continue
+		}
+		best, ok = Change{Kind: r.kind, lines: r.lines, Check: checks[r.kind], Score: f.Score, Band: f.Band, with: f}, true
+	}
+	return best, ok
+}
+
+// rank is the place of a band, the worst being 0.
+func rank(band string) int { return slices.Index(Bands, band) }
+
+// equal are the places of filters that differ in name and place alone.
+func equal(all []Filter) (groups [][]int) {
+	at := map[string]int{}
+	for i, f := range all {
+		n, ok := at[f.Key]
+		if !ok {
+			n = len(groups)
+			at[f.Key] = n
+			groups = append(groups, nil)
+		}
+		groups[n] = append(groups[n], i)
+	}
+	return groups
+}
+
+// Group is filters that differ in name and place alone.
+type Group struct {
+	Filter          // the first
+	Others []Filter // the rest
+}
+
+// Groups puts equal filters together, in the order of the first of them.
+func Groups(all []Filter) (groups []Group) {
+	for _, places := range equal(all) {
+		g := Group{Filter: all[places[0]]}
+		for _, i := range places[1:] {
+			g.Others = append(g.Others, all[i])
+		}
+		groups = append(groups, g)
+	}
+	return groups
+}
+
+// fingerprint is the same for filters that allow the same as the same user: a name, a
+// place and a sandbox section do not matter. Of the implicit one example counts as well,
+// which tells its contexts apart.
+func fingerprint(e *policy.Entry, more ...string) string {
+	s := filters.ShapeOf(e.Filter)
+	sum := sha256.Sum256(fmt.Appendf(nil, "%q %q %q %+q %q", e.Class, e.Exec(), e.RunAs(), fmt.Sprintf("%+v", s), more))
+	return hex.EncodeToString(sum[:8])
+}
