@@ -17,6 +17,15 @@ type New struct {
 	ID     string `json:"id"`
 }
 
+// String says what is new.
+func (n New) String() string {
+	s := fmt.Sprintf("%s: %s %s", n.Filter, strings.ToLower(Title(n.Power)), n.Score)
+	if n.Was != nil {
+		s += fmt.Sprintf(", was %s", *n.Was)
+	}
+	return s
+}
+
 // Baseline is what an earlier report said, by Cell.ID.
 type Baseline map[string]Score
 

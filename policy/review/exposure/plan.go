@@ -17,6 +17,7 @@ type Plan struct {
 	After   int      `json:"after"`   // with all changes
 	Ways    int      `json:"ways"`    // to root, with all changes
 	Unknown int      `json:"unknown"` // filters that are not assessed with all changes: any may be root
+	Untried int      `json:"untried"` // filters for which no change was looked for, there being too many
 	Changes []Change `json:"changes"` // the greatest effect first
 }
 
@@ -46,10 +47,14 @@ var checks = map[string]string{
 // most filters from root.
 func (r *Report) plan(p *policy.Policy, m Machine) {
 	service := serviceOf(p.Path)
+	groups := slices.DeleteFunc(equal(r.Filters), func(g []int) bool { return rank(r.Filters[g[0]].Band) > rank("high") || r.Filters[g[0]].Band == Unknown })
+	slices.SortStableFunc(groups, func(a, b []int) int { return r.Filters[b[0]].Score.compare(r.Filters[a[0]].Score) })
 	var all []Change
-	for _, group := range equal(r.Filters) {
+	untried := 0
+	for i, group := range groups {
 		first := group[0]
-		if Band(r.Filters[first].Score) != "root" && Band(r.Filters[first].Score) != "high" {
+		if i >= maxTried {
+			untried += len(group)
 			continue
 		}
 		c, ok := bestChange(&p.Filters[first], r.Filters[first], service, m)
@@ -70,7 +75,12 @@ func (r *Report) plan(p *policy.Policy, m Machine) {
 		return cmp.Or(cmp.Compare(b.Takes, a.Takes), cmp.Compare(a.Score, b.Score))
 	})
 	r.apply(all)
+	r.Plan.Untried = untried
 }
+
+// maxTried bounds for how many different filters changes are tried: each takes as long as
+// some filters do.
+const maxTried = 200
 
 // apply rates the policy with one change after the other.
 func (r *Report) apply(all []Change) {
@@ -129,10 +139,62 @@ func equal(all []Filter) (groups [][]int) {
 	return groups
 }
 
+// String is the plan in a sentence.
+func (p Plan) String() string {
+	var s string
+	switch {
+	case p.Before == 0:
+		s = "No filter makes its callers root."
+	case len(p.Changes) == 0:
+		s = fmt.Sprintf("No change was found that takes root from any of %s.", Count(p.Before, "filter"))
+	case len(p.Changes) == 1:
+		s = fmt.Sprintf("1 change takes this from %s to %d.", Count(p.Before, "root filter"), p.After)
+	default:
+		s = fmt.Sprintf("%d changes take this from %s to %d.", len(p.Changes), Count(p.Before, "root filter"), p.After)
+	}
+	switch {
+	case p.Unknown == 1:
+		s += " One more is not assessed, and may be root as well."
+	case p.Unknown > 1:
+		s += fmt.Sprintf(" %d more are not assessed, and may be root as well.", p.Unknown)
+	}
+	if p.Untried > 0 {
+		s += fmt.Sprintf(" For %s no change was looked for, there being too many.", Count(p.Untried, "filter"))
+	}
+	return s
+}
+
+// Count is a number of things.
+func Count(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
+}
+
+// Kinds are the first change of each kind, for what a person has to look at.
+func (p Plan) Kinds() (all []Change) {
+	for _, c := range p.Changes {
+		if !slices.ContainsFunc(all, func(o Change) bool { return o.Kind == c.Kind }) {
+			all = append(all, c)
+		}
+	}
+	return all
+}
+
 // Group is filters that differ in name and place alone.
 type Group struct {
 	Filter          // the first
 	Others []Filter // the rest
+}
+
+// Names are those of the filters, escaped.
+func (g Group) Names() string {
+	s := g.Name.String()
+	for _, o := range g.Others {
+		s += ", " + o.Name.String()
+	}
+	return s
 }
 
 // Groups puts equal filters together, in the order of the first of them.
