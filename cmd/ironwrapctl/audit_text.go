@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"regexp"
 	"strings"
 
 	"github.com/jedib0t/go-pretty/v6/table"
@@ -167,10 +168,12 @@ func because(f exposure.Filter) string {
 func wrapLines(s string, width int) string {
 	lines := strings.Split(s, "\n")
 	for i, l := range lines {
-		lines[i] = strings.TrimRight(text.WrapSoft(l, width), " ")
+		lines[i] = text.WrapSoft(l, width)
 	}
-	return strings.Join(lines, "\n")
+	return trailing.ReplaceAllString(strings.Join(lines, "\n"), "")
 }
+
+var trailing = regexp.MustCompile(`(?m) +$`)
 
 var plainTable = table.Style{
 	Name:    "plain",

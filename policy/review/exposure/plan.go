@@ -47,7 +47,9 @@ var checks = map[string]string{
 // most filters from root.
 func (r *Report) plan(p *policy.Policy, m Machine) {
 	service := serviceOf(p.Path)
-	groups := slices.DeleteFunc(equal(r.Filters), func(g []int) bool { return rank(r.Filters[g[0]].Band) > rank("high") || r.Filters[g[0]].Band == Unknown })
+	groups := slices.DeleteFunc(equal(r.Filters), func(g []int) bool {
+		return rank(r.Filters[g[0]].Band) > rank("high") || r.Filters[g[0]].Band == Unknown
+	})
 	slices.SortStableFunc(groups, func(a, b []int) int { return r.Filters[b[0]].Score.compare(r.Filters[a[0]].Score) })
 	var all []Change
 	untried := 0
