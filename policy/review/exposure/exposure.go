@@ -77,7 +77,7 @@ type Filter struct {
 	Band    string            `json:"band"`
 	Cells   []Cell            `json:"powers"` // worst first; what is not in here it does not give away
 	Notes   []string          `json:"notes"`
-	Remedy  *Change           `json:"remedy"` // nil where none was found that helps
+	Remedy  *Remedy           `json:"remedy"` // nil where none was found that helps
 }
 
 // Cell is one power that a filter gives away.

@@ -110,8 +110,8 @@ func (d draft) definition() string {
 	return strings.Join(append(words, d.args...), ", ")
 }
 
-// remedy is a filter to try in the place of another.
-type remedy struct {
+// attempt is a filter to try in the place of another.
+type attempt struct {
 	kind  string
 	entry policy.Entry
 	lines func(name string) []string
@@ -119,17 +119,17 @@ type remedy struct {
 
 // remedies are what might leave less of a filter; what they leave is not asked yet. Those
 // that change least come first.
-func remedies(e *policy.Entry, service string) []remedy {
+func remedies(e *policy.Entry, service string) []attempt {
 	if e.File == "" {
 		return nil
 	}
-	var all []remedy
+	var all []attempt
 	for _, d := range drafts(e, service) {
 		f, err := filters.New(d.definition())
 		if err != nil {
 			continue
 		}
-		r := remedy{kind: Narrower, entry: *e, lines: func(name string) []string { return []string{name + ": " + d.definition()} }}
+		r := attempt{kind: Narrower, entry: *e, lines: func(name string) []string { return []string{name + ": " + d.definition()} }}
 		r.entry.Filter, r.entry.Class = f, d.class
 		if s := newSubject(&r.entry); s.matchable() {
 			all = append(all, r)
@@ -139,7 +139,7 @@ func remedies(e *policy.Entry, service string) []remedy {
 	for _, row := range confining {
 		if e.Sandbox == nil && slices.Contains(strings.Fields(row.programs), program) {
 			section := row.section(service)
-			r := remedy{kind: Section, entry: *e, lines: func(name string) []string { return append([]string{"[Sandbox:" + name + "]"}, sections(&section)...) }}
+			r := attempt{kind: Section, entry: *e, lines: func(name string) []string { return append([]string{"[Sandbox:" + name + "]"}, sections(&section)...) }}
 			r.entry.Sandbox = &section
 			all = append(all, r)
 		}

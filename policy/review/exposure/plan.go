@@ -21,19 +21,24 @@ type Plan struct {
 	Changes []Change `json:"changes"` // the greatest effect first
 }
 
-// Change is one proposal. The policy was rated with it.
-type Change struct {
-	Filters []filters.Untrusted `json:"filters"` // whom it is about: equal ones, by name
-	Kind    string              `json:"kind"`    // Narrower, Section or Configuration
-	Lines   []filters.Untrusted `json:"lines"`   // to write: in the place of the filter's, or besides
-	Check   string              `json:"check"`   // what a person has to look at: the engine does not know what a service calls
-	Score   Score               `json:"score"`   // of these filters with it
-	Band    string              `json:"band"`
-	Takes   int                 `json:"takes"` // filters that are root no longer
-	Left    int                 `json:"left"`  // filters that are root after this change and those before it
+// Remedy is what to write in the place of filters, or besides. They were rated with it.
+type Remedy struct {
+	Kind  string              `json:"kind"`  // Narrower, Section or Configuration
+	Lines []filters.Untrusted `json:"lines"` // of a filters file; for Configuration of rootwrap.conf
+	Check string              `json:"check"` // what a person has to look at: the engine does not know what a service calls
+	Score Score               `json:"score"` // of the worst of the filters with it
+	Band  string              `json:"band"`
+}
 
-	of    []int // places in Report.Filters
-	with  Filter
+// Change is the remedies of one kind for the filters of one program.
+type Change struct {
+	Filters []filters.Untrusted `json:"filters"` // their names
+	Remedy
+	Takes int `json:"takes"` // filters that are root no longer
+	Left  int `json:"left"`  // filters that are root after this change and those before it
+
+	of    []int    // places in Report.Filters
+	with  []Filter // what they are then
 	lines func(name string) []string
 }
 
@@ -52,6 +57,7 @@ func (r *Report) plan(p *policy.Policy, m Machine) {
 	})
 	slices.SortStableFunc(groups, func(a, b []int) int { return r.Filters[b[0]].Score.compare(r.Filters[a[0]].Score) })
 	var all []Change
+	by := map[string]int{} // places in all: filters of one program that take the same kind of change
 	untried := 0
 	for i, group := range groups {
 		first := group[0]
@@ -59,18 +65,29 @@ func (r *Report) plan(p *policy.Policy, m Machine) {
 			untried += len(group)
 			continue
 		}
-		c, ok := bestChange(&p.Filters[first], r.Filters[first], service, m)
+		c, f, ok := bestChange(&p.Filters[first], r.Filters[first], service, m)
 		if !ok {
 			continue
 		}
 		c.of = group
+		var lines []filters.Untrusted
 		for _, i := range group {
-			c.Filters = append(c.Filters, r.Filters[i].Name)
-			c.Lines = append(c.Lines, filters.Words(c.lines(r.Filters[i].Name.Raw()))...)
+			c.Filters, c.with = append(c.Filters, r.Filters[i].Name), append(c.with, f)
+			own := c.Remedy
+			own.Lines = filters.Words(c.lines(r.Filters[i].Name.Raw()))
+			r.Filters[i].Remedy = &own
+			lines = append(lines, own.Lines...)
 		}
-		if Band(r.Filters[first].Score) == "root" {
+		c.Lines = lines
+		if r.Filters[first].Band == "root" {
 			c.Takes = len(group)
 		}
+		key := fmt.Sprint(c.Kind, " ", baseName(r.Filters[first].Program.Raw()), " ", c.Takes > 0)
+		if at, ok := by[key]; ok {
+			all[at].join(c)
+			continue
+		}
+		by[key] = len(all)
 		all = append(all, c)
 	}
 	slices.SortStableFunc(all, func(a, b Change) int {
@@ -89,16 +106,11 @@ func (r *Report) apply(all []Change) {
 	rated := slices.Clone(r.Filters)
 	r.Plan = Plan{Before: r.Root.Filters, After: r.Root.Filters, Ways: r.Root.Ways, Unknown: r.Counts[Unknown], Changes: []Change{}}
 	for _, c := range all {
-		for _, i := range c.of {
-			rated[i] = c.with
-			rated[i].Name = r.Filters[i].Name
+		for n, i := range c.of {
+			rated[i] = c.with[n]
 		}
 		root := rootOf(rated)
 		c.Left = root.Filters
-		for _, i := range c.of {
-			copied := c
-			r.Filters[i].Remedy = &copied
-		}
 		if c.Takes > 0 {
 			r.Plan.Changes = append(r.Plan.Changes, c)
 			r.Plan.After, r.Plan.Ways = root.Filters, root.Ways
@@ -108,19 +120,29 @@ func (r *Report) apply(all []Change) {
 
 // bestChange is the change that leaves least of a filter; of those that leave as much
 // the one that changes least.
-func bestChange(e *policy.Entry, before Filter, service string, m Machine) (best Change, ok bool) {
+func bestChange(e *policy.Entry, before Filter, service string, m Machine) (best Change, with Filter, ok bool) {
 	if e.File == "" {
-		return Change{Kind: Configuration, Check: checks[Configuration], Band: Band(0), with: Filter{Band: Band(0)},
-			lines: func(string) []string { return []string{"[DEFAULT]", "privsep_contexts = none"} }}, true
+		return Change{Remedy: Remedy{Kind: Configuration, Check: checks[Configuration], Band: Band(0)},
+			lines: func(string) []string { return []string{"[DEFAULT]", "privsep_contexts = none"} }}, Filter{Band: Band(0)}, true
 	}
 	for _, r := range remedies(e, service) {
 		f := Of(&r.entry, m)
 		if rank(f.Band) <= rank(before.Band) || f.Score == NotAssessed || ok && rank(f.Band) <= rank(best.Band) {
 			continue
 		}
-		best, ok = Change{Kind: r.kind, lines: r.lines, Check: checks[r.kind], Score: f.Score, Band: f.Band, with: f}, true
+		best, with, ok = Change{Remedy: Remedy{Kind: r.kind, Check: checks[r.kind], Score: f.Score, Band: f.Band}, lines: r.lines}, f, true
 	}
-	return best, ok
+	return best, with, ok
+}
+
+// join adds a change of the same kind.
+func (c *Change) join(o Change) {
+	c.Filters, c.Lines = append(c.Filters, o.Filters...), append(c.Lines, o.Lines...)
+	c.of, c.with = append(c.of, o.of...), append(c.with, o.with...)
+	c.Takes += o.Takes
+	if o.Score > c.Score {
+		c.Score, c.Band = o.Score, o.Band
+	}
 }
 
 // rank is the place of a band, the worst being 0.
