@@ -170,7 +170,7 @@ func (p Plan) String() string {
 	case p.Before == 0:
 		s = "No filter makes its callers root."
 	case len(p.Changes) == 0:
-		s = fmt.Sprintf("No change was found that takes root from any of %s.", Count(p.Before, "filter"))
+		s = fmt.Sprintf("No change was found that takes this below %s.", Count(p.Before, "root filter"))
 	case len(p.Changes) == 1:
 		s = fmt.Sprintf("1 change takes this from %s to %d.", Count(p.Before, "root filter"), p.After)
 	default:
