@@ -17,7 +17,7 @@ import (
 	"ironwrap/policy/trust"
 )
 
-var update = flag.Bool("update", false, "write the findings of TestCheckDebian, or the numbers of TestBudget, anew, when they have been looked at")
+var update = flag.Bool("update", false, "write the findings of TestCheckDebian, the tables of TestExposureTable, or the numbers of TestBudget, anew, when they have been looked at")
 
 // finding is one of ironwrapctl check.
 type finding struct {

@@ -188,8 +188,8 @@ func TestPageWorks(t *testing.T) {
 	if at := ask[string](b, `document.querySelector("dialog").open ? "open" : document.activeElement.getAttribute("href")`); !strings.HasSuffix(at, "-run") {
 		t.Errorf("after Escape: %q", at)
 	}
-	b.do(chromedp.KeyEvent(kb.ArrowRight))
-	if at := ask[string](b, `document.activeElement.getAttribute("href")`); !strings.HasSuffix(at, "-write") {
+	b.do(chromedp.Evaluate(`document.querySelector('tr[data-name=dd] a[href$="-write"]').focus()`, nil), chromedp.KeyEvent(kb.ArrowRight))
+	if at := ask[string](b, `document.activeElement.getAttribute("href")`); !strings.HasSuffix(at, "-device") {
 		t.Errorf("the arrow key went to %q", at)
 	}
 	b.do(chromedp.Evaluate(`document.querySelector("tr[data-name=tee]").scrollIntoView({block: "center", behavior: "instant"})`, nil),
@@ -200,6 +200,7 @@ func TestPageWorks(t *testing.T) {
 	b.do(chromedp.Click(`dialog .close`))
 
 	// A filter's name opens its explanation.
+	b.do(chromedp.Evaluate(`document.querySelectorAll("details").forEach(d => d.open = false)`, nil))
 	b.do(chromedp.Evaluate(`document.querySelector("tr[data-name=docker]").scrollIntoView({block: "center", behavior: "instant"})`, nil),
 		chromedp.Click(`tr[data-name=docker] th a`),
 		chromedp.Poll(`document.querySelector("details[open] summary b")?.textContent === "docker"`, nil))
@@ -283,4 +284,19 @@ func TestPageShows(t *testing.T) {
 	if !strings.Contains(open, "netapp_nfs_find") {
 		t.Error("without scripts there is no table")
 	}
+}
+
+// TestPagePrints: on an A4 sheet in landscape nothing is clipped, and what somebody has
+// folded away is there, without a script too.
+func TestPagePrints(t *testing.T) {
+	b := openPage(t, "cinder", 1032, 700)
+	b.do(chromedp.Evaluate(`document.querySelectorAll("details").forEach(d => d.open = false)`, nil), emulation.SetEmulatedMedia().WithMedia("print"))
+	if n := ask[int](b, `[...document.querySelectorAll(".reason, .filter dl, .line")].filter(e => !e.checkVisibility({contentVisibilityAuto: true}) || !e.getClientRects().length).length`); n > 0 {
+		t.Errorf("%d parts are not printed", n)
+	}
+	if over := ask[string](b, `[...document.querySelectorAll("body *:not(svg *)")].filter(e => e.getClientRects().length && !e.closest(".hidden") && (e.getBoundingClientRect().right > innerWidth + 1 || getComputedStyle(e).overflow !== "visible" && e.scrollWidth > e.clientWidth + 1)).map(e => e.tagName + "." + e.className).slice(0, 5).join()`); over != "" {
+		t.Errorf("clipped: %s", over)
+	}
+	b.shot("print")
+	b.quiet()
 }

@@ -2,15 +2,18 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/spf13/cobra"
 
+	"ironwrap/filters"
 	"ironwrap/policy"
 	"ironwrap/policy/account"
-	"ironwrap/policy/inifile"
 	"ironwrap/policy/machine"
 	"ironwrap/policy/review/exposure"
 	"ironwrap/policy/trust"
@@ -20,66 +23,127 @@ import (
 )
 
 func auditCommand() *cobra.Command {
-	var format string
-	var threshold float64
+	var format, baseline, sudoers string
+	var thresholds []string
 	c := &cobra.Command{
-		Use:   "audit [--format text|json|html] [--threshold N] CONFIG",
+		Use:   "audit [--format text|json|html] [--baseline FILE] [--threshold WHAT=N,...] CONFIG",
 		Short: "tell what a policy gives away",
 		Long: `Audit tells, for each filter that CONFIG leads to, which powers it hands to whoever
 may call ironwrap: running programs, writing files, changing mounts, and so on. Each
 has a command that the filter allows as its proof, and a score from 0 to 10 that
-takes the run-as user and the sandbox section into account. The policy's score is
-that of its worst filter. A filter of which nobody knows what its program does has no
-score: it is not assessed, and --threshold takes it for 10. Nothing is executed, and no
-privilege is needed.
+takes the run-as user and the sandbox section into account. It says what to change
+first, and how many filters make their callers root then: each change was tried.
+Nothing is executed, and no privilege is needed.
 
-exit status: 0 audited, 1 the policy's score is above --threshold, 2 wrong use or
-CONFIG cannot be used.`,
+--threshold bounds what is found: a score from 0 to 10 for the worst filter, or
+WHAT=N for how many there may be. WHAT is new (powers that --baseline, an earlier
+report as JSON, has not got), ways (to root), a band (root, high, medium, low, each
+with all that is worse; not-assessed) or a power, such as write. A filter of which
+nobody knows what its program does is not assessed, and counts as the most it could be.
+
+exit status: 0 audited, 1 audited and above --threshold, 2 wrong use, or CONFIG or
+FILE cannot be used, or the report cannot be written.`,
 		Example: `  ironwrapctl audit /etc/neutron/rootwrap.conf
   ironwrapctl audit --format html /etc/cinder/rootwrap.conf > cinder.html
-  ironwrapctl audit --format json --threshold 6.9 /etc/nova/rootwrap.conf`,
+  ironwrapctl audit --format json /etc/nova/rootwrap.conf > accepted.json
+  ironwrapctl audit --baseline accepted.json --threshold new=0 /etc/nova/rootwrap.conf`,
 		Args: takes("CONFIG"),
 		RunE: func(c *cobra.Command, args []string) error {
 			print := map[string]func(io.Writer, exposure.Report) error{"text": auditText, "json": auditJSON, "html": auditHTML}[format]
 			if print == nil {
 				return fmt.Errorf("format %q is none of text, json and html", format)
 			}
-			if !(threshold >= 0 && threshold <= 10) { // NaN is neither
-				return fmt.Errorf("threshold %v is not a number from 0 to 10", threshold)
-			}
-			r, err := auditPolicy(args[0])
+			limits, err := limitsOf(thresholds, baseline)
 			if err != nil {
 				return err
+			}
+			accepted, err := readBaseline(baseline)
+			if err != nil {
+				return err
+			}
+			r, err := auditPolicy(args[0], sudoers)
+			if err != nil {
+				return err
+			}
+			if accepted != nil {
+				r.Compare(accepted)
 			}
 			if err := print(c.OutOrStdout(), r); err != nil {
 				return err
 			}
-			if r.Gate() > threshold {
-				return status(1)
-			}
-			return nil
+			return gate(c.ErrOrStderr(), r, limits)
 		},
 	}
 	c.Flags().StringVar(&format, "format", "text", "how to print: text, json or html")
-	c.Flags().Float64Var(&threshold, "threshold", 10, "exit with 1 where the policy's score is above N")
+	c.Flags().StringVar(&baseline, "baseline", "", "tell what is new since the report in `FILE`, which is JSON")
+	c.Flags().StringArrayVar(&thresholds, "threshold", nil, "exit with 1 where there is more than that: `WHAT=N,...`, or a score")
+	c.Flags().StringVar(&sudoers, "sudoers", "", "read who may call from `FILE` instead of the machine's sudoers; none: do not")
 	return c
 }
 
-func auditPolicy(config string) (exposure.Report, error) {
+func limitsOf(thresholds []string, baseline string) (all []exposure.Limit, err error) {
+	for _, text := range thresholds {
+		limits, err := exposure.ParseLimits(text)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, limits...)
+	}
+	if baseline == "" && slices.ContainsFunc(all, func(l exposure.Limit) bool { return l.What == "new" }) {
+		return nil, errors.New("threshold new counts what is new since an earlier report: --baseline FILE names it")
+	}
+	return all, nil
+}
+
+func readBaseline(path string) (exposure.Baseline, error) {
+	if path == "" {
+		return nil, nil
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("cannot read the baseline: %w", err)
+	}
+	b, err := exposure.ReadBaseline(data)
+	if err != nil {
+		return nil, fmt.Errorf("cannot use the baseline %s: %w", filters.Untrusted(path), err)
+	}
+	return b, nil
+}
+
+// gate says what is above its limit. The error is the exit status.
+func gate(w io.Writer, r exposure.Report, limits []exposure.Limit) (err error) {
+	for _, l := range limits {
+		if text := r.Above(l); text != "" {
+			fmt.Fprintf(w, "ironwrapctl: above the threshold: %s\n", text)
+			err = status(1)
+		}
+	}
+	return err
+}
+
+func auditPolicy(config, sudoers string) (exposure.Report, error) {
 	path, err := filepath.Abs(config)
 	if err != nil {
 		return exposure.Report{}, err
 	}
-	p, err := policy.Load(path, trust.Object, inifile.Parse)
+	var s sources
+	p, err := policy.Load(path, trust.Object, s.parse)
+	if err != nil {
+		return exposure.Report{}, err
+	}
+	sudo, err := readSudoers(sudoers, nil)
 	if err != nil {
 		return exposure.Report{}, err
 	}
 	programs := machine.New(p.ExecDirs, p.Trust)
-	return exposure.Assess(p, exposure.Machine{
+	r := exposure.Assess(p, exposure.Machine{
 		Find:    func(name, runAs string) (string, error) { p, err := programs.Find(name, runAs); return p.Path, err },
 		UID:     func(name string) (uint32, error) { u, err := account.Lookup(name); return u.UID, err },
 		Seccomp: profiles{}.allows,
-	}), nil
+	})
+	r.About = about(s, p, sudo)
+	s.define(r.Filters)
+	return r, nil
 }
 
 // profiles are the programs of seccomp profiles, compiled when first asked for.

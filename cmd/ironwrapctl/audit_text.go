@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"regexp"
 	"strings"
 
 	"github.com/jedib0t/go-pretty/v6/table"
@@ -37,6 +38,9 @@ func auditText(w io.Writer, r exposure.Report) error {
 	if r.Root.Filters > 0 {
 		fmt.Fprintln(w, wrapLines(waysToRoot(r), width))
 	}
+	for _, l := range aboutLines(r) {
+		fmt.Fprintln(w, strings.ReplaceAll(wrapLines(l, width-2), "\n", "\n  "))
+	}
 	if len(r.Reasons) > 0 {
 		fmt.Fprintln(w)
 	}
@@ -44,13 +48,16 @@ func auditText(w io.Writer, r exposure.Report) error {
 		fmt.Fprintln(w, "  "+strings.ReplaceAll(wrapLines(filters.Prose(reason), width-4), "\n", "\n    "))
 	}
 
+	changes(w, r.Plan, width)
+	news(w, r, width)
+
 	t := table.NewWriter()
 	t.SetStyle(plainTable)
 	t.AppendHeader(table.Row{"SCORE", "BAND", "FILTER", "RUNS AS", "BECAUSE"})
 	t.SetColumnConfigs([]table.ColumnConfig{{Number: 1, AlignHeader: text.AlignRight, Align: text.AlignRight}, {Number: 3, WidthMax: 28, WidthMaxEnforcer: text.WrapHard},
 		{Number: 5, WidthMax: max(width-58, 30), WidthMaxEnforcer: wrapLines}})
-	for _, f := range exposure.WorstFirst(r.Filters) {
-		t.AppendRow(table.Row{paint(f.Band, number(f.Score)), paint(f.Band, f.Band), f.Name.String(), f.RunAs.String(), because(f)})
+	for _, g := range exposure.Groups(exposure.WorstFirst(r.Filters)) {
+		t.AppendRow(table.Row{paint(g.Band, number(g.Score)), paint(g.Band, g.Band), g.Names(), g.RunAs.String(), because(g.Filter)})
 	}
 	fmt.Fprintln(w)
 	for line := range strings.Lines(t.Render()) {
@@ -62,6 +69,51 @@ func auditText(w io.Writer, r exposure.Report) error {
 	return nil
 }
 
+// aboutLines say of what the report is.
+func aboutLines(r exposure.Report) []string {
+	lines := []string{fmt.Sprintf("%s on %s, ironwrapctl %s; sha256 %s of %d files", r.About.Date, filters.Prose(r.About.Host), r.About.Version, r.About.Digest, len(r.About.Files))}
+	for _, c := range r.About.Callers {
+		lines = append(lines, "may call: "+c)
+	}
+	return lines
+}
+
+// changes says what to change first.
+func changes(w io.Writer, p exposure.Plan, width int) {
+	if p.Before == 0 {
+		return
+	}
+	fmt.Fprintf(w, "\n%s\n", wrapLines(p.String(), width))
+	for i, c := range p.Changes {
+		fmt.Fprintf(w, "%3d. %s: %s, then %d left\n", i+1, c.Kind, names(c.Filters), c.Left)
+		for _, l := range c.Lines {
+			fmt.Fprintf(w, "       %s\n", filters.Prose(l.Raw()))
+		}
+	}
+	for _, kind := range p.Kinds() {
+		fmt.Fprintln(w, "  "+strings.ReplaceAll(wrapLines("look at each "+kind.Kind+": "+kind.Check, width-4), "\n", "\n    "))
+	}
+}
+
+func names(all []filters.Untrusted) string {
+	texts := make([]string, len(all))
+	for i, n := range all {
+		texts[i] = n.String()
+	}
+	return strings.Join(texts, ", ")
+}
+
+// news says what the baseline has not got.
+func news(w io.Writer, r exposure.Report, width int) {
+	if !r.Compared {
+		return
+	}
+	fmt.Fprintf(w, "\n%d new since the baseline\n", len(r.New))
+	for _, n := range r.New {
+		fmt.Fprintln(w, "  "+strings.ReplaceAll(wrapLines(n.String(), width-4), "\n", "\n    "))
+	}
+}
+
 // waysToRoot says how many filters make their callers root, and by what.
 func waysToRoot(r exposure.Report) string {
 	var by []string
@@ -70,7 +122,7 @@ func waysToRoot(r exposure.Report) string {
 			by = append(by, fmt.Sprintf("%s %d", strings.ToLower(p.Title), n))
 		}
 	}
-	return fmt.Sprintf("root by %d of %d filters (%.0f %%): %s", r.Root.Filters, len(r.Filters), 100*r.Root.Share, strings.Join(by, ", "))
+	return fmt.Sprintf("root by %d of %d filters (%.0f %%), in %s: %s", r.Root.Filters, len(r.Filters), 100*r.Root.Share, exposure.Count(r.Root.Ways, "way"), strings.Join(by, ", "))
 }
 
 // number is a score in its column.
@@ -104,6 +156,11 @@ func because(f exposure.Filter) string {
 	if len(more) > 0 {
 		s += "\nand " + strings.Join(more, ", ")
 	}
+	if f.Remedy != nil && f.Band != "root" {
+		for _, l := range f.Remedy.Lines {
+			s += "\nrather " + filters.Prose(l.Raw())
+		}
+	}
 	return s
 }
 
@@ -111,10 +168,12 @@ func because(f exposure.Filter) string {
 func wrapLines(s string, width int) string {
 	lines := strings.Split(s, "\n")
 	for i, l := range lines {
-		lines[i] = strings.TrimRight(text.WrapSoft(l, width), " ")
+		lines[i] = text.WrapSoft(l, width)
 	}
-	return strings.Join(lines, "\n")
+	return trailing.ReplaceAllString(strings.Join(lines, "\n"), "")
 }
+
+var trailing = regexp.MustCompile(`(?m) +$`)
 
 var plainTable = table.Style{
 	Name:    "plain",

@@ -20,22 +20,45 @@ import (
 
 // Report is what a policy gives away.
 type Report struct {
-	Config  filters.Untrusted `json:"config"`
-	Score   Score             `json:"score"` // that of the worst filter which was assessed
-	Band    string            `json:"band"`  // the score in one word: see Bands
-	Reasons []string          `json:"reasons"`
-	Counts  map[string]int    `json:"counts"` // filters by band
-	Root    Root              `json:"root"`
-	Powers  []Power           `json:"powers"` // the columns, in order
-	Filters []Filter          `json:"filters"`
-	Notes   []string          `json:"notes"` // what the loader passed over
+	Config   filters.Untrusted `json:"config"`
+	About    About             `json:"about"`
+	Score    Score             `json:"score"` // that of the worst filter which was assessed
+	Band     string            `json:"band"`  // the score in one word: see Bands
+	Reasons  []string          `json:"reasons"`
+	Counts   map[string]int    `json:"counts"` // filters by band
+	Root     Root              `json:"root"`
+	Plan     Plan              `json:"plan"`
+	Compared bool              `json:"compared"` // with a baseline
+	New      []New             `json:"new"`      // what the baseline has not got, worst first
+	Powers   []Power           `json:"powers"`   // the columns, in order
+	Filters  []Filter          `json:"filters"`
+	Notes    []string          `json:"notes"` // what the loader passed over
+}
+
+// About is when, where and of what a report was made. Whoever asks for the report fills
+// it in.
+type About struct {
+	Date    string   `json:"date"` // RFC 3339, UTC
+	Host    string   `json:"host"`
+	Version string   `json:"version"` // of ironwrapctl
+	Digest  string   `json:"sha256"`  // of the lines that sha256sum(1) prints for Files
+	Files   []File   `json:"files"`   // all that were read, in that order
+	Callers []string `json:"callers"` // who may call, and what says so
+}
+
+// File is one that the policy was read from.
+type File struct {
+	Path   filters.Untrusted `json:"path"`
+	Digest string            `json:"sha256"`
 }
 
 // Root is how many filters make their callers root, and by what.
 type Root struct {
-	Filters int            `json:"filters"`
-	Share   float64        `json:"share"`  // of all filters, from 0 to 1
-	Powers  map[string]int `json:"powers"` // filters by Power.ID; a filter may have several
+	Filters  int            `json:"filters"`
+	Ways     int            `json:"ways"`     // a filter with two powers is two
+	Share    float64        `json:"share"`    // of all filters, from 0 to 1
+	Powers   map[string]int `json:"powers"`   // filters by Power.ID; a filter may have several
+	Programs map[string]int `json:"programs"` // filters by the name of their program, escaped
 }
 
 // Filter is what one filter gives away: a row.
@@ -44,18 +67,22 @@ type Filter struct {
 	Class   filters.Untrusted `json:"class"`
 	File    filters.Untrusted `json:"file"` // "" for the implicit filter
 	Line    int               `json:"line"`
-	Program filters.Untrusted `json:"program"` // as the filter names it
-	Found   filters.Untrusted `json:"found"`   // where it lies; "" where there is none to run
+	Text    filters.Untrusted `json:"definition"` // as it stands in the file; "" where nobody filled it in
+	Key     string            `json:"key"`        // the same for filters that differ in name and place alone
+	Program filters.Untrusted `json:"program"`    // as the filter names it
+	Found   filters.Untrusted `json:"found"`      // where it lies; "" where there is none to run
 	RunAs   filters.Untrusted `json:"run_as"`
 	Sandbox []string          `json:"sandbox"` // keys of its section, as words
 	Score   Score             `json:"score"`   // that of its worst power
 	Band    string            `json:"band"`
 	Cells   []Cell            `json:"powers"` // worst first; what is not in here it does not give away
 	Notes   []string          `json:"notes"`
+	Remedy  *Remedy           `json:"remedy"` // nil where none was found that helps
 }
 
 // Cell is one power that a filter gives away.
 type Cell struct {
+	ID      string              `json:"id"`      // the same as long as a filter allows the same: for baselines
 	Power   string              `json:"power"`   // Power.ID
 	Score   Score               `json:"score"`   // 0 where the sandbox takes all of it back
 	Extent  string              `json:"extent"`  // whole; part: what a pattern says; implied: by a program of the caller's; confined, blocked: by the sandbox or the run-as user
@@ -79,7 +106,8 @@ const (
 func Assess(p *policy.Policy, m Machine) Report {
 	r := Report{
 		Config: filters.Untrusted(p.Path), Powers: powers,
-		Reasons: []string{}, Counts: map[string]int{}, Filters: []Filter{}, Notes: []string{},
+		Reasons: []string{}, Counts: map[string]int{}, Filters: []Filter{}, Notes: []string{}, New: []New{},
+		About: About{Files: []File{}, Callers: []string{}},
 	}
 	for i := range p.Filters {
 		f := Of(&p.Filters[i], m)
@@ -92,6 +120,7 @@ func Assess(p *policy.Policy, m Machine) Report {
 	}
 	r.Band = Band(r.Score)
 	r.Root = rootOf(r.Filters)
+	r.plan(p, m)
 	r.Reasons = append(r.Reasons, topReasons(r.Filters)...)
 	for _, n := range p.Notes {
 		r.Notes = append(r.Notes, filters.Prose(n.String()))
@@ -102,15 +131,17 @@ func Assess(p *policy.Policy, m Machine) Report {
 // rootOf counts the filters that make their callers root. What a program could do
 // besides is not counted: running it is enough.
 func rootOf(all []Filter) Root {
-	root := Root{Powers: map[string]int{}}
+	root := Root{Powers: map[string]int{}, Programs: map[string]int{}}
 	for _, f := range all {
 		if Band(f.Score) != "root" {
 			continue
 		}
 		root.Filters++
+		root.Programs[filters.Untrusted(baseName(f.Program.Raw())).String()]++
 		for _, c := range f.Cells {
 			if c.Extent != Implied && Band(c.Score) == "root" {
 				root.Powers[c.Power]++
+				root.Ways++
 			}
 		}
 	}
@@ -153,6 +184,10 @@ func Of(e *policy.Entry, m Machine) Filter {
 	b.imply()
 	b.arguments(s)
 	f.Cells = b.sorted()
+	f.Key = fingerprint(e, f.Sandbox...)
+	for i := range f.Cells {
+		f.Cells[i].ID = f.Cells[i].id(e)
+	}
 	if b.dead {
 		f.Notes = append(f.Notes, "no command can match this filter: a pattern that cannot be used, or a PathFilter's directory that is written as one")
 	}
@@ -161,6 +196,15 @@ func Of(e *policy.Entry, m Machine) Filter {
 	}
 	f.Band = Band(f.Score)
 	return f
+}
+
+// id is the fingerprint of a filter and a power. What the implicit filter gives away
+// depends on its contexts, which the example names.
+func (c Cell) id(e *policy.Entry) string {
+	if e.File == "" {
+		return fingerprint(e, c.Power, Command(c.Example))
+	}
+	return fingerprint(e, c.Power)
 }
 
 // board collects the cells of one filter, the worst for each power.

@@ -36,6 +36,8 @@ var tmpl = template.Must(template.New("page").Funcs(template.FuncMap{
 	"command": exposure.Command,
 	"mark":    func(extent string) string { return marks[extent] },
 	"prose":   filters.Prose,
+	"count":   exposure.Count,
+	"grave":   func(s exposure.Score) bool { return s.Gate() >= 7 && s != exposure.NotAssessed },
 }).Parse(source))
 
 // class is a band as a name of a style.
@@ -50,7 +52,7 @@ func short(s exposure.Score) string {
 
 // marks tell the extents apart without colour.
 var marks = map[string]string{
-	exposure.Whole: "", exposure.Part: "◐", exposure.Implied: "↳", exposure.Confined: "▽", exposure.Blocked: "✕",
+	exposure.Whole: "", exposure.Part: "◐", exposure.Confined: "▽", exposure.Blocked: "✕",
 }
 
 // view is what the template shows.
@@ -62,6 +64,7 @@ type view struct {
 	Policy  string // Content-Security-Policy
 	Bands   []share
 	Rows    []row
+	Unknown []row // what was not assessed
 	Absent  int
 }
 
@@ -72,11 +75,14 @@ type share struct {
 	Left, Width float64 // in percent
 }
 
-// row is a filter with a cell, or nil, for each power.
+// row is equal filters with a cell, or nil, for each power. What follows from running a
+// program is no cell, but in Implied.
 type row struct {
-	exposure.Filter
-	Index  int
-	Matrix []entry
+	exposure.Group
+	Index   int
+	Matrix  []entry
+	Direct  []exposure.Cell
+	Implied []string // titles of powers
 }
 
 type entry struct {
@@ -100,11 +106,25 @@ func Write(w io.Writer, r exposure.Report, version string) error {
 		v.Bands = append(v.Bands, share{b, n, left, width})
 		left += width
 	}
-	for i, f := range exposure.WorstFirst(r.Filters) {
+	for _, f := range r.Filters {
 		if f.Found == "" {
 			v.Absent++
 		}
-		v.Rows = append(v.Rows, row{f, i + 1, matrix(r.Powers, f.Cells)})
+	}
+	for i, g := range exposure.Groups(exposure.WorstFirst(r.Filters)) {
+		new := row{Group: g, Index: i + 1}
+		for _, c := range g.Cells {
+			if c.Extent == exposure.Implied {
+				new.Implied = append(new.Implied, exposure.Title(c.Power))
+			} else {
+				new.Direct = append(new.Direct, c)
+			}
+		}
+		new.Matrix = matrix(r.Powers, new.Direct)
+		v.Rows = append(v.Rows, new)
+		if g.Score == exposure.NotAssessed {
+			v.Unknown = append(v.Unknown, new)
+		}
 	}
 	return tmpl.Execute(w, v)
 }

@@ -85,6 +85,8 @@
     const filter = target && target.closest("details");
     if (filter) { filter.open = true; target.scrollIntoView(); }
   }
+  // What somebody has folded away is printed all the same.
+  addEventListener("beforeprint", () => { for (const d of document.querySelectorAll("details")) d.open = true; });
   addEventListener("hashchange", unfold);
   unfold();
 })();

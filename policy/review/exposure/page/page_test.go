@@ -2,6 +2,8 @@ package page
 
 import (
 	"bytes"
+	"encoding/xml"
+	"io"
 	"regexp"
 	"strings"
 	"testing"
@@ -91,7 +93,7 @@ func TestLinks(t *testing.T) {
 		ids[m[1]]++
 	}
 	links := regexp.MustCompile(` href="#([^"]*)"`).FindAllStringSubmatch(text, -1)
-	if len(links) < 20 {
+	if len(links) < 15 {
 		t.Errorf("only %d links", len(links))
 	}
 	for _, m := range links {
@@ -102,6 +104,104 @@ func TestLinks(t *testing.T) {
 	for id, n := range ids {
 		if n != 1 {
 			t.Errorf("id %s is there %d times", id, n)
+		}
+	}
+}
+
+// node is an element of the page, and the text in it.
+type node struct {
+	name   string
+	attr   map[string]string
+	text   string
+	before string // the element that opened before it, for captions
+}
+
+// parsed are the elements of the page, without its style and script.
+func parsed(t *testing.T, text string) (all []*node) {
+	t.Helper()
+	text = regexp.MustCompile(`(?s)(<style>|<script>).*?(</style>|</script>)`).ReplaceAllString(text, "$1$2")
+	d := xml.NewDecoder(strings.NewReader(text))
+	d.Strict, d.AutoClose, d.Entity = false, xml.HTMLAutoClose, xml.HTMLEntity
+	var open []*node
+	before := ""
+	for {
+		token, err := d.Token()
+		if err == io.EOF {
+			return all
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		switch token := token.(type) {
+		case xml.StartElement:
+			n := &node{name: token.Name.Local, attr: map[string]string{}, before: before}
+			for _, a := range token.Attr {
+				n.attr[a.Name.Local] = a.Value
+			}
+			all, open, before = append(all, n), append(open, n), n.name
+		case xml.EndElement:
+			open = open[:len(open)-1]
+		case xml.CharData:
+			for _, n := range open {
+				n.text += string(token)
+			}
+		}
+	}
+}
+
+// TestRead: tables have captions and headers with a scope, headings skip no level and
+// have words, nothing that explains is folded away, and all are words of the page.
+func TestRead(t *testing.T) {
+	r := report(t)
+	r.Filters[0].Text = "</pre><script>alert(7)</script>"
+	r.About = exposure.About{Date: "2026-01-02T03:04:05Z", Host: "<b>host</b>", Version: "1", Digest: "abc", Files: []exposure.File{{Path: "/etc/<i>", Digest: "def"}}, Callers: []string{"<u>nova</u>"}}
+	r.Compare(exposure.Baseline{})
+	count := map[string]int{}
+	level := byte('0')
+	for _, n := range parsed(t, page(t, r)) {
+		count[n.name]++
+		switch n.name {
+		case "caption":
+			if n.before != "table" || strings.TrimSpace(n.text) == "" {
+				t.Error("a table has no caption")
+			}
+		case "th":
+			if scope := n.attr["scope"]; scope != "col" && scope != "row" {
+				t.Errorf("a header has the scope %q", scope)
+			}
+		case "details":
+			if _, open := n.attr["open"]; !open {
+				t.Error("something is folded away")
+			}
+		case "h1", "h2", "h3":
+			if n.name[1] > level+1 || strings.TrimSpace(n.text) == "" {
+				t.Errorf("%s %q behind level %c", n.name, strings.TrimSpace(n.text), level)
+			}
+			level = n.name[1]
+		case "html":
+			if lang := n.attr["lang"]; lang != "en" {
+				t.Error("no language")
+			}
+		}
+	}
+	if count["table"] != 2 || count["caption"] != 2 || count["h1"] != 1 || count["h3"] < 5 || count["details"] == 0 || count["script"] != 1 || count["i"]+count["u"] != 0 {
+		t.Errorf("%v", count)
+	}
+	text := page(t, r)
+	for _, want := range []string{"What to change first", r.Plan.String(), "2026-01-02T03:04:05Z", "New since the baseline", "&lt;u&gt;nova&lt;/u&gt;", "alert(7)", "RegExpFilter"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("the page has not %q", want)
+		}
+	}
+}
+
+// TestPrinted: on paper nothing is in a frame that is scrolled, and what somebody has
+// folded away is there.
+func TestPrinted(t *testing.T) {
+	_, print, ok := strings.Cut(page(t, report(t)), "@media print {")
+	for _, want := range []string{"max-height: none; overflow: visible", "details-content { content-visibility: visible", "position: static"} {
+		if !ok || !strings.Contains(print, want) {
+			t.Errorf("the style for paper has not %q", want)
 		}
 	}
 }
