@@ -77,6 +77,28 @@ func (b *board) ways(s *subject) {
 	}
 }
 
+// devices puts the forms that write before a filter whose section makes all files
+// read-only: what lies on a disk is not below a mount.
+func (b *board) devices(s *subject) {
+	if s.own() || !slices.Contains(b.sandbox.ReadOnly, "/") {
+		return
+	}
+	for _, w := range ways(s.entry.Exec()) {
+		if w.power != Write && w.power != Destroy || !strings.Contains(w.form, "{file}") {
+			continue
+		}
+		w.form = strings.ReplaceAll(w.form, "{file}", "{disk}")
+		if w.power == Write {
+			w.power = Device
+		}
+		if argv, l, ok := s.fits(w); ok {
+			c := b.cell(power(w.power).Weight, need{power: w.power, caps: w.caps, deeds: []string{"disk"}}, l, why[l])
+			c.How, c.Example, c.Free = w.how+", and devices are written whatever is read-only", argv, l == toAll
+			b.put(c)
+		}
+	}
+}
+
 // environment is what the variables of an EnvFilter do that have no fixed value.
 func (b *board) environment(s *subject) {
 	program := family(baseName(s.entry.Exec()))
@@ -89,7 +111,7 @@ func (b *board) environment(s *subject) {
 				continue
 			}
 			if argv, ok := s.some(); ok {
-				c := b.cell(power(row.power).Weight, row.power, "", row.power == Run || row.power == Code, toAll, "")
+				c := b.cell(power(row.power).Weight, need{power: row.power, asks: asks(b.program)}, toAll, "")
 				c.How, c.Example = row.name+": "+row.how, argv
 				b.put(c)
 			}
@@ -197,7 +219,7 @@ func (b *board) rest(s *subject, score Score, how string) {
 		}
 		argv = []filters.Untrusted{}
 	}
-	c := b.cell(max(score, 0), Arguments, "", false, toAll, "")
+	c := b.cell(max(score, 0), need{power: Arguments}, toAll, "")
 	if c.How, c.Example = how, argv; score == NotAssessed {
 		c.Score, c.Extent, c.Limits = NotAssessed, Whole, []string{}
 	}
