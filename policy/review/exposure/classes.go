@@ -16,8 +16,8 @@ func (b *board) class(s *subject) {
 	e := s.entry
 	switch {
 	case e.Class == "IpNetnsExecFilter":
-		b.giveOnly(Namespace, "cap_sys_admin", "ip netns exec puts another filter's command into any network namespace; what the command can do is told at its own filter",
-			filters.Words([]string{"ip", "netns", "exec", "NAME", "COMMAND"}), toSome, "only as a prefix to commands of other filters")
+		w := way{power: Namespace, form: "-n", caps: "cap_sys_admin", how: "ip netns exec puts another filter's command into any network namespace; what the command can do is told at its own filter"}
+		b.give(w, filters.Words([]string{"ip", "netns", "exec", "NAME", "COMMAND"}), toSome, "only as a prefix to commands of other filters")
 	case s.shape.Target != "":
 		target := baseName(s.shape.Target)
 		how := "a signal to processes that run " + filters.Untrusted(s.shape.Target).String()
@@ -30,10 +30,10 @@ func (b *board) class(s *subject) {
 		if len(s.shape.Signals) > 0 {
 			example = append(example, filters.Untrusted(s.shape.Signals[0]))
 		}
-		b.giveOnly(Signal, "cap_kill", how, append(example, "PID"), l, "only processes that run this program")
+		b.give(way{power: Signal, how: how, caps: "cap_kill"}, append(example, "PID"), l, "only processes that run this program")
 	case s.shape.File != "":
 		l := fileLevel(s.shape.File)
-		b.giveOnly(Read, "", "cat of this one file", filters.Words([]string{"cat", s.shape.File}), l, map[level]string{toSome: "only this file", toLittle: "only this file, which anybody may read"}[l])
+		b.give(way{power: Read, how: "cat of this one file"}, filters.Words([]string{"cat", s.shape.File}), l, map[level]string{toSome: "only this file", toLittle: "only this file, which anybody may read"}[l])
 	}
 }
 
@@ -72,7 +72,7 @@ func (b *board) ways(s *subject) {
 	}
 	for _, w := range ways(s.entry.Exec()) {
 		if argv, l, ok := s.fits(w); ok {
-			b.give(w.power, w.caps, w.how, argv, l)
+			b.give(w, argv, l, why[l])
 		}
 	}
 }

@@ -139,7 +139,7 @@ const (
 type need struct {
 	power string
 	caps  string   // a capability, besides what the deeds ask for
-	deeds []string // one of them; nil where nobody knows how the program does it
+	deeds []string // see does; nil where nobody knows how the program does it
 	asks  bool     // a daemon may do it for the program
 	any   bool     // the caller chooses the program
 }
@@ -155,6 +155,9 @@ func (c confinement) limits(n need) []limit {
 		}
 	case Read:
 		all = append(all, c.asReader(), c.files(n))
+		if n.deeds != nil {
+			all = append(all, c.best(n, n.deeds))
+		}
 	case Arguments:
 		all = append(all, c.asUser())
 	default:
@@ -179,7 +182,11 @@ func (n need) roads() []string {
 func (c confinement) best(n need, deeds []string) limit {
 	best := limitf(-1, "")
 	for _, d := range deeds {
-		best = most(best, c.deed(d, n))
+		whole := free
+		for _, part := range strings.Split(d, "+") {
+			whole = least(whole, c.deed(part, n))
+		}
+		best = most(best, whole)
 	}
 	if n.power == Device && n.any && best.factor < reading && c.reaches("/dev") {
 		return least(limitf(reading, "it reads disks, and writes none"), c.asReader())
@@ -225,7 +232,7 @@ func (c confinement) passes(call Syscall, any bool) bool {
 // where being root is not enough.
 func (c confinement) entitled(deed string, caps []string, n need) limit {
 	switch {
-	case len(caps) == 0 && c.root, slices.ContainsFunc(caps, c.has), slices.ContainsFunc(strings.Fields(restores[deed]), c.has):
+	case len(caps) == 0 && c.root, deed == "copy", slices.ContainsFunc(caps, c.has), slices.ContainsFunc(strings.Fields(restores[deed]), c.has):
 		return free
 	case c.root && (deed == "kill"):
 		return limitf(lessened, "without cap_kill it reaches root's processes only")
@@ -282,7 +289,7 @@ func (c confinement) byCapability(n need) limit {
 // is read-only.
 func (c confinement) places(deed string, n need) limit {
 	switch deed {
-	case "mount", "remount", "unmount":
+	case "mount", "arrange", "remount", "unmount":
 		if c.landlocked() || c.view() {
 			return limitf(0, "Landlock forbids mounting")
 		}
@@ -292,11 +299,17 @@ func (c confinement) places(deed string, n need) limit {
 		return c.readOnly()
 	case "setting":
 		return least(c.readOnly(), c.below(n, "/proc"))
+	case "accounts":
+		return least(c.readOnly(), c.below(n, "/etc"))
 	case "set-id", "node":
-		if c.landlocked() && len(c.sandbox.LandlockRW) == 0 {
-			return limitf(0, "Landlock lets it write nowhere")
+		if c.landlocked() && !slices.ContainsFunc(c.sandbox.LandlockRW, func(p string) bool { return !strings.HasPrefix(p, "/dev/") }) {
+			return limitf(0, "Landlock lets it make files nowhere")
 		}
 		return c.readOnly()
+	case "enter":
+		if !n.any && !c.reaches("/proc") && !c.reaches("/run") {
+			return limitf(0, "Landlock keeps it from the names of namespaces, in /proc and /run")
+		}
 	case "disk", "drive":
 		return c.below(n, "/dev")
 	}

@@ -88,9 +88,8 @@ var passages = []passage{
 	{"unmount", "umount", "cap_sys_admin", "umount(2), of other architectures"},
 	{"chroot", "chroot", "cap_sys_chroot", "chroot(2)"},
 	{"enter", "setns", "cap_sys_admin", "setns(2)"},
-	{"unshare", "unshare", "cap_sys_admin", "unshare(2)"},
-	{"unshare", "clone", "cap_sys_admin", "clone(2)"},
-	{"unshare", "clone3", "cap_sys_admin", "clone(2)"},
+	{"new-mounts", "unshare 0&0x20000=0x20000", "cap_sys_admin", "CLONE_NEWNS, unshare(2)"},
+	{"new-network", "unshare 0&0x40000000=0x40000000", "cap_sys_admin", "CLONE_NEWNET, unshare(2)"},
 
 	{"module", "init_module", "cap_sys_module", "init_module(2)"},
 	{"module", "finit_module", "cap_sys_module", "init_module(2)"},
@@ -112,7 +111,8 @@ var passages = []passage{
 	{"drive", "ioctl 1&0xff00=0x4e00", "cap_sys_admin", "NVME_IOCTL_* likewise (linux/drivers/nvme/host/ioctl.c)"},
 	{"drive", "ioctl 1&0xff00=0xfd00", "cap_sys_admin", "DM_* maps any disk anew (linux/drivers/md/dm-ioctl.c)"},
 	{"drive", "ioctl 1&0xff00=0x4c00", "", "LOOP_* makes a disk of any file, loop(4)"},
-	{"flag", "ioctl 1&0xff00=0x6600", "cap_linux_immutable", "FS_IOC_SETFLAGS, ioctl_iflags(2)"},
+	{"flag", "ioctl 1=0x40086602", "cap_linux_immutable", "FS_IOC_SETFLAGS, ioctl_iflags(2)"},
+	{"flag", "ioctl 1=0x401c5820", "cap_linux_immutable", "FS_IOC_FSSETXATTR, ioctl_iflags(2)"},
 	{"flag", "469", "cap_linux_immutable", "file_setattr, Linux 6.17"},
 
 	// Whoever has a process of root's outside of the sandbox has what that has.
@@ -165,8 +165,10 @@ var deedsOf = map[string][]string{
 // sandbox, and so give every power.
 var rulers = []string{"write", "place", "disk", "setting", "mode", "owner", "attribute", "set-id", "mount", "remount", "module", "bpf", "kexec", "ports", "process", "daemon", "node", "drive", "become"}
 
-// alike are deeds with the calls of another, that a section confines otherwise.
-var alike = map[string]string{"disk": "write", "setting": "write"}
+// alike are deeds with the calls of another, that a section confines otherwise: of writing,
+// those on devices, on settings of the kernel and on accounts, and a copy, which may go to
+// standard output; of mounting, that in a namespace of its own.
+var alike = map[string]string{"disk": "write", "setting": "write", "accounts": "write", "copy": "write", "arrange": "mount"}
 
 // calls are the passages of a deed, ready to be asked for.
 var callsOf = func() map[string][]open {
@@ -214,71 +216,79 @@ func parseNumber(text string) uint64 {
 type does struct {
 	power    string
 	programs string
-	caps     string // of the rows of the table that this is about
-	deeds    string // one of them is enough
+	with     string // a word of the form, or the capability, of the rows of the table that it is about; "" for all others
+	deeds    string // one of them is enough; of those that are joined by + it takes all
 }
 
-// done holds for the programs whose rows TestConfinedRows runs under sandbox sections,
-// and for those that are of one make with them.
+// done holds for the programs whose rows TestConfinedRows and TestConfinedScenes run, and
+// for those that are of one make with them.
 var done = []does{
-	{Write, "tee dd sort shuf uniq xxd split openssl script ptx", "", "write"},
-	{Write, "cp install mv ln link sed gsed rsync tar bsdtar cpio unzip 7z 7za 7zr patch", "", "write place"},
+	{Read, "cp install rsync tar dd curl qemu-img", "{dest}", "copy"},
+	{Write, "tee dd sort shuf uniq xxd split openssl script ptx curl", "", "write"},
+	{Write, "link ln", "", "place"},
+	{Write, "sed gsed", "", "write+place"},
+	{Write, "install", "", "write"},
+	{Write, "cp mv rsync tar bsdtar cpio unzip 7z 7za 7zr patch", "", "write place"}, // a link in an archive is made without opening a file
 	{Destroy, "rm unlink", "", "remove"},
-	{Destroy, "find", "", "remove write"},
+	{Destroy, "find", "-delete", "remove"},
+	{Destroy, "find", "-fprint", "write"},
 	{Destroy, "mv", "", "place write"},
-	{Destroy, "shred openssl iptables-save ip6tables-save start-stop-daemon", "", "write"},
-	{Destroy, "truncate", "", "write empty"},
-	{Destroy, "gzip bzip2 xz zstd rsync", "", "write"},
+	{Destroy, "shred truncate openssl iptables-save ip6tables-save start-stop-daemon rsync", "", "write"},
+	{Destroy, "gzip bzip2 xz", "", "write+remove"},
 	{Owner, "chmod", "", "mode"},
-	{Owner, "chown chgrp", "cap_chown", "owner"},
-	{Owner, "install", "", "mode set-id"},
-	{Owner, "install", "cap_chown", "owner"},
+	{Owner, "chown chgrp", "", "owner"},
+	{Owner, "install", "-o", "write+owner"},
+	{Owner, "install", "-m", "write+mode"},
 	{Owner, "setfacl", "", "attribute mode"},
-	{Owner, "setcap setfattr", "cap_setfcap", "attribute"},
+	{Owner, "setcap setfattr", "", "attribute"},
 	{Device, "dd", "", "disk"},
-	{Device, "mknod", "cap_mknod", "node"},
-	{Mount, "mount mount.*", "cap_sys_admin", "mount"},
-	{Mount, "switch_root pivot_root", "cap_sys_admin", "mount"},
-	{Services, "umount umount.nfs", "cap_sys_admin", "unmount"},
-	{Services, "modprobe", "cap_sys_module", "module"},
-	{Services, "rmmod", "cap_sys_module", "unload"},
-	{Services, "chattr", "cap_linux_immutable", "flag"},
-	{Services, "swapoff", "cap_sys_admin", "unswap"},
+	{Device, "mknod", "", "node"},
+	{Mount, "mount mount.* switch_root pivot_root", "", "mount"},
+	{Services, "umount umount.nfs", "", "unmount"},
+	{Services, "modprobe", "", "module"},
+	{Services, "rmmod", "", "unload"},
+	{Services, "chattr", "", "flag"},
+	{Services, "swapoff", "", "unswap"},
 	{Services, "touch", "", "write"},
 	{Kernel, "sysctl", "", "setting"},
 	{Kernel, "insmod kmod modprobe", "cap_sys_module", "module"},
-	{Kernel, "kexec", "cap_sys_boot", "kexec"},
-	{Kernel, "bpftool", "cap_sys_admin", "bpf"},
-	{Kernel, "tc", "cap_net_admin", "netlink"},
-	{Users, "useradd usermod groupmod userdel groupadd groupdel adduser gpasswd passwd chage chpasswd vipw vigr newusers", "", "write"},
-	{Signal, "kill pkill killall skill fuser", "cap_kill", "kill"},
-	{Signal, "renice", "cap_sys_nice", "slow"},
-	{Network, "ip bridge tc nft ipset", "cap_net_admin", "netlink"},
-	{Network, "iptables ip6tables iptables-legacy ip6tables-legacy iptables-restore ip6tables-restore arptables ebtables brctl ifconfig route ethtool vconfig", "cap_net_admin", "socket"},
-	{Network, "tcpdump arping", "cap_net_raw", "packet"},
+	{Kernel, "kexec", "", "kexec"},
+	{Kernel, "bpftool", "", "bpf"},
+	{Kernel, "tc", "", "netlink"},
+	{Users, "useradd usermod groupmod userdel groupadd groupdel adduser gpasswd passwd chage chpasswd vipw vigr newusers", "", "accounts+place"},
+	{Signal, "kill pkill killall skill fuser", "", "kill"},
+	{Signal, "renice", "", "slow"},
+	{Network, "ip bridge tc nft ipset", "", "netlink"},
+	{Network, "iptables ip6tables iptables-legacy ip6tables-legacy iptables-restore ip6tables-restore arptables ebtables ethtool", "", "socket"},
+	{Network, "brctl ifconfig route vconfig", "", "socket+interface"},
+	{Network, "tcpdump arping", "", "packet"},
 	{Network, "nc ncat nc.openbsd nc.traditional socat", "", "socket"},
-	{Namespace, "nsenter", "cap_sys_admin", "enter"},
-	{Namespace, "ip", "cap_sys_admin", "enter unshare"},
+	{Namespace, "nsenter", "", "enter"},
+	{Namespace, "ip", "-n", "enter+new-mounts+arrange"},
+	{Namespace, "ip", "", "new-network+mount"},
 	{Run, "chroot unshare", "cap_sys_chroot", "chroot"},
-	{Run, "nsenter ip", "cap_sys_admin", "enter"},
+	{Run, "nsenter", "cap_sys_admin", "enter"},
+	{Run, "ip", "netns", "enter+new-mounts+arrange"},
 }
 
-var doneBy = func() map[does][]string {
-	all := map[does][]string{}
+var doneBy = func() map[string][]does {
+	all := map[string][]does{}
 	for _, d := range done {
 		for _, p := range strings.Fields(d.programs) {
-			all[does{d.power, p, d.caps, ""}] = strings.Fields(d.deeds)
+			all[d.power+" "+p] = append(all[d.power+" "+p], d)
 		}
 	}
 	return all
 }()
 
-// deeds are what a program does that gives a power away by a row of the table that takes
-// these capabilities; nil where nobody knows.
-func deeds(power, program, caps string) []string {
+// deeds are what a program does that gives a power away by a row of the table; nil where
+// nobody knows.
+func (w way) deeds(program string) []string {
 	for _, name := range []string{baseName(program), family(baseName(program))} {
-		if list := doneBy[does{power, name, caps, ""}]; list != nil {
-			return list
+		for _, d := range doneBy[w.power+" "+name] {
+			if d.with == "" || d.with == w.caps || strings.Contains(w.form, d.with) {
+				return strings.Fields(d.deeds)
+			}
 		}
 	}
 	return nil

@@ -173,13 +173,10 @@ type board struct {
 }
 
 // give adds a cell, confined as it is. l says to what the caller may do it.
-func (b *board) give(p, caps, how string, example []filters.Untrusted, l level) {
-	b.giveOnly(p, caps, how, example, l, why[l])
-}
-
-func (b *board) giveOnly(p, caps, how string, example []filters.Untrusted, l level, only string) {
-	c := b.cell(power(p).Weight, need{power: p, caps: caps, deeds: deeds(p, b.program, caps), asks: asks(b.program)}, l, only)
-	c.How, c.Example, c.Free = how, example, l == toAll
+func (b *board) give(w way, example []filters.Untrusted, l level, only string) {
+	n := need{power: w.power, caps: w.caps, deeds: w.deeds(b.program), asks: asks(b.program)}
+	c := b.cell(power(w.power).Weight, n, l, only)
+	c.How, c.Example, c.Free = w.how, example, l == toAll
 	b.put(c)
 }
 

@@ -232,13 +232,20 @@ func (r *rehearsal) mine(t *testing.T) string {
 }
 
 func (r *rehearsal) run(t *testing.T, path string) {
+	if why, said := r.try(t, append([]string{path}, r.words...)); why != "" {
+		t.Errorf("%s %q: %s\n%s", r.program, r.words, why, said)
+	}
+}
+
+// try runs a command, and tells which effect was not seen, and what it said.
+func (r *rehearsal) try(t *testing.T, argv []string) (why, said string) {
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
 	before, err := os.Stat(r.path("target"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := exec.CommandContext(ctx, path, r.words...)
+	c := exec.CommandContext(ctx, argv[0], argv[1:]...)
 	c.Dir, c.WaitDelay = r.path("into"), time.Second
 	os.WriteFile(r.path("into/victim"), nil, 0o644)
 	c.Env = append(os.Environ(), "LC_ALL=C")
@@ -246,9 +253,7 @@ func (r *rehearsal) run(t *testing.T, path string) {
 	var out bytes.Buffer
 	c.Stdout, c.Stderr = &out, &out
 	runErr := c.Run()
-	if why := r.missing(before, out.Bytes()); why != "" {
-		t.Errorf("%s %q: %s (%v)\n%s", r.program, r.words, why, runErr, out.Bytes())
-	}
+	return r.missing(before, out.Bytes()), fmt.Sprintf("(%v)\n%s", runErr, out.Bytes())
 }
 
 // missing tells which effect was not seen; "" if it was.
