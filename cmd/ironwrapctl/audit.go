@@ -4,8 +4,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"slices"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -79,8 +81,20 @@ func auditPolicy(config string) (exposure.Report, error) {
 	return exposure.Assess(p, exposure.Machine{
 		Find:    func(name, runAs string) (string, error) { p, err := programs.Find(name, runAs); return p.Path, err },
 		UID:     func(name string) (uint32, error) { u, err := account.Lookup(name); return u.UID, err },
+		Gains:   gains,
 		Seccomp: profiles{}.allows,
 	}), nil
+}
+
+// gains tells whether execve(2) gives a program more rights than its user has; one that
+// cannot be looked at may.
+func gains(path string) bool {
+	info, err := os.Stat(path)
+	if err != nil || info.Mode()&(os.ModeSetuid|os.ModeSetgid) != 0 {
+		return true
+	}
+	_, err = syscall.Getxattr(path, "security.capability", nil) // capabilities(7)
+	return err != syscall.ENODATA && err != syscall.ENOTSUP
 }
 
 // profiles are the programs of seccomp profiles, compiled when first asked for.

@@ -196,8 +196,9 @@ func (b *board) cell(weight Score, n need, l level, only string) Cell {
 func (c *Cell) confine(all []limit) {
 	worst := 1.0
 	for _, l := range all {
-		worst = min(worst, l.factor)
-		c.Limits = append(c.Limits, l.why)
+		if worst = min(worst, l.factor); !slices.Contains(c.Limits, l.why) {
+			c.Limits = append(c.Limits, l.why)
+		}
 	}
 	switch c.Score = round(c.Score * Score(worst)); {
 	case worst == 0:
