@@ -150,6 +150,7 @@ func Of(e *policy.Entry, m Machine) Filter {
 	b.class(s)
 	b.ways(s)
 	b.devices(s)
+	b.helper(s)
 	b.environment(s)
 	b.imply()
 	b.arguments(s)

@@ -50,7 +50,6 @@ var parts = [][]way{
 	systemTools,
 	networkTools,
 	serviceTools,
-	helperContexts,
 }
 
 // omission is options of a program that take away what its rows of some powers say.

@@ -103,18 +103,6 @@ func TestPlaceholdersOfNZ(t *testing.T) {
 	}
 }
 
-// TestPrivsepContextsAreRead: there is a row for each context that a policy accepts.
-func TestPrivsepContextsAreRead(t *testing.T) {
-	for _, c := range privsepNZ {
-		for _, p := range c.powers {
-			power(p)
-		}
-	}
-	if n := len(privsepNZ); n != 27 {
-		t.Errorf("%d contexts", n)
-	}
-}
-
 // TestRowsNZ runs the rows that say that they were run.
 func TestRowsNZ(t *testing.T) {
 	for _, part := range [][]way{runNZ, filesNZ} {
