@@ -155,6 +155,8 @@ func (s *subject) left() (score Score, how string) {
 	switch reads := grammar(program); {
 	case s.shape.More && (program == "xargs" || program == "parallel"):
 		return NotAssessed, program + " gives commands of other filters arguments that these do not see"
+	case s.shape.More && !passesOn(reads):
+		return NotAssessed, fmt.Sprintf("nobody has looked at what %s does with the command behind it", filters.Untrusted(program))
 	case !s.open && !slices.ContainsFunc(s.slots, slot.loose):
 		return 0.2, "no pattern lets a word of the caller's choice through"
 	case harmless[program] != "" && (s.open || free):

@@ -22,6 +22,8 @@ type Machine struct {
 	// those that are not known. The error says why the profile cannot be read; it then
 	// counts for nothing.
 	Seccomp func(profile string, call Syscall) (bool, error)
+
+	others []string // the programs that a policy's filters name; nil where they are not known
 }
 
 // confinement is what the run-as user and the sandbox section of one filter leave of

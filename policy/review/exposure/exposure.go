@@ -82,6 +82,9 @@ func Assess(p *policy.Policy, m Machine) Report {
 		Reasons: []string{}, Counts: map[string]int{}, Filters: []Filter{}, Notes: []string{},
 	}
 	for i := range p.Filters {
+		m.others = append(m.others, p.Filters[i].Exec())
+	}
+	for i := range p.Filters {
 		f := Of(&p.Filters[i], m)
 		r.Filters = append(r.Filters, f)
 		r.Counts[f.Band]++
@@ -145,10 +148,11 @@ func Of(e *policy.Entry, m Machine) Filter {
 	c := newConfinement(e, m)
 	f.Sandbox = append(f.Sandbox, sections(e.Sandbox)...)
 	f.Notes = append(f.Notes, c.notes...)
-	b := board{confinement: c, program: e.Exec()}
+	b := board{confinement: c, program: e.Exec(), others: m.others}
 	s := newSubject(e)
 	b.class(s)
 	b.ways(s)
+	b.chains(s)
 	b.devices(s)
 	b.helper(s)
 	b.environment(s)
@@ -169,6 +173,7 @@ func Of(e *policy.Entry, m Machine) Filter {
 type board struct {
 	confinement
 	program string
+	others  []string // see Machine
 	cells   []Cell
 	dead    bool // no command can match
 }

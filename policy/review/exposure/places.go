@@ -303,6 +303,7 @@ var vocabulary = []entryWord{
 	{"export", []string{"*:/", "*:/etc"}, `[^:]*:/.*`, ""},
 	{"sysctl", []string{"kernel.core_pattern=|/tmp/x", "kernel.modprobe=/tmp/x"}, `kernel[./](core_pattern=\||modprobe=/|poweroff_cmd=/|hotplug=/).*`, ""},
 	{"ldpreload", []string{"LD_PRELOAD=/tmp/x"}, `LD_(PRELOAD|AUDIT|LIBRARY_PATH)=.+`, ""},
+	{"poke", fixed["poke"], `(inject=)?[a-z0-9_,/%!?]+:(.*:)?poke_(enter|exit)=.*`, ""},
 	{"signal", fixed["signal"], `-([0-9]+|[A-Z]+[0-9]*)`, ""},
 	{"exportopt", []string{"no_root_squash", "rw,no_root_squash"}, `.*no_root_squash.*`, ""},
 	{"python", fixed["python"], `([^\n]*[;\n] ?)?import os; ?os\.system\("id"\)([;\n#].*)?`, ""},

@@ -59,6 +59,7 @@ var ownWords = map[string][]string{
 	"export":    {"*:/", "*:/etc"},
 	"sysctl":    {"kernel.core_pattern=|/tmp/x", "kernel.modprobe=/tmp/x"},
 	"ldpreload": {"LD_PRELOAD=/tmp/x"},
+	"poke":      {"inject=openat:poke_enter=@arg2=2f"},
 	"disk":      {"/dev/sda", "/dev/vda", "/dev/mapper/x"},
 	"seen":      {"644"},
 	"cmd":       {"true"},
