@@ -29,6 +29,7 @@ var prefixes = []way{
 	{Run, "nsenter", "--mount={any} {cmd} …", "the program is that of the caller's mount namespace, and runs as root (nsenter(1))", "cap_sys_admin"},
 	{Run, "nsenter", "-t {pid} -r {cmd} …", "the program is that of the process's root directory, and runs as root (nsenter(1))", "cap_sys_chroot"},
 	{Run, "nsenter", "--root={mine} {cmd} …", "the program is that of the caller's directory, and runs as root (nsenter(1))", "cap_sys_chroot"},
+	{Namespace, "nsenter", "--net={any} {cmd} …", "the command is run in any network namespace (nsenter(1))", "cap_sys_admin"},
 	{Namespace, "ip", "netns exec {ns} {cmd} …", "the command is run in any network namespace (ip-netns(8))", "cap_sys_admin"},
 	{Destroy, "time", "-o {file} {cmd} …", "it overwrites the file (time(1))", ""},
 	{Write, "time", "-f {any} -o {file} {cmd} …", "it writes a text of the caller's to the file (time(1))", ""},
