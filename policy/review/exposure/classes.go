@@ -70,11 +70,25 @@ func (b *board) ways(s *subject) {
 	if s.own() {
 		return
 	}
+	veil := b.veil()
 	for _, w := range ways(s.entry.Exec()) {
-		if argv, l, ok := s.fits(w); ok {
-			b.give(w, argv, l, why[l])
+		argv, l, ok := s.fits(w)
+		if !ok {
+			continue
 		}
+		n := b.need(w)
+		n.hidden = veil != "" && strings.Contains(w.form, "{mine}") && !s.beside(veil, w)
+		b.show(n, w.how, argv, l, why[l])
 	}
+}
+
+// beside tells whether the form stands in a command without what a veil hides.
+func (s *subject) beside(veil string, w way) bool {
+	bare := *s
+	bare.veil = veil
+	_, _, ok := bare.fits(w)
+	s.large = s.large || bare.large
+	return ok || bare.large
 }
 
 // devices puts the forms that write before a filter whose section makes all files

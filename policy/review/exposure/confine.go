@@ -139,16 +139,20 @@ const (
 
 // need is what it takes to have a power.
 type need struct {
-	power string
-	caps  string   // a capability, besides what the deeds ask for
-	deeds []string // see does; nil where nobody knows how the program does it
-	asks  bool     // a daemon may do it for the program
-	any   bool     // the caller chooses the program
+	power  string
+	caps   string   // a capability, besides what the deeds ask for
+	deeds  []string // see does; nil where nobody knows how the program does it
+	asks   bool     // a daemon may do it for the program
+	any    bool     // the caller chooses the program
+	hidden bool     // what the caller has to bring is hidden
 }
 
 // limits are all that keep a power down.
 func (c confinement) limits(n need) []limit {
 	all := []limit{c.byCapability(n)}
+	if n.hidden {
+		all = append(all, limitf(0, "what the caller brings is hidden from the command"))
+	}
 	switch n.power {
 	case Run, Code:
 		all = append(all, c.asUser())
@@ -338,6 +342,28 @@ func (c confinement) files(n need) limit {
 		return limitf(confined, "Landlock lets it write below %s only", list(write))
 	}
 	return free
+}
+
+// veil is what a section hides of what the caller brings; "" where it hides nothing. Where
+// one of the caller's directories is left, a link in a hidden place is of no use, but what
+// is a link need not be hidden (places.go has whose directories are whose).
+func (c confinement) veil() string {
+	read := append(slices.Clone(c.sandbox.LandlockRW), c.sandbox.LandlockRO...)
+	switch {
+	case c.landlocked() && !slices.ContainsFunc(read, holdsOwn):
+		return "!" + strings.Join(append(read, "/dev/null"), ":")
+	case c.sandbox.PrivateTmp:
+		return "/tmp:/var/tmp"
+	}
+	return ""
+}
+
+// holdsOwn tells that what the caller brings may lie below a path.
+func holdsOwn(path string) bool {
+	memory.Lock()
+	defer memory.Unlock()
+	_, some, err := within(path).And(worthOne(own)).Within(bound).Shortest()
+	return some || err != nil
 }
 
 // elsewhere tells that the command may enter another mount namespace, in which other

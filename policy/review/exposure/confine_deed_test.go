@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -338,4 +339,51 @@ func perform(t *testing.T, g *ground, conf, deed, call string) ([]byte, error) {
 	argv := g.call(conf, before, []string{deed, passageArg, call, dir}, "kill -9 %1 2>/dev/null; exit $status")
 	c := exec.Command(argv[0], argv[1:]...)
 	return c.CombinedOutput()
+}
+
+// TestConfinedFree: where no deed is said to be left that makes root of whoever chooses
+// the program, none of them can be done. Each power that is said to be gone is.
+func TestConfinedFree(t *testing.T) {
+	g := newGround(t)
+	self, err := os.ReadFile("/proc/self/exe")
+	if err != nil {
+		t.Fatal(err)
+	}
+	deed := g.dir + "/deed"
+	if err := os.WriteFile(deed, self, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	sections := g.general()
+	bare := "seccomp = " + g.refusing(t, rulers...)
+	sections["no ruler"] = bare
+	sections["no ruler, capabilities"] = bare + "\ncapabilities = none"
+	sections["files only"] = "seccomp = " + g.refusing(t, "mode", "owner", "attribute", "daemon", "socket", "process", "module", "bpf", "kexec", "ports", "drive", "node", "mount", "remount", "enter", "starve", "kill") + "\nlandlock_ro = /\nlandlock_rw = /dev/null\ncapabilities = none"
+	sections["read-only, no daemons"] = "seccomp = " + g.refusing(t, "daemon", "module", "bpf", "kexec", "ports", "drive", "write") + "\nread_only = /\ncapabilities = none"
+	tight := 0
+	for name, section := range sections {
+		conf, e := g.policy(t, "CommandFilter, "+deed+", root", section)
+		c := newConfinement(e, g.machine())
+		if c.rules() == "" {
+			tight++
+		}
+		for _, p := range passages {
+			left := c.deed(p.deed, need{any: true}).factor
+			ruler := c.rules() == "" && slices.Contains(rulers, p.deed)
+			switch {
+			case attempts[p.call] == nil || left == 1 || left > 0 && !ruler:
+				continue
+			case p.deed == "netlink" || p.deed == "set-id" && p.call == "openat2": // the attempt is less than the deed
+				continue
+			}
+			t.Run(name+" "+p.call, func(t *testing.T) {
+				t.Parallel()
+				if out, err := perform(t, g, conf, deed, p.call); err == nil {
+					t.Errorf("%v of %s is said to be left, and it was done: %s", left, p.deed, out)
+				}
+			})
+		}
+	}
+	if tight < 4 {
+		t.Errorf("%d sections leave no way to be root", tight)
+	}
 }

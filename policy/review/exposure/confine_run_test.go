@@ -463,3 +463,36 @@ func TestConfinedLearned(t *testing.T) {
 		})
 	}
 }
+
+// TestConfinedVeil: what a section hides of what the caller brings is hidden.
+func TestConfinedVeil(t *testing.T) {
+	g := newGround(t)
+	const before = "mkdir -p /tmp/iwveil; mount -t tmpfs none /tmp/iwveil; mkdir /tmp/iwveil/a; cp /usr/bin/true /tmp/iwveil/a/true; echo 'echo brought' > /tmp/iwveil/a/x"
+	for _, c := range []struct {
+		definition, section, words string
+		left                       bool
+	}{
+		{"RegExpFilter, sh, root, sh, /tmp/[a-z/]+", "umask = 022", "sh /tmp/iwveil/a/x", true},
+		{"RegExpFilter, sh, root, sh, /tmp/[a-z/]+", "private_tmp = yes", "sh /tmp/iwveil/a/x", false},
+		{"RegExpFilter, sh, root, sh, /tmp/[a-z/]+", "landlock_ro = /usr, /lib, /lib64, /bin, /etc, /dev/null", "sh /tmp/iwveil/a/x", false},
+		{"RegExpFilter, sh, root, sh, /tmp/[a-z/]+", "landlock_ro = /usr, /lib, /lib64, /bin, /etc, /dev, /tmp", "sh /tmp/iwveil/a/x", true},
+		{"RegExpFilter, nice, root, nice, /tmp/[a-z/]+", "private_tmp = yes", "nice /tmp/iwveil/a/true", false},
+		{"RegExpFilter, nice, root, nice, /tmp/[a-z/]+", "landlock_ro = /usr, /lib, /lib64, /bin, /etc, /dev/null", "nice /tmp/iwveil/a/true", false},
+		{"RegExpFilter, nice, root, nice, /tmp/[a-z/]+", "read_only = /", "nice /tmp/iwveil/a/true", true},
+		{"RegExpFilter, sh, root, sh, /tmp/.*", "private_tmp = yes", "sh /tmp/../proc/self/fd/0", true}, // what is a script is the caller's to say
+	} {
+		conf, e := g.policy(t, c.definition, c.section)
+		cell := cellOf(Of(e, g.machine()), Run)
+		if cell == nil || (cell.Extent != Blocked) != c.left {
+			t.Errorf("%s, %s: %+v", c.definition, c.section, cell)
+		}
+		argv := g.call(conf, before, strings.Fields(c.words), "")
+		cmd := exec.Command(argv[0], argv[1:]...)
+		cmd.Stdin = strings.NewReader("echo brought\n")
+		out, err := cmd.CombinedOutput()
+		if (err == nil) != c.left {
+			t.Errorf("%s: %q: %v\n%s", c.section, c.words, err, out)
+		}
+	}
+	os.Remove("/tmp/iwveil")
+}

@@ -78,6 +78,20 @@ func TestConfine(t *testing.T) {
 		{"read-only", "CommandFilter, tee, root", policy.Sandbox{ReadOnly: []string{"/"}, Capabilities: none}, 10, "write=0 device=10", "read_only"},
 		{"read-only, and may remount", "CommandFilter, bash, root", policy.Sandbox{ReadOnly: []string{"/"}}, 10, "write=10", ""},
 
+		{"private_tmp and a script in /tmp", "RegExpFilter, sh, root, sh, /tmp/[a-z]+", policy.Sandbox{PrivateTmp: true}, 0, "run=0", "is hidden from the command"},
+		{"private_tmp and a script below", "RegExpFilter, sh, root, sh, /var/tmp/.*/x", policy.Sandbox{PrivateTmp: true}, 10, "run=10", ""}, // .. leads out
+		{"private_tmp and a home", "RegExpFilter, sh, root, sh, /(tmp|home/x)/[a-z]+", policy.Sandbox{PrivateTmp: true}, 10, "run=10", ""},
+		{"private_tmp and the working directory", "RegExpFilter, sh, root, sh, [a-z]+", policy.Sandbox{PrivateTmp: true}, 10, "run=10", ""},
+		{"private_tmp, best effort", "RegExpFilter, sh, root, sh, /tmp/[a-z]+", policy.Sandbox{PrivateTmp: true, BestEffort: true}, 10, "run=10", "counts for nothing"},
+		{"private_tmp and any words", "CommandFilter, sh, root", policy.Sandbox{PrivateTmp: true}, 10, "run=10", ""},
+		{"private_tmp and what is copied", "RegExpFilter, cp, root, cp, /tmp/[a-z]+, /etc/[a-z]+", policy.Sandbox{PrivateTmp: true}, 0, "write=0", "is hidden from the command"},
+		{"private_tmp and what is read", "RegExpFilter, tee, root, tee, /etc/[a-z]+", policy.Sandbox{PrivateTmp: true}, 10, "write=10", ""},
+		{"Landlock and a script elsewhere", "RegExpFilter, sh, root, sh, /tmp/[a-z]+", policy.Sandbox{LandlockRO: []string{"/usr", "/etc"}}, 0, "run=0", "is hidden from the command"},
+		{"Landlock and a prefix", "RegExpFilter, nice, root, nice, /tmp/[a-z]+", policy.Sandbox{LandlockRO: []string{"/usr", "/etc"}}, 0, "run=0", "is hidden from the command"},
+		{"Landlock and any program", "RegExpFilter, nice, root, nice, .*, .*, .*", policy.Sandbox{LandlockRO: []string{"/usr", "/etc"}}, 10, "run=10", ""},
+		{"Landlock that leaves a home", "RegExpFilter, sh, root, sh, /tmp/[a-z]+", policy.Sandbox{LandlockRO: []string{"/usr", "/var/lib/nova"}}, 10, "run=10", ""}, // a link in /tmp
+		{"Landlock that leaves /var", "RegExpFilter, sh, root, sh, /tmp/[a-z]+", policy.Sandbox{LandlockRO: []string{"/usr", "/var"}}, 10, "run=10", ""},
+
 		{"everything", "CommandFilter, bash, root", policy.Sandbox{Capabilities: none, NoNewPrivs: true, Seccomp: "strict", LandlockRO: []string{"/usr"}, LandlockRW: none}, 2, "run=2 write=0 read=1.4 owner=0 device=0", ""},
 	} {
 		e := entry(t, c.definition)

@@ -180,9 +180,16 @@ type board struct {
 
 // give adds a cell, confined as it is. l says to what the caller may do it.
 func (b *board) give(w way, example []filters.Untrusted, l level, only string) {
-	n := need{power: w.power, caps: w.caps, deeds: w.deeds(b.program), asks: asks(b.program)}
-	c := b.cell(power(w.power).Weight, n, l, only)
-	c.How, c.Example, c.Free = w.how, example, l == toAll
+	b.show(b.need(w), w.how, example, l, only)
+}
+
+func (b *board) need(w way) need {
+	return need{power: w.power, caps: w.caps, deeds: w.deeds(b.program), asks: asks(b.program)}
+}
+
+func (b *board) show(n need, how string, example []filters.Untrusted, l level, only string) {
+	c := b.cell(power(n.power).Weight, n, l, only)
+	c.How, c.Example, c.Free = how, example, l == toAll
 	b.put(c)
 }
 
