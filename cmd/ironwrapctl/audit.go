@@ -97,32 +97,49 @@ func gains(path string) bool {
 	return err != syscall.ENODATA && err != syscall.ENOTSUP
 }
 
-// profiles are the programs of seccomp profiles, compiled when first asked for.
-type profiles map[string]*seccomp.Program
+// profiles are seccomp profiles, compiled when first asked for.
+type profiles map[string]*compiledProfile
+
+// compiledProfile is a program, and what it was asked.
+type compiledProfile struct {
+	*seccomp.Program
+	answers map[exposure.Syscall]bool
+}
 
 // allows tells whether a profile lets a system call pass, on this machine, with some
 // arguments of those that are not known.
 func (ps profiles) allows(name string, call exposure.Syscall) (bool, error) {
-	program := ps[name]
-	if program == nil {
+	p := ps[name]
+	if p == nil {
 		s, err := openProfile(name, nil)
 		if err != nil {
 			return false, err
 		}
-		if program, err = s.compiled(io.Discard); err != nil {
+		program, err := s.compiled(io.Discard)
+		if err != nil {
 			return false, err
 		}
-		ps[name] = program
+		p = &compiledProfile{program, map[exposure.Syscall]bool{}}
+		ps[name] = p
 	}
+	allowed, known := p.answers[call]
+	if !known {
+		allowed = p.passes(call)
+		p.answers[call] = allowed
+	}
+	return allowed, nil
+}
+
+func (p *compiledProfile) passes(call exposure.Syscall) bool {
 	number, err := compile.Number(call.Name)
 	if err != nil {
-		return false, nil // the machine has no such call
+		return false // the machine has no such call
 	}
 	var args [6]bpf.Known
 	for i := range args {
 		args[i] = bpf.Known{Mask: call.Mask[i], Value: call.Value[i]}
 	}
-	return slices.ContainsFunc(bpf.Answers(program.Filter(), seccomp.Arch, number, args[:]...), bpf.Allows), nil
+	return slices.ContainsFunc(bpf.Answers(p.Filter(), seccomp.Arch, number, args[:]...), bpf.Allows)
 }
 
 func auditJSON(w io.Writer, r exposure.Report) error {

@@ -362,8 +362,12 @@ func (c confinement) veil() string {
 func holdsOwn(path string) bool {
 	memory.Lock()
 	defer memory.Unlock()
-	_, some, err := within(path).And(worthOne(own)).Within(bound).Shortest()
-	return some || err != nil
+	key := met{"below " + path, ownFile()}
+	w, known := memory.met[key]
+	if !known {
+		w = meet(slot{key: key.slot, word: within(path)}, key.set)
+	}
+	return w.ok || w.large
 }
 
 // elsewhere tells that the command may enter another mount namespace, in which other
