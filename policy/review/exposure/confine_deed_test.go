@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -24,7 +25,11 @@ func init() {
 	if len(os.Args) != 4 || os.Args[1] != passageArg {
 		return
 	}
-	if err := attempts[os.Args[2]](os.Args[3]); err != nil {
+	attempt := attempts[os.Args[2]]
+	if os.Args[2] == elsewhereCall {
+		attempt = goElsewhere
+	}
+	if err := attempt(os.Args[3]); err != nil {
 		fmt.Fprintln(os.Stderr, os.Args[2]+":", err)
 		os.Exit(1)
 	}
@@ -239,6 +244,37 @@ var attempts = map[string]func(dir string) error{
 	"umount2": func(d string) error { return unix.Unmount(d+"/mounted", 0) },
 }
 
+// elsewhereCall is no passage: it enters a mount namespace that somebody outside sends it,
+// and reads a file there.
+const elsewhereCall = "elsewhere"
+
+func goElsewhere(dir string) error {
+	runtime.LockOSThread()
+	socket, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM, 0)
+	if err != nil {
+		return err
+	}
+	if err := unix.Connect(socket, &unix.SockaddrUnix{Name: dir + "/socket"}); err != nil {
+		return err
+	}
+	rights := make([]byte, unix.CmsgSpace(4))
+	if _, _, _, _, err := unix.Recvmsg(socket, make([]byte, 1), rights, 0); err != nil {
+		return err
+	}
+	fd := *(*int32)(unsafe.Pointer(&rights[unix.CmsgLen(0)]))
+	if err := unix.Unshare(unix.CLONE_FS); err != nil { // setns(2) wants no others to share it
+		return err
+	}
+	if err := unix.Setns(int(fd), unix.CLONE_NEWNS); err != nil {
+		return err
+	}
+	text, err := os.ReadFile(dir + "/open/below/file")
+	if err == nil {
+		fmt.Print(string(text))
+	}
+	return err
+}
+
 func byHandle(flags int) func(dir string) (uintptr, error) {
 	return func(dir string) (uintptr, error) {
 		handle, _, err := unix.NameToHandleAt(unix.AT_FDCWD, dir+"/target", 0)
@@ -385,5 +421,72 @@ func TestConfinedFree(t *testing.T) {
 	}
 	if tight < 4 {
 		t.Errorf("%d sections leave no way to be root", tight)
+	}
+}
+
+// TestConfinedElsewhere: who may enter another mount namespace finds other directories
+// below the paths of Landlock's keys there. Without CAP_SYS_ADMIN that is no way.
+func TestConfinedElsewhere(t *testing.T) {
+	g := newGround(t)
+	self, err := os.ReadFile("/proc/self/exe")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir, deed := g.dir+"/other", g.dir+"/deed"
+	for _, name := range []string{"open", "open/below", "closed"} {
+		os.Mkdir(dir+"/"+name, 0o755)
+	}
+	os.WriteFile(dir+"/closed/file", []byte("secret"), 0o600)
+	if err := os.WriteFile(deed, self, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	outside := exec.Command("unshare", "-Urm", "sh", "-c", "mount --bind "+dir+"/closed "+dir+"/open/below && echo done && exec sleep 60")
+	said, err := outside.StdoutPipe()
+	if err == nil {
+		err = outside.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer outside.Wait()
+	defer outside.Process.Kill()
+	if n, _ := said.Read(make([]byte, 8)); n == 0 {
+		t.Fatal("whoever is outside has made no namespace")
+	}
+	namespace, err := os.Open(fmt.Sprintf("/proc/%d/ns/mnt", outside.Process.Pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	listener, err := net.ListenUnix("unix", &net.UnixAddr{Name: dir + "/socket"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	go func() {
+		for {
+			c, err := listener.AcceptUnix()
+			if err != nil {
+				return
+			}
+			c.WriteMsgUnix([]byte("x"), unix.UnixRights(int(namespace.Fd())), nil)
+			c.Close()
+		}
+	}()
+	landlock := "landlock_ro = /usr, /lib, /lib64, /bin, /proc, /sys, " + deed + ", " + dir + "/open\n"
+	for more, reads := range map[string]bool{
+		"":                                    true,
+		"capabilities = CAP_CHOWN":            false,
+		"private_tmp = yes":                   false,
+		"seccomp = " + g.refusing(t, "enter"): false,
+	} {
+		conf, e := g.policy(t, "CommandFilter, "+deed+", root", landlock+more)
+		if got := newConfinement(e, g.machine()).elsewhere(need{any: true}); got != reads {
+			t.Errorf("%q: it is said that it may be elsewhere: %v", more, got)
+		}
+		argv := g.call(conf, "", []string{deed, passageArg, elsewhereCall, dir}, "")
+		out, err := exec.Command(argv[0], argv[1:]...).CombinedOutput()
+		if (err == nil && strings.Contains(string(out), "secret")) != reads {
+			t.Errorf("%q: %v\n%s", more, err, out)
+		}
 	}
 }
