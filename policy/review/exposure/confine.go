@@ -273,10 +273,11 @@ func (c confinement) asReader() limit {
 	return c.asUser()
 }
 
-// byCapability is what is left where a row of the table asks for a capability.
+// byCapability is what is left where a row of the table asks for a capability. Root traces
+// root's processes without CAP_SYS_PTRACE, as long as they have no more capabilities.
 func (c confinement) byCapability(n need) limit {
 	switch {
-	case n.caps == "", c.has(n.caps):
+	case n.caps == "", c.has(n.caps), n.caps == "cap_sys_ptrace" && c.root:
 		return free
 	case n.power == Signal && c.root:
 		return limitf(lessened, "without %s it reaches root's processes only", n.caps)

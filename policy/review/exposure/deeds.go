@@ -227,13 +227,14 @@ var done = []does{
 	{Write, "tee dd sort shuf uniq xxd split openssl script ptx curl", "", "write"},
 	{Write, "link ln", "", "place"},
 	{Write, "sed gsed", "", "write+place"},
-	{Write, "install", "", "write"},
-	{Write, "cp mv rsync tar bsdtar cpio unzip 7z 7za 7zr patch", "", "write place"}, // a link in an archive is made without opening a file
+	{Write, "install", "", "write remove"},                                                  // it removes the file before it writes it
+	{Write, "cp mv rsync tar bsdtar cpio unzip 7z 7za 7zr patch", "", "write place remove"}, // a link in an archive is made without opening a file
 	{Destroy, "rm unlink", "", "remove"},
 	{Destroy, "find", "-delete", "remove"},
-	{Destroy, "find", "-fprint", "write"},
+	{Destroy, "find", "-f", "write"}, // -fprint, -fls,
 	{Destroy, "mv", "", "place write"},
-	{Destroy, "shred truncate openssl iptables-save ip6tables-save start-stop-daemon rsync", "", "write"},
+	{Destroy, "shred truncate openssl iptables-save ip6tables-save start-stop-daemon", "", "write"},
+	{Destroy, "rsync", "", "write place remove"},
 	{Destroy, "gzip bzip2 xz", "", "write+remove"},
 	{Owner, "chmod", "", "mode"},
 	{Owner, "chown chgrp", "", "owner"},
