@@ -23,7 +23,8 @@ type Machine struct {
 	// counts for nothing.
 	Seccomp func(profile string, call Syscall) (bool, error)
 
-	others []string // the programs that a policy's filters name; nil where they are not known
+	// Programs are those that the filters of the policy name; nil where they are not known.
+	Programs []string
 }
 
 // confinement is what the run-as user and the sandbox section of one filter leave of

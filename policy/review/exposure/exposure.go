@@ -82,7 +82,7 @@ func Assess(p *policy.Policy, m Machine) Report {
 		Reasons: []string{}, Counts: map[string]int{}, Filters: []Filter{}, Notes: []string{},
 	}
 	for i := range p.Filters {
-		m.others = append(m.others, p.Filters[i].Exec())
+		m.Programs = append(m.Programs, p.Filters[i].Exec())
 	}
 	for i := range p.Filters {
 		f := Of(&p.Filters[i], m)
@@ -148,7 +148,7 @@ func Of(e *policy.Entry, m Machine) Filter {
 	c := newConfinement(e, m)
 	f.Sandbox = append(f.Sandbox, sections(e.Sandbox)...)
 	f.Notes = append(f.Notes, c.notes...)
-	b := board{confinement: c, program: e.Exec(), others: m.others}
+	b := board{confinement: c, program: e.Exec(), others: m.Programs}
 	s := newSubject(e)
 	b.class(s)
 	b.ways(s)
