@@ -1,5 +1,10 @@
 package filters
 
+import (
+	"maps"
+	"slices"
+)
+
 // Shape is what a filter demands of the words of a command, for tools that look at
 // a policy as a whole. Whether a command is allowed only Match says.
 type Shape struct {
@@ -14,10 +19,12 @@ type Shape struct {
 	Target  string   // program of the processes that a KillFilter signals
 	Signals []string // as they are written; none: only "kill PID"
 	File    string   // of a ReadFileFilter
+
+	Contexts []string // of the implicit filter, sorted
 }
 
 // ShapeOf returns the shape of f. Open and Less are all that it tells of a filter that
-// has rules of its own: an IpFilter, the implicit one.
+// has rules of its own, such as an IpFilter; of the implicit one the contexts besides.
 func ShapeOf(f Filter) Shape {
 	switch f := f.(type) {
 	case *regExp:
@@ -36,6 +43,8 @@ func ShapeOf(f Filter) Shape {
 		return Shape{File: f.file}
 	case *command:
 		return Shape{Open: true}
+	case *privsep:
+		return Shape{Open: true, Less: true, Contexts: slices.Sorted(maps.Keys(f.contexts))}
 	}
 	return Shape{Open: true, Less: true}
 }

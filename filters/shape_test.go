@@ -2,6 +2,7 @@ package filters
 
 import (
 	"reflect"
+	"slices"
 	"testing"
 )
 
@@ -30,7 +31,7 @@ func TestShape(t *testing.T) {
 			t.Errorf("%s: %#v, want %#v", definition, got, want)
 		}
 	}
-	if got := ShapeOf(Privsep(nil, "")); !got.Open || !got.Less {
+	if got := ShapeOf(Privsep([]string{"b.c", "a.b"}, "")); !got.Open || !got.Less || !slices.Equal(got.Contexts, []string{"a.b", "b.c"}) {
 		t.Errorf("the implicit filter: %#v", got)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -139,6 +140,7 @@ func auditPolicy(config, sudoers string) (exposure.Report, error) {
 	r := exposure.Assess(p, exposure.Machine{
 		Find:    func(name, runAs string) (string, error) { p, err := programs.Find(name, runAs); return p.Path, err },
 		UID:     func(name string) (uint32, error) { u, err := account.Lookup(name); return u.UID, err },
+		Gains:   gains,
 		Seccomp: profiles{}.allows,
 	})
 	r.About = about(s, p, sudo)
@@ -146,28 +148,60 @@ func auditPolicy(config, sudoers string) (exposure.Report, error) {
 	return r, nil
 }
 
-// profiles are the programs of seccomp profiles, compiled when first asked for.
-type profiles map[string]*seccomp.Program
+// gains tells whether execve(2) gives a program more rights than its user has; one that
+// cannot be looked at may.
+func gains(path string) bool {
+	info, err := os.Stat(path)
+	if err != nil || info.Mode()&(os.ModeSetuid|os.ModeSetgid) != 0 {
+		return true
+	}
+	_, err = syscall.Getxattr(path, "security.capability", nil) // capabilities(7)
+	return err != syscall.ENODATA && err != syscall.ENOTSUP
+}
 
-// allows tells whether a profile lets a system call pass, on this machine.
+// profiles are seccomp profiles, compiled when first asked for.
+type profiles map[string]*compiledProfile
+
+// compiledProfile is a program, and what it was asked.
+type compiledProfile struct {
+	*seccomp.Program
+	answers map[exposure.Syscall]bool
+}
+
+// allows tells whether a profile lets a system call pass, on this machine, with some
+// arguments of those that are not known.
 func (ps profiles) allows(name string, call exposure.Syscall) (bool, error) {
-	program := ps[name]
-	if program == nil {
+	p := ps[name]
+	if p == nil {
 		s, err := openProfile(name, nil)
 		if err != nil {
 			return false, err
 		}
-		if program, err = s.compiled(io.Discard); err != nil {
+		program, err := s.compiled(io.Discard)
+		if err != nil {
 			return false, err
 		}
-		ps[name] = program
+		p = &compiledProfile{program, map[exposure.Syscall]bool{}}
+		ps[name] = p
 	}
+	allowed, known := p.answers[call]
+	if !known {
+		allowed = p.passes(call)
+		p.answers[call] = allowed
+	}
+	return allowed, nil
+}
+
+func (p *compiledProfile) passes(call exposure.Syscall) bool {
 	number, err := compile.Number(call.Name)
 	if err != nil {
-		return false, nil // the machine has no such call
+		return false // the machine has no such call
 	}
-	answer, err := bpf.Answer(program.Filter(), bpf.Call{Number: number, Arch: seccomp.Arch, Args: call.Args})
-	return err == nil && bpf.Allows(answer), err
+	var args [6]bpf.Known
+	for i := range args {
+		args[i] = bpf.Known{Mask: call.Mask[i], Value: call.Value[i]}
+	}
+	return slices.ContainsFunc(bpf.Answers(p.Filter(), seccomp.Arch, number, args[:]...), bpf.Allows)
 }
 
 func auditJSON(w io.Writer, r exposure.Report) error {

@@ -16,8 +16,8 @@ func (b *board) class(s *subject) {
 	e := s.entry
 	switch {
 	case e.Class == "IpNetnsExecFilter":
-		b.giveOnly(Namespace, "cap_sys_admin", "ip netns exec puts another filter's command into any network namespace; what the command can do is told at its own filter",
-			filters.Words([]string{"ip", "netns", "exec", "NAME", "COMMAND"}), toSome, "only as a prefix to commands of other filters")
+		w := way{power: Namespace, form: "-n", caps: "cap_sys_admin", how: "ip netns exec puts another filter's command into any network namespace; what the command can do is told at its own filter"}
+		b.give(w, filters.Words([]string{"ip", "netns", "exec", "NAME", "COMMAND"}), toSome, "only as a prefix to commands of other filters")
 	case s.shape.Target != "":
 		target := baseName(s.shape.Target)
 		how := "a signal to processes that run " + filters.Untrusted(s.shape.Target).String()
@@ -30,10 +30,10 @@ func (b *board) class(s *subject) {
 		if len(s.shape.Signals) > 0 {
 			example = append(example, filters.Untrusted(s.shape.Signals[0]))
 		}
-		b.giveOnly(Signal, "cap_kill", how, append(example, "PID"), l, "only processes that run this program")
+		b.give(way{power: Signal, how: how, caps: "cap_kill"}, append(example, "PID"), l, "only processes that run this program")
 	case s.shape.File != "":
 		l := fileLevel(s.shape.File)
-		b.giveOnly(Read, "", "cat of this one file", filters.Words([]string{"cat", s.shape.File}), l, map[level]string{toSome: "only this file", toLittle: "only this file, which anybody may read"}[l])
+		b.give(way{power: Read, how: "cat of this one file"}, filters.Words([]string{"cat", s.shape.File}), l, map[level]string{toSome: "only this file", toLittle: "only this file, which anybody may read"}[l])
 	}
 }
 
@@ -70,12 +70,48 @@ func (b *board) ways(s *subject) {
 	if s.own() {
 		return
 	}
+	veil := b.veil()
 	for _, w := range ways(s.entry.Exec()) {
 		if w.power == Arguments && s.fixed() || b.given(w.power) {
 			continue // there are none to choose, or it cannot become worse
 		}
+		argv, l, ok := s.fits(w)
+		if !ok {
+			continue
+		}
+		n := b.need(w)
+		n.hidden = veil != "" && strings.Contains(w.form, "{mine}") && !s.beside(veil, w)
+		b.show(n, w.how, argv, l, why[l])
+	}
+}
+
+// beside tells whether the form stands in a command without what a veil hides.
+func (s *subject) beside(veil string, w way) bool {
+	bare := *s
+	bare.veil = veil
+	_, _, ok := bare.fits(w)
+	s.large = s.large || bare.large
+	return ok || bare.large
+}
+
+// devices puts the forms that write before a filter whose section makes all files
+// read-only: what lies on a disk is not below a mount.
+func (b *board) devices(s *subject) {
+	if s.own() || !slices.Contains(b.sandbox.ReadOnly, "/") {
+		return
+	}
+	for _, w := range ways(s.entry.Exec()) {
+		if w.power != Write && w.power != Destroy || !strings.Contains(w.form, "{file}") {
+			continue
+		}
+		w.form = strings.ReplaceAll(w.form, "{file}", "{disk}")
+		if w.power == Write {
+			w.power = Device
+		}
 		if argv, l, ok := s.fits(w); ok {
-			b.give(w.power, w.caps, w.how, argv, l)
+			c := b.cell(power(w.power).Weight, need{power: w.power, caps: w.caps, deeds: []string{"disk"}}, l, why[l])
+			c.How, c.Example, c.Free = w.how+", and devices are written whatever is read-only", argv, l == toAll
+			b.put(c)
 		}
 	}
 }
@@ -92,7 +128,7 @@ func (b *board) environment(s *subject) {
 				continue
 			}
 			if argv, ok := s.some(); ok {
-				c := b.cell(power(row.power).Weight, row.power, "", row.power == Run || row.power == Code, toAll, "")
+				c := b.cell(power(row.power).Weight, need{power: row.power, asks: asks(b.program)}, toAll, "")
 				c.How, c.Example = row.name+": "+row.how, argv
 				b.put(c)
 			}
@@ -146,6 +182,8 @@ func (s *subject) left() (score Score, how string) {
 	switch reads := grammar(program, ""); {
 	case s.shape.More && (program == "xargs" || program == "parallel"):
 		return NotAssessed, program + " gives commands of other filters arguments that these do not see"
+	case s.shape.More && !passesOn(reads):
+		return NotAssessed, fmt.Sprintf("nobody has looked at what %s does with the command behind it", filters.Untrusted(program))
 	case s.fixed():
 		return 0.2, "no pattern lets a word of the caller's choice through"
 	case harmless[program] != "" && (s.open || free):
@@ -215,7 +253,7 @@ func (b *board) rest(s *subject, score Score, how string) {
 		}
 		argv = []filters.Untrusted{}
 	}
-	c := b.cell(max(score, 0), Arguments, "", false, toAll, "")
+	c := b.cell(max(score, 0), need{power: Arguments}, toAll, "")
 	if c.How, c.Example = how, argv; score == NotAssessed {
 		c.Score, c.Extent, c.Limits = NotAssessed, Whole, []string{}
 	}

@@ -17,8 +17,8 @@ func strict(profile string, call Syscall) (bool, error) {
 		return false, errors.New("no such file")
 	}
 	switch {
-	case call.Name == "openat" && call.Args[2] == 0:
-		return true, nil
+	case call.Name == "openat":
+		return call.Value[2] == 0, nil
 	case slices.Contains([]string{"read", "execve", "chmod", "kill"}, call.Name):
 		return profile != "strict" || call.Name == "read" || call.Name == "execve", nil
 	}
@@ -46,13 +46,13 @@ func TestConfine(t *testing.T) {
 		cells            string // power=score, of some
 		why              string // in a limit or a note
 	}{
-		{"another user", "CommandFilter, bash, nova", policy.Sandbox{}, 3, "run=3 write=3 mount=0 kernel=0 owner=3", "runs as nova, not as root"},
+		{"another user", "CommandFilter, bash, nova", policy.Sandbox{}, 3, "run=3 write=3 mount=2.7 kernel=3 owner=3", "runs as nova, not as root"},
 		{"root by another name", "CommandFilter, bash, toor", policy.Sandbox{}, 10, "mount=9", ""},
 		{"a user whom nobody knows", "CommandFilter, bash, x", policy.Sandbox{}, 3, "", "runs as x"},
-		{"ambient capabilities", "CommandFilter, bash, nova", policy.Sandbox{Capabilities: []string{"cap_dac_override"}}, 10, "write=10 mount=0 device=10", ""},
+		{"ambient capabilities", "CommandFilter, bash, nova", policy.Sandbox{Capabilities: []string{"cap_dac_override"}}, 10, "write=10 mount=9 device=10", ""},
 		{"ambient, of no use", "CommandFilter, tee, nova", policy.Sandbox{Capabilities: []string{"cap_net_admin"}}, 3, "write=3", ""},
 
-		{"no capabilities do not keep root from root's files", "CommandFilter, bash, root", policy.Sandbox{Capabilities: none, NoNewPrivs: true}, 10, "write=10 mount=0 namespace=0 network=0 signal=2.5 owner=10", "cap_sys_admin"},
+		{"no capabilities do not keep root from root's files", "CommandFilter, bash, root", policy.Sandbox{Capabilities: none, NoNewPrivs: true}, 10, "write=10 mount=9 namespace=6 network=5 signal=5 owner=10", ""},
 		{"mount without its capability", "CommandFilter, mount, root", policy.Sandbox{Capabilities: none}, 0, "mount=0", "has not the capability that it takes: cap_sys_admin"},
 		{"mount with it", "CommandFilter, mount, root", policy.Sandbox{Capabilities: admin}, 9, "mount=9", ""},
 		{"chown without its capability", "CommandFilter, chown, root", policy.Sandbox{Capabilities: admin}, 0, "owner=0", "cap_chown"},
@@ -64,7 +64,7 @@ func TestConfine(t *testing.T) {
 		{"Landlock that holds everything", "CommandFilter, tee, root", policy.Sandbox{LandlockRW: []string{"/"}}, 10, "write=10", ""},
 		{"Landlock, best effort", "CommandFilter, tee, root", policy.Sandbox{LandlockRW: []string{"/var/lib/x"}, BestEffort: true}, 10, "write=10", "counts for nothing"},
 		{"Landlock and reading", "CommandFilter, cat, root", policy.Sandbox{LandlockRO: []string{"/usr", "/lib"}, LandlockRW: none}, 1.4, "read=1.4", "read below /usr, /lib only"},
-		{"Landlock does not look at chmod", "CommandFilter, bash, root", policy.Sandbox{LandlockRO: []string{"/usr"}, LandlockRW: none}, 10, "owner=10 write=2 mount=0 read=1.4", ""},
+		{"Landlock does not look at chmod", "CommandFilter, bash, root", policy.Sandbox{LandlockRO: []string{"/usr"}, LandlockRW: none}, 10, "owner=10 write=10 mount=9 read=7", ""},
 		{"Landlock and mounting", "CommandFilter, mount, root", policy.Sandbox{LandlockRO: []string{"/"}}, 0, "mount=0", "Landlock forbids mounting"},
 
 		{"seccomp strict", "CommandFilter, bash, root", policy.Sandbox{Seccomp: "strict"}, 7, "run=7 write=0 owner=0 mount=0 kernel=0 signal=0 services=0 read=7", "the seccomp profile strict refuses"},
@@ -75,8 +75,22 @@ func TestConfine(t *testing.T) {
 		{"private network", "CommandFilter, vconfig, root", policy.Sandbox{PrivateNetwork: true}, 0, "network=0", "a network of its own"},
 		{"out of a private network", "CommandFilter, bash, root", policy.Sandbox{PrivateNetwork: true}, 10, "network=5", ""},
 		{"private mounts", "CommandFilter, mount, root", policy.Sandbox{PrivateMounts: true}, 1.8, "mount=1.8", "nobody else sees them"},
-		{"read-only", "CommandFilter, tee, root", policy.Sandbox{ReadOnly: []string{"/"}, Capabilities: none}, 2, "write=2", "read_only"},
+		{"read-only", "CommandFilter, tee, root", policy.Sandbox{ReadOnly: []string{"/"}, Capabilities: none}, 10, "write=0 device=10", "read_only"},
 		{"read-only, and may remount", "CommandFilter, bash, root", policy.Sandbox{ReadOnly: []string{"/"}}, 10, "write=10", ""},
+
+		{"private_tmp and a script in /tmp", "RegExpFilter, sh, root, sh, /tmp/[a-z]+", policy.Sandbox{PrivateTmp: true}, 0, "run=0", "is hidden from the command"},
+		{"private_tmp and a script below", "RegExpFilter, sh, root, sh, /var/tmp/.*/x", policy.Sandbox{PrivateTmp: true}, 10, "run=10", ""}, // .. leads out
+		{"private_tmp and a home", "RegExpFilter, sh, root, sh, /(tmp|home/x)/[a-z]+", policy.Sandbox{PrivateTmp: true}, 10, "run=10", ""},
+		{"private_tmp and the working directory", "RegExpFilter, sh, root, sh, [a-z]+", policy.Sandbox{PrivateTmp: true}, 10, "run=10", ""},
+		{"private_tmp, best effort", "RegExpFilter, sh, root, sh, /tmp/[a-z]+", policy.Sandbox{PrivateTmp: true, BestEffort: true}, 10, "run=10", "counts for nothing"},
+		{"private_tmp and any words", "CommandFilter, sh, root", policy.Sandbox{PrivateTmp: true}, 10, "run=10", ""},
+		{"private_tmp and what is copied", "RegExpFilter, cp, root, cp, /tmp/[a-z]+, /etc/[a-z]+", policy.Sandbox{PrivateTmp: true}, 0, "write=0", "is hidden from the command"},
+		{"private_tmp and what is read", "RegExpFilter, tee, root, tee, /etc/[a-z]+", policy.Sandbox{PrivateTmp: true}, 10, "write=10", ""},
+		{"Landlock and a script elsewhere", "RegExpFilter, sh, root, sh, /tmp/[a-z]+", policy.Sandbox{LandlockRO: []string{"/usr", "/etc"}}, 0, "run=0", "is hidden from the command"},
+		{"Landlock and a prefix", "RegExpFilter, nice, root, nice, /tmp/[a-z]+", policy.Sandbox{LandlockRO: []string{"/usr", "/etc"}}, 0, "run=0", "is hidden from the command"},
+		{"Landlock and any program", "RegExpFilter, nice, root, nice, .*, .*, .*", policy.Sandbox{LandlockRO: []string{"/usr", "/etc"}}, 10, "run=10", ""},
+		{"Landlock that leaves a home", "RegExpFilter, sh, root, sh, /tmp/[a-z]+", policy.Sandbox{LandlockRO: []string{"/usr", "/var/lib/nova"}}, 10, "run=10", ""}, // a link in /tmp
+		{"Landlock that leaves /var", "RegExpFilter, sh, root, sh, /tmp/[a-z]+", policy.Sandbox{LandlockRO: []string{"/usr", "/var"}}, 10, "run=10", ""},
 
 		{"everything", "CommandFilter, bash, root", policy.Sandbox{Capabilities: none, NoNewPrivs: true, Seccomp: "strict", LandlockRO: []string{"/usr"}, LandlockRW: none}, 2, "run=2 write=0 read=1.4 owner=0 device=0", ""},
 	} {

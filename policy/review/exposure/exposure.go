@@ -110,6 +110,9 @@ func Assess(p *policy.Policy, m Machine) Report {
 		About: About{Files: []File{}, Callers: []string{}},
 	}
 	for i := range p.Filters {
+		m.Programs = append(m.Programs, p.Filters[i].Exec())
+	}
+	for i := range p.Filters {
 		f := Of(&p.Filters[i], m)
 		r.Filters = append(r.Filters, f)
 		r.Counts[f.Band]++
@@ -176,10 +179,13 @@ func Of(e *policy.Entry, m Machine) Filter {
 	c := newConfinement(e, m)
 	f.Sandbox = append(f.Sandbox, sections(e.Sandbox)...)
 	f.Notes = append(f.Notes, c.notes...)
-	b := board{confinement: c}
+	b := board{confinement: c, program: e.Exec(), others: m.Programs}
 	s := newSubject(e)
 	b.class(s)
 	b.ways(s)
+	b.chains(s)
+	b.devices(s)
+	b.helper(s)
 	b.environment(s)
 	b.imply()
 	b.arguments(s)
@@ -210,23 +216,29 @@ func (c Cell) id(e *policy.Entry) string {
 // board collects the cells of one filter, the worst for each power.
 type board struct {
 	confinement
-	cells []Cell
-	dead  bool // no command can match
+	program string
+	others  []string // see Machine
+	cells   []Cell
+	dead    bool // no command can match
 }
 
 // give adds a cell, confined as it is. l says to what the caller may do it.
-func (b *board) give(p, caps, how string, example []filters.Untrusted, l level) {
-	b.giveOnly(p, caps, how, example, l, why[l])
+func (b *board) give(w way, example []filters.Untrusted, l level, only string) {
+	b.show(b.need(w), w.how, example, l, only)
 }
 
-func (b *board) giveOnly(p, caps, how string, example []filters.Untrusted, l level, only string) {
-	c := b.cell(power(p).Weight, p, caps, p == Run || p == Code, l, only)
+func (b *board) need(w way) need {
+	return need{power: w.power, caps: w.caps, deeds: w.deeds(b.program), asks: asks(b.program)}
+}
+
+func (b *board) show(n need, how string, example []filters.Untrusted, l level, only string) {
+	c := b.cell(power(n.power).Weight, n, l, only)
 	c.How, c.Example, c.Free = how, example, l == toAll
 	b.put(c)
 }
 
-func (b *board) cell(weight Score, p, caps string, free bool, l level, only string) Cell {
-	c := Cell{Power: p, Score: weight, Extent: Whole, Example: []filters.Untrusted{}, Limits: []string{}}
+func (b *board) cell(weight Score, n need, l level, only string) Cell {
+	c := Cell{Power: n.power, Score: weight, Extent: Whole, Example: []filters.Untrusted{}, Limits: []string{}}
 	if l != toAll {
 		c.Score, c.Extent = weight*partOf, Part
 		c.Limits = append(c.Limits, only)
@@ -234,10 +246,16 @@ func (b *board) cell(weight Score, p, caps string, free bool, l level, only stri
 	if l == toLittle {
 		c.Score = little
 	}
+	c.confine(b.limits(n))
+	return c
+}
+
+func (c *Cell) confine(all []limit) {
 	worst := 1.0
-	for _, l := range b.limits(p, caps, free) {
-		worst = min(worst, l.factor)
-		c.Limits = append(c.Limits, l.why)
+	for _, l := range all {
+		if worst = min(worst, l.factor); !slices.Contains(c.Limits, l.why) {
+			c.Limits = append(c.Limits, l.why)
+		}
 	}
 	switch c.Score = round(c.Score * Score(worst)); {
 	case worst == 0:
@@ -245,7 +263,6 @@ func (b *board) cell(weight Score, p, caps string, free bool, l level, only stri
 	case worst < 1:
 		c.Extent = Confined
 	}
-	return c
 }
 
 // put keeps the worst cell of each power, and of equals the first.
@@ -260,24 +277,22 @@ func (b *board) put(c Cell) {
 }
 
 // imply adds to a filter that runs what its caller wants whatever such a program can
-// do, which is also what that power then is worth.
+// do, which is also what that power then is worth. One that makes its caller root by any
+// of the powers gives all of them: root outside of the sandbox does the rest.
 func (b *board) imply() {
 	for _, by := range []string{Run, Code} {
 		i := slices.IndexFunc(b.cells, func(c Cell) bool { return c.Power == by })
-		if i < 0 {
+		if i < 0 || b.cells[i].Extent == Blocked {
 			continue
 		}
-		own := b.cells[i]
+		example, rules := b.cells[i].Example, b.rules() != ""
 		best := round(Score(floor * b.share(by)))
 		for _, p := range powers {
 			if p.ID == Run || p.ID == Code || p.ID == Arguments {
 				continue
 			}
-			c := b.cell(p.Weight, p.ID, "", true, toAll, "")
-			if c.Extent == Whole {
-				c.Extent = Implied
-			}
-			c.How, c.Example = "any program could do it, and the caller chooses the program", own.Example
+			c := b.implied(p.ID, rules)
+			c.Example = example
 			best = max(best, c.Score)
 			b.put(c)
 		}
@@ -288,6 +303,19 @@ func (b *board) imply() {
 			b.cells[i].Limits = append(b.cells[i].Limits, "what such a program can still do is in the other columns")
 		}
 	}
+}
+
+// implied is a power that any program has. rules tells that it makes its caller root.
+func (b *board) implied(p string, rules bool) Cell {
+	c := b.cell(power(p).Weight, need{power: p, any: true}, toAll, "")
+	switch c.How = "any program could do it, and the caller chooses the program"; {
+	case c.Extent == Whole:
+		c.Extent = Implied
+	case rules:
+		c.Score, c.Extent, c.Limits = power(p).Weight, Implied, []string{}
+		c.How = "the program does not do it by itself, but makes its caller root, by another of the powers"
+	}
+	return c
 }
 
 // little is what a power is worth over what nobody misses.

@@ -58,6 +58,7 @@ type subject struct {
 	slots []slot // of its arguments
 	open  bool   // any number of any words may follow on them
 	large bool   // a pattern was too large to find something out
+	veil  string // see aim
 }
 
 func newSubject(e *policy.Entry) *subject {
@@ -307,7 +308,7 @@ func (s *subject) fits(w way) (argv []filters.Untrusted, l level, ok bool) {
 	defer memory.Unlock()
 	levels := graded(w.power, w.form)
 	a := aim{power: w.power, level: levels[len(levels)-1], real: slices.ContainsFunc(s.slots, func(s slot) bool { return s.dir })}
-	a.file = w.power != Run || s.interprets()
+	a.file, a.veil = w.power != Run || s.interprets(), s.veil
 	if _, ok := s.search(s.graph(w.form, a, false)); !ok { // the last level has all of the others
 		return nil, toLittle, false
 	}

@@ -220,7 +220,7 @@ func (d draft) tighten(s *subject, service string) (all []draft) {
 		every.args = slices.Clone(d.args)
 		n := 0
 		for i, sl := range s.slots {
-			if !within(t, sl) {
+			if !takesAll(t, sl) {
 				continue
 			}
 			n++
@@ -236,8 +236,8 @@ func (d draft) tighten(s *subject, service string) (all []draft) {
 	return all
 }
 
-// within tells whether a slot takes all that a pattern matches, and more than a few words.
-func within(pattern string, sl slot) bool {
+// takesAll tells whether a slot takes all that a pattern matches, and more than a few words.
+func takesAll(pattern string, sl slot) bool {
 	memory.Lock()
 	defer memory.Unlock()
 	if !sl.loose {

@@ -1,6 +1,7 @@
 package exposure
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -145,6 +146,10 @@ type aim struct {
 	level level
 	real  bool // paths are resolved before they are used
 	file  bool // what the caller brings may be named without a slash
+	// veil has what the caller brings be any word but the paths that a section hides from
+	// the command: those that lie below these, or where it begins with a !, those that do
+	// not.
+	veil string
 }
 
 // essence is what of an aim counts for a placeholder: for those which have the same, the
@@ -161,7 +166,7 @@ func (a aim) essence(name string) aim {
 		}
 		return a
 	case "mine":
-		return aim{file: a.file}
+		return aim{file: a.file, veil: a.veil}
 	case "user", "group":
 		return aim{level: a.level, power: a.power}
 	case "unit", "bus":
@@ -224,11 +229,16 @@ func (a aim) value(name string) (programs.Value, bool) {
 	case "disk":
 		return programs.Value{Word: worthOne(disk).Or(ledTo(), another()), Like: fixed["disk"]}, true
 	case "mine", "dest":
+		if a.veil != "" && name == "mine" {
+			return programs.Value{Word: unveiled(a.veil)}, true
+		}
 		v := programs.Value{Word: brought(), Like: []string{mine}}
 		if a.file || name == "dest" {
 			v.Word = read()
 		}
 		return v, true
+	case "context":
+		return strange(), true
 	case "shell":
 		return programs.Value{Word: language.AnyWord(), Like: []string{"id"}, Kind: "shell"}, true
 	case "free":
@@ -247,6 +257,30 @@ func (a aim) value(name string) (programs.Value, bool) {
 		return v, true
 	}
 	return programs.Value{}, false
+}
+
+// unveiled are all words but the paths that a veil hides. What goes back is not followed:
+// it may lead anywhere.
+func unveiled(veil string) language.Word {
+	list, outside := strings.CutPrefix(veil, "!")
+	below := language.Word{}
+	for _, p := range strings.Split(list, ":") {
+		below = below.Or(within(p))
+	}
+	if outside {
+		return another().Or(below, paths(`/(.*/)?\.\.(/.*)?`))
+	}
+	return language.AnyWord().Minus(below)
+}
+
+// within are the paths of what lies below a directory, but for those that go back.
+func within(dir string) language.Word {
+	const slashes = `(/\.?)*/`
+	pattern := ""
+	for _, name := range strings.FieldsFunc(dir, func(r rune) bool { return r == '/' }) {
+		pattern += slashes + regexp.QuoteMeta(name)
+	}
+	return paths(pattern + `(/(\.|` + step + `)?)*`)
 }
 
 // choice is what may stand for a word that is no path.
@@ -302,6 +336,7 @@ var vocabulary = []entryWord{
 	{"export", []string{"*:/", "*:/etc"}, `[^:]*:/.*`, ""},
 	{"sysctl", []string{"kernel.core_pattern=|/tmp/x", "kernel.modprobe=/tmp/x"}, `kernel[./](core_pattern=\||modprobe=/|poweroff_cmd=/|hotplug=/).*`, ""},
 	{"ldpreload", []string{"LD_PRELOAD=/tmp/x"}, `LD_(PRELOAD|AUDIT|LIBRARY_PATH)=.+`, ""},
+	{"poke", fixed["poke"], `(inject=)?[a-z0-9_,/%!?]+:(.*:)?poke_(enter|exit)=.*`, ""},
 	{"signal", fixed["signal"], `-([0-9]+|[A-Z]+[0-9]*)`, ""},
 	{"exportopt", []string{"no_root_squash", "rw,no_root_squash"}, `.*no_root_squash.*`, ""},
 	{"python", fixed["python"], `([^\n]*[;\n] ?)?import os; ?os\.system\("id"\)([;\n#].*)?`, ""},

@@ -38,6 +38,10 @@ var untried = map[string]string{
 	"vi":    "it needs a terminal", "vim": "it needs a terminal", "vim.basic": "it needs a terminal", "vim.tiny": "it needs a terminal", "nvim": "it needs a terminal", "ex": "it needs a terminal", "view": "it needs a terminal", "emacs": "it needs a terminal",
 	"curl -o {file} {url}": "it needs a server", "curl -s -o {file} {url}": "it needs a server", "rsync {mine} {file}": "it passes over a file of the same size and time", "nsenter -t {pid} -m {mine} …": "a container may forbid it",
 	"env LD_PRELOAD={mine} {cmd} …": "it needs a library", "env LD_AUDIT={mine} {cmd} …": "it needs a library", "env LD_LIBRARY_PATH={mine} {cmd} …": "it needs a library", "env -S {mine} …": "it is run by the row without -S",
+	"strace -o {file} {cmd} …": "its text is not that of here; integration runs it", "time -f {any} -o {file} {cmd} …": "its text is not that of here; integration runs it", "strace -E {ldpreload} {cmd} …": "it needs a library", "env -S {ldpreload} …": "it needs a library", "nohup {cmd} …": "it needs a terminal; integration runs it",
+	"strace -e {poke} {cmd} …": "which call it is depends on the machine; integration runs it", "strace --inject={poke} {cmd} …": "which call it is depends on the machine; integration runs it",
+	"nsenter -t {pid} -r {cmd} …": "it needs a tree; integration runs it", "nsenter --root={mine} {cmd} …": "it needs a tree; integration runs it", "nsenter -t {pid} -a {cmd} …": "a container may forbid it",
+	"gdb --args {cmd} …": "it needs a terminal", "bwrap": "a container may forbid it", "proot": "it needs a tree", "envdir": "it needs a library",
 	"unshare -R {mine} {cmd} …": "it needs a tree", "nsenter -t {pid} -m {cmd} …": "a container may forbid it", "nsenter --mount={any} {cmd} …": "a container may forbid it",
 	"find {file} … -ok {mine} … ; …": "it asks", "find {name} … -fprintf {file} {any} …": "its text is not that of here",
 	"chmod {seen} {file}": "root reads it anyway",
@@ -315,13 +319,20 @@ func (r *rehearsal) input() string {
 }
 
 func (r *rehearsal) run(t *testing.T, path string) {
+	if why, said := r.try(t, func(ctx context.Context) *exec.Cmd { return r.caged(ctx, path) }); why != "" {
+		t.Errorf("%s %q: %s\n%s", r.program, r.words, why, said)
+	}
+}
+
+// try runs a command, and tells which effect was not seen, and what it said.
+func (r *rehearsal) try(t *testing.T, command func(context.Context) *exec.Cmd) (why, said string) {
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
 	before, err := os.Stat(r.path("target"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := r.caged(ctx, path)
+	c := command(ctx)
 	c.WaitDelay = time.Second
 	os.WriteFile(r.path("into/victim"), nil, 0o644)
 	c.Env = append(os.Environ(), "LC_ALL=C")
@@ -329,9 +340,7 @@ func (r *rehearsal) run(t *testing.T, path string) {
 	var out bytes.Buffer
 	c.Stdout, c.Stderr = &out, &out
 	runErr := c.Run()
-	if why := r.missing(before, out.Bytes()); why != "" {
-		t.Errorf("%s %q: %s (%v)\n%s", r.program, r.words, why, runErr, out.Bytes())
-	}
+	return r.missing(before, out.Bytes()), fmt.Sprintf("(%v)\n%s", runErr, out.Bytes())
 }
 
 // caged is the command in a machine of its own, which is thrown away: rows that would

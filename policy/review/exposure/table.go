@@ -46,7 +46,7 @@ var parts = [][]way{
 	systemRows,
 	networkRows,
 	servicesRows,
-	helperContexts,
+	prefixes,
 }
 
 // documented are the rows that nobody ran: what they say is from documentation.

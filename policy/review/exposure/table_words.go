@@ -19,6 +19,7 @@ var fixed = map[string][]string{
 	"debugdump":    {"dump x /etc/x", "rdump x /etc"},
 	"debugfs":      {"cat /etc/shadow", "dump /etc/shadow /tmp/x"},
 	"debugfsw":     {"write /tmp/x /etc/x", "rm /etc/shadow"},
+	"poke":         {"inject=openat:poke_enter=@arg2=2f"},
 	"disk":         {"/dev/sda", "/dev/vda", "/dev/mapper/x"},
 	"dosecho":      {`echo x>c:\etc\x`},
 	"dosmount":     {"mount c /"},

@@ -167,10 +167,7 @@ func (c *config) gives(f *filter) []given {
 	if list, ok := c.given[f]; ok {
 		return list
 	}
-	m := exposure.Machine{
-		UID:     func(name string) (uint32, error) { u, err := account.Lookup(name); return u.UID, err },
-		Seccomp: c.facts.Allows,
-	}
+	m := c.exposed()
 	bare := f.Entry
 	bare.Sandbox = nil
 	confined := exposure.Of(&f.Entry, m).Cells
@@ -191,12 +188,24 @@ func (c *config) gives(f *filter) []given {
 	return list
 }
 
+// exposed is what package exposure has to know.
+func (c *config) exposed() exposure.Machine {
+	m := exposure.Machine{
+		UID:     func(name string) (uint32, error) { u, err := account.Lookup(name); return u.UID, err },
+		Seccomp: c.facts.Allows,
+	}
+	for _, f := range c.filters {
+		m.Programs = append(m.Programs, f.Exec())
+	}
+	return m
+}
+
 // unassessed is what audit says of f where it has no score for it; nil where it has one.
 func (c *config) unassessed(f *filter) *exposure.Cell {
 	if f.file == nil {
 		return nil
 	}
-	cells := exposure.Of(&f.Entry, exposure.Machine{Seccomp: c.facts.Allows}).Cells
+	cells := exposure.Of(&f.Entry, c.exposed()).Cells
 	if len(cells) == 0 || cells[0].Score != exposure.NotAssessed {
 		return nil
 	}

@@ -3,6 +3,8 @@ package programs
 // programsGrammars are of programs of all other kinds. Where a program is in Debian 12 its options
 // are from its own table of them, else from its manual.
 var programsGrammars = []Program{
+	// The options of oslo.privsep, oslo.config and oslo.log; argparse takes abbreviations.
+	{Names: "privsep-helper", Short: "hd", Long: "config-file= config-dir= privsep_context= privsep_sock_path= log-config-append= log-config= log_config= log-file= logfile= log-dir= logdir= log-date-format= debug nodebug watch-log-file nowatch-log-file use-journal nouse-journal use-json nouse-json use-syslog nouse-syslog syslog-log-facility= help", Same: "d=debug h=help"},
 	{Names: "7z 7za 7zr 7zz", Short: "a::b::i::m::o::p::r::s::t::u::v::w::x::y"},
 	{Names: "ab", Style: POSIX, Short: "n:c:t:s:b:T:p:u:v:lrkVhwiIx:y:z:C:H:P:A:g:X:de:SqB:m:Z:f:E:"},
 	{Names: "agetty", Short: "8a:cC:d:Ef:hH:iI:Jl:L::mnNo:pP:r:Rst:Uw", Long: "8bits autologin= noreset chdir= delay= remote issue-file= show-issue flow-control host= noissue init-string= noclear login-program= local-line[=] extract-baud list-speeds skip-login nonewline login-options= login-pause nice= chroot= hangup keep-baud timeout= detect-case wait-cr nohints nohostname long-hostname reload version help erase-chars= kill-chars=", Same: "8=8bits a=autologin c=noreset C=chdir d=delay E=remote f=issue-file h=flow-control H=host i=noissue I=init-string J=noclear l=login-program L=local-line m=extract-baud n=skip-login N=nonewline o=login-options p=login-pause P=nice r=chroot R=hangup s=keep-baud t=timeout U=detect-case w=wait-cr"},

@@ -81,15 +81,53 @@ var tests = map[uint16]struct {
 	unix.BPF_JMP | unix.BPF_JSET | unix.BPF_K: {"&", func(a, k uint32) bool { return a&k != 0 }},
 }
 
+// Known is what is known of an argument: where a bit of Mask is set, that of the
+// argument is as in Value. The zero value knows nothing.
+type Known struct{ Mask, Value uint64 }
+
+// half is what is known of 32 bits.
+type half struct{ mask, value uint32 }
+
+func exactly(value uint32) half { return half{^uint32(0), value} }
+
+// loaded is what is known of the word at an offset of struct seccomp_data.
+func loaded(offset, arch, number uint32, args []Known) half {
+	switch i := (int(offset) - offArgs) / 8; {
+	case offset == offNumber:
+		return exactly(number)
+	case offset == offArch:
+		return exactly(arch)
+	case offset >= offArgs && i < len(args):
+		shift := offset % 8 * 8
+		mask, value := args[i].Mask>>shift, args[i].Value>>shift
+		return half{uint32(mask), uint32(mask & value)}
+	}
+	return half{}
+}
+
+// tested is what a conditional jump may do: hold, or not, or either.
+func (h half) tested(code uint16, k uint32) (yes, no bool) {
+	least, most := h.value, h.value|^h.mask
+	switch code {
+	case unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K:
+		return h.value == k&h.mask, h.mask != ^uint32(0) || h.value != k
+	case unix.BPF_JMP | unix.BPF_JGT | unix.BPF_K:
+		return most > k, least <= k
+	case unix.BPF_JMP | unix.BPF_JGE | unix.BPF_K:
+		return most >= k, least < k
+	}
+	return most&k != 0, h.value&k == 0 // JSET
+}
+
 // Answers is all that filter may return for a system call of the number and
-// architecture given, whatever its arguments, sorted. It may name an answer too
-// many (that two tests of an argument contradict each other is not seen), but
-// never one too few. The filter must be one that package seccomp lets pass.
-func Answers(filter []unix.SockFilter, arch, number uint32) []uint32 {
+// architecture given, whatever its arguments are of which nothing is known, sorted. It
+// may name an answer too many (that two tests of an argument contradict each other is
+// not seen), but never one too few. The filter must be one that package seccomp lets
+// pass.
+func Answers(filter []unix.SockFilter, arch, number uint32, args ...Known) []uint32 {
 	type state struct {
-		pc    int
-		known bool // whether the accumulator is
-		acc   uint32
+		pc  int
+		acc half
 	}
 	var found []uint32
 	seen := map[state]bool{}
@@ -102,36 +140,24 @@ func Answers(filter []unix.SockFilter, arch, number uint32) []uint32 {
 		}
 		seen[s] = true
 		in := filter[s.pc]
-		next := state{s.pc + 1, s.known, s.acc}
+		next := state{s.pc + 1, s.acc}
 		switch in.Code {
 		case unix.BPF_LD | unix.BPF_W | unix.BPF_ABS:
-			switch in.K {
-			case offNumber:
-				next.known, next.acc = true, number
-			case offArch:
-				next.known, next.acc = true, arch
-			default:
-				next.known, next.acc = false, 0
-			}
+			next.acc = loaded(in.K, arch, number, args)
 		case unix.BPF_ALU | unix.BPF_AND | unix.BPF_K:
-			if next.known {
-				next.acc &= in.K
-			}
+			next.acc = half{s.acc.mask | ^in.K, s.acc.value & in.K}
 		case unix.BPF_JMP | unix.BPF_JA:
 			next.pc += int(in.K)
 		case unix.BPF_RET | unix.BPF_K:
 			found = append(found, in.K)
 			continue
 		default:
-			yes, no := next, next
-			yes.pc += int(in.Jt)
-			no.pc += int(in.Jf)
-			if !s.known {
-				todo = append(todo, yes, no)
-				continue
+			yes, no := s.acc.tested(in.Code, in.K)
+			if yes {
+				todo = append(todo, state{next.pc + int(in.Jt), s.acc})
 			}
-			if next = no; tests[in.Code].holds(s.acc, in.K) {
-				next = yes
+			if next.pc += int(in.Jf); !no {
+				continue
 			}
 		}
 		todo = append(todo, next)

@@ -73,7 +73,7 @@ func TestAnswer(t *testing.T) {
 // Answers never misses one that Answer gives, in programs made up by chance.
 func TestAnswersMissNone(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
-	several := 0
+	several, fewer := 0, 0
 	for range 2000 {
 		filter := make([]unix.SockFilter, 3+r.IntN(30))
 		for i := range filter {
@@ -105,9 +105,22 @@ func TestAnswersMissNone(t *testing.T) {
 			if len(all) > 1 {
 				several++
 			}
+			// What is known of the arguments takes answers away, and never the right one.
+			known := make([]Known, r.IntN(7))
+			for i := range known {
+				known[i].Mask = uint64(r.IntN(8))<<32 | uint64(r.IntN(8))
+				known[i].Value = c.Args[i] & known[i].Mask
+			}
+			some := Answers(filter, c.Arch, c.Number, known...)
+			if !slices.Contains(some, one) || slices.ContainsFunc(some, func(a uint32) bool { return !slices.Contains(all, a) }) {
+				t.Fatalf("%s\n%+v, of which %v is known: %d is not among %d, of %d", Text(filter), c, known, one, some, all)
+			}
+			if len(some) < len(all) {
+				fewer++
+			}
 		}
 	}
-	if several == 0 {
+	if several == 0 || fewer == 0 {
 		t.Error("no program had several answers: nothing was tried")
 	}
 }
@@ -125,6 +138,30 @@ func TestAnswersExact(t *testing.T) {
 	}{{4, 0, []uint32{1}}, {5, 8, []uint32{2}}, {5, 7, []uint32{3, 4}}} {
 		if got := Answers(filter, c.arch, c.number); !slices.Equal(got, c.want) {
 			t.Errorf("%+v: %d", c, got)
+		}
+	}
+}
+
+// What is known of an argument decides what asks for that, bit by bit.
+func TestAnswersKnown(t *testing.T) {
+	filter := []unix.SockFilter{ // openat(2): arg2 & O_ACCMODE == 0 is allowed, and O_RDWR|O_CLOEXEC
+		{Code: load, K: 32}, {Code: and, K: 3}, {Code: equal, K: 0, Jf: 1}, {Code: ret, K: 1},
+		{Code: load, K: 36}, {Code: equal, K: 0, Jf: 3}, {Code: load, K: 32}, {Code: equal, K: 0x80002, Jf: 1}, {Code: ret, K: 2}, {Code: ret, K: 3},
+	}
+	for _, c := range []struct {
+		flags Known
+		want  []uint32
+	}{
+		{Known{}, []uint32{1, 2, 3}},
+		{Known{3, 0}, []uint32{1}},
+		{Known{3, 1}, []uint32{3}},
+		{Known{3, 2}, []uint32{2, 3}},
+		{Known{0x243, 0x42}, []uint32{3}},
+		{Known{^uint64(0), 0x80002}, []uint32{2}},
+		{Known{^uint64(0), 1<<32 | 0x80002}, []uint32{3}},
+	} {
+		if got := Answers(filter, 0, 0, Known{}, Known{}, c.flags); !slices.Equal(got, c.want) {
+			t.Errorf("%+v: %d, want %d", c.flags, got, c.want)
 		}
 	}
 }

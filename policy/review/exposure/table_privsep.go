@@ -1,5 +1,15 @@
 package exposure
 
+import (
+	"slices"
+	"strings"
+	"sync"
+
+	"ironwrap/filters"
+	"ironwrap/policy/review/language"
+	"ironwrap/policy/review/programs"
+)
+
 // privsepContext is what oslo.privsep's helper does for its caller in one context. The
 // helper runs as root and calls the functions of the context that the caller names over
 // the socket, with arguments of theirs.
@@ -15,9 +25,9 @@ type privsepContext struct {
 	read   string // what was read, and its version
 }
 
-// privsepNZ replaces helperContexts. Where the service is not installed a context does
-// nothing.
-var privsepNZ = []privsepContext{
+// contexts are those that released services and libraries define. Where the service is not
+// installed a context does nothing.
+var contexts = []privsepContext{
 	{"ceilometer.privsep.sys_admin_pctxt", "cap_chown cap_dac_override cap_dac_read_search cap_fowner cap_net_admin cap_sys_admin", []string{Run},
 		"ceilometer.privsep.ipmitool.ipmi runs any command", "openstack/ceilometer d8ae0e96bbb6 and bd0d5a8a27b2"},
 	{"cinder.privsep.sys_admin_pctxt", "cap_chown cap_dac_override cap_dac_read_search cap_fowner cap_net_admin cap_sys_admin", []string{Write, Read, Destroy, Device, Services},
@@ -73,3 +83,99 @@ var privsepNZ = []privsepContext{
 	{"zun.common.privileged.default", "cap_sys_admin", []string{Run},
 		"zun.common.utils.execute_root runs any command", "openstack/zun 29c8ec00ddbb; the function by its callers"},
 }
+
+// ways are the rows of a context. The helper ends at once where it cannot have what the
+// context declares.
+func (c privsepContext) ways() (rows []way) {
+	for _, p := range c.powers {
+		w := way{power: p, form: c.form(), how: "where it is installed, " + c.how}
+		for power, capability := range map[string]string{Network: "cap_net_admin", Namespace: "cap_sys_admin", Mount: "cap_sys_admin"} {
+			if p == power && strings.Contains(c.caps, capability) {
+				w.caps = capability
+			}
+		}
+		rows = append(rows, w)
+	}
+	return rows
+}
+
+func (c privsepContext) form() string { return helperForm(c.name) }
+
+func helperForm(context string) string {
+	return "… --privsep_context " + context + " --privsep_sock_path {mine}"
+}
+
+// helper is what a filter gives away that runs oslo.privsep's helper: what the contexts
+// do that it accepts.
+func (b *board) helper(s *subject) {
+	if baseName(s.entry.Exec()) != "privsep-helper" {
+		return
+	}
+	for _, c := range contexts {
+		argv, l, ok := s.fits(way{power: Arguments, form: c.form()})
+		if !ok {
+			continue
+		}
+		for _, w := range c.ways() {
+			b.give(w, argv, l, why[l])
+		}
+		if c.powers == nil {
+			idle := b.cell(little, need{power: Arguments}, toAll, "")
+			idle.How, idle.Example = "where it is installed, "+c.how, argv
+			b.put(idle)
+		}
+	}
+	if argv, ok := s.stranger(); ok {
+		c := b.cell(0, need{power: Arguments}, toAll, "")
+		c.Score, c.Extent, c.Limits = NotAssessed, Whole, []string{}
+		c.How, c.Example = "nobody has looked at what the context lets its callers do", argv
+		b.put(c)
+	}
+}
+
+// stranger is a command that the filter allows with a context that is not in the table.
+func (s *subject) stranger() ([]filters.Untrusted, bool) {
+	for _, name := range s.shape.Contexts {
+		if !slices.ContainsFunc(contexts, func(c privsepContext) bool { return c.name == name }) {
+			argv, _, ok := s.fits(way{power: Arguments, form: helperForm(name)})
+			return argv, ok
+		}
+	}
+	if s.entry.File == "" {
+		return nil, false
+	}
+	// Names have dots, which few patterns mark as such.
+	dotted := *s
+	dotted.slots = nil
+	for _, a := range s.shape.Args {
+		dotted.slots = append(dotted.slots, newSlot(marked(a), s.shape.Path))
+	}
+	argv, _, ok := dotted.fits(way{power: Arguments, form: helperForm("{context}")})
+	return argv, ok
+}
+
+// marked is a pattern whose dots are no wildcards, but those that are repeated.
+func marked(pattern string) string {
+	var b strings.Builder
+	for i := 0; i < len(pattern); i++ {
+		switch c := pattern[i]; {
+		case c == '\\' && i+1 < len(pattern):
+			b.WriteString(pattern[i : i+2])
+			i++
+		case c == '.' && (i+1 == len(pattern) || !strings.ContainsRune("*+?{", rune(pattern[i+1]))):
+			b.WriteString(`\.`)
+		default:
+			b.WriteByte(c)
+		}
+	}
+	return b.String()
+}
+
+// strange are the names that a context could have that is not in the table.
+var strange = sync.OnceValue(func() programs.Value {
+	word := paths(`[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)+`)
+	for _, c := range contexts {
+		word = word.Minus(language.Text(c.name))
+	}
+	return programs.Value{Word: word, Like: []string{"a.b"}}
+})

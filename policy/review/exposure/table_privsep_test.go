@@ -1,0 +1,138 @@
+package exposure
+
+import (
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"ironwrap/filters"
+	"ironwrap/policy"
+	"ironwrap/policy/inifile"
+	"ironwrap/policy/trust"
+)
+
+// helperFilter is a filter as services ship it.
+const helperFilter = `RegExpFilter, privsep-helper, root, privsep-helper, --config-file, /etc/(?!\.\.).*, --privsep_context, CONTEXT, --privsep_sock_path, /tmp/.*`
+
+// TestContexts: each row gives a filter that accepts the context alone, implicit or
+// written out, what the row says, and nothing else.
+func TestContexts(t *testing.T) {
+	for _, c := range contexts {
+		implicit := &policy.Entry{Filter: filters.Privsep([]string{c.name}, ""), Name: "privsep-helper", Class: "CommandFilter"}
+		for _, e := range []*policy.Entry{implicit, entry(t, strings.ReplaceAll(helperFilter, "CONTEXT", c.name))} {
+			f := Of(e, Machine{})
+			worst := Score(little)
+			for _, p := range c.powers {
+				worst = max(worst, power(p).Weight)
+				if cell := cellOf(f, p); cell == nil || cell.Extent != Whole || !strings.Contains(Command(cell.Example), c.name) {
+					t.Errorf("%s: %s: %+v", c.name, p, cell)
+				}
+			}
+			for _, cell := range f.Cells {
+				if cell.Extent != Implied && !slices.Contains(c.powers, cell.Power) && c.powers != nil {
+					t.Errorf("%s gives away %s: %+v", c.name, cell.Power, cell)
+				}
+			}
+			if f.Score != worst {
+				t.Errorf("%s: %v, want %v", c.name, f.Score, worst)
+			}
+			// Without its capabilities the helper changes no network, and writes files still.
+			e.Sandbox = &policy.Sandbox{Capabilities: []string{}}
+			for _, cell := range Of(e, Machine{}).Cells {
+				if cell.Extent == Blocked != (cell.Power == Network && strings.Contains(c.caps, "net_admin") || slices.Contains([]string{Namespace, Mount}, cell.Power) && strings.Contains(c.caps, "sys_admin")) && !slices.Contains(c.powers, Run) {
+					t.Errorf("%s without capabilities: %+v", c.name, cell)
+				}
+			}
+		}
+	}
+}
+
+// TestHelperFilters: filters that accept more than one context, or one that nobody knows.
+func TestHelperFilters(t *testing.T) {
+	for _, c := range []struct {
+		definition string
+		score      Score
+		has, not   string
+	}{
+		{strings.ReplaceAll(helperFilter, "CONTEXT", `my\.own\.context`), NotAssessed, "arguments", "run network"},
+		{strings.ReplaceAll(helperFilter, "CONTEXT", `my.own.context`), NotAssessed, "arguments", "run network"},
+		{strings.ReplaceAll(helperFilter, "CONTEXT", `vif_plug_linux_bridge.privsep.vif_plug`), 5, "network", "run arguments"},
+		{strings.ReplaceAll(helperFilter, "CONTEXT", `(vif_plug_linux_bridge|midonet\.os_vif)\.privsep\.vif_plug`), 5, "network", "run arguments"},
+		{strings.ReplaceAll(helperFilter, "CONTEXT", `(vif_plug_linux_bridge|my)\.privsep\.vif_plug`), NotAssessed, "network arguments", "run"},
+		{strings.ReplaceAll(helperFilter, "CONTEXT", `vif_plug_[a-z_]+\.privsep\.vif_plug`), 10, "run network arguments", ""},
+		{strings.ReplaceAll(helperFilter, "CONTEXT", `nova\.privsep\..*`), 10, "write read owner arguments", "run"},
+		{strings.ReplaceAll(helperFilter, "CONTEXT", `.*`), 10, "run write arguments", ""},
+		{strings.ReplaceAll(helperFilter, "CONTEXT", `tacker.privileged.default`), little, "arguments", "run"},
+		{`RegExpFilter, privsep-helper, root, privsep-helper, --privsep_context=os_brick\.privileged\.default, --privsep_sock_path=/tmp/.*`, 10, "run", "write code arguments"},
+		{`RegExpFilter, privsep-helper, root, privsep-helper, --privsep_sock_path, .*, --privsep_context, my\.own`, NotAssessed, "arguments", "run"},
+		{`RegExpFilter, privsep-helper, root, privsep-helper, --privsep_sock_path, .*, --privsep_context, zun\.common\.privileged\.cni`, 6, "network namespace", "run arguments"},
+		{`RegExpFilter, privsep-helper, root, privsep-helper, --log-config-append, .*, --privsep_context, zun\.common\.privileged\.cni, --privsep_sock_path, .*`, 10, "code network", "run"},
+		{`PathFilter, privsep-helper, root, --privsep_context, zun.common.privileged.cni, --privsep_sock_path, /tmp`, 6, "network namespace", "run arguments"},
+		{`RegExpFilter, privsep-helper, root, privsep-helper, --help`, 0.2, "arguments", "run"},
+		{`CommandFilter, privsep-helper, root`, 10, "run code network arguments", ""},
+		{`CommandFilter, /opt/stack/venv/bin/privsep-helper, root`, 10, "run code", ""},
+		{`CommandFilter, privsep-helper, nobody`, NotAssessed, "run arguments", ""}, // what nobody knows is not less as another user
+	} {
+		f := Of(entry(t, c.definition), Machine{})
+		if f.Score != c.score {
+			t.Errorf("%s: %v, want %v: %+v", c.definition, f.Score, c.score, f.Cells)
+		}
+		for _, p := range strings.Fields(c.has) {
+			if cell := cellOf(f, p); cell == nil || cell.Extent == Implied {
+				t.Errorf("%s does not give away %s", c.definition, p)
+			}
+		}
+		for _, p := range strings.Fields(c.not) {
+			if cell := cellOf(f, p); cell != nil && cell.Extent != Implied {
+				t.Errorf("%s gives away %s: %+v", c.definition, p, cell)
+			}
+		}
+	}
+}
+
+// TestImplicitContexts: the table has the contexts that the executor knows, and says of
+// those which a policy adds that nobody has looked at them.
+func TestImplicitContexts(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("not root: only files of root's are loaded, so that the executor's contexts were not compared")
+	}
+	dir, err := os.MkdirTemp("/var/lib", "ironwrap-contexts-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	os.Mkdir(dir+"/d", 0o755)
+	implicit := func(line string) []Filter {
+		if err := os.WriteFile(dir+"/rootwrap.conf", []byte("[DEFAULT]\nfilters_path="+dir+"/d\n"+line+"\n"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		p, err := policy.Load(dir+"/rootwrap.conf", trust.Object, inifile.Parse)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(p.Filters) > 0 {
+			known := filters.ShapeOf(p.Filters[0].Filter).Contexts
+			for _, c := range contexts {
+				if !slices.Contains(known, c.name) {
+					t.Errorf("no policy accepts %s", c.name)
+				}
+			}
+		}
+		return Assess(p, Machine{}).Filters
+	}
+	for line, want := range map[string]bool{"": false, "privsep_contexts = my.own.context": true, "privsep_contexts = nova.privsep.sys_admin_pctxt": false} {
+		all := implicit(line)
+		if len(all) != 1 || all[0].Score != 10 || cellOf(all[0], Run) == nil {
+			t.Fatalf("%q: %+v", line, all)
+		}
+		cell := cellOf(all[0], Arguments)
+		unknown := cell != nil && cell.Score == NotAssessed && strings.Contains(Command(cell.Example), "my.own.context")
+		if unknown != want || cell != nil && cell.Score == NotAssessed && !want {
+			t.Errorf("%q: %+v", line, cell)
+		}
+	}
+	if all := implicit("privsep_contexts = none"); len(all) != 0 {
+		t.Errorf("%+v", all)
+	}
+}
