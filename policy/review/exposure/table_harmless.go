@@ -46,4 +46,13 @@ var trifles = []trifling{
 	{"virt-host-validate virt-pki-query-dn", "checks a machine for what libvirt needs"},
 	{"xdpyinfo xdriinfo xev xfd xfontsel xlsatoms xlsclients xlsfonts xprop xvinfo xwininfo", "shows windows of a display, which is the caller's"},
 	{"zdump", "tells of the kernel's time zones and dates"},
+	{"getfattr", "tells capabilities, access lists or attributes of files, and no more"},
+	{"lspgpot lnstat", "tells facts of the machine that anybody can ask for"},
+	{"modinfo", "tells of modules that are installed"},
+	{"iscsi-iname", "tells names that it makes up"},
+	{"klist", "tells of tickets and keys of the caller's"},
+	{"lldpctl lldptool", "tells of neighbours in the network"},
+	{"lessecho", "puts its words in quotes"},
+	{"i2cget", "shows what an interface for I2C answers"},
+	{"l2ping", "sends requests to a Bluetooth device"},
 }

@@ -199,4 +199,9 @@ var networkDocumented = []way{
 	{Network, "xtables-nft-multi xtables-legacy-multi", "iptables|ip6tables|ebtables|arptables -A|-D|-F|-I|-P|-N|-X {any} …", "it changes the firewall (iptables(8))", "cap_net_admin"},
 	{Network, "xtables-nft-multi xtables-legacy-multi", "iptables-restore|ip6tables-restore …", "it changes the firewall (iptables-restore(8))", "cap_net_admin"},
 	{Network, "zebra bgpd ospfd watchfrr", "…", "it serves routes, with a configuration of the caller's (zebra(8))", "cap_net_admin"},
+	{Network, "ip", "… {iplink} {ipchange} …", "it changes interfaces (ip-link(8))", "cap_net_admin"},
+	{Network, "ip", "… {ipaddr} {ipchange} …", "it changes addresses (ip-address(8))", "cap_net_admin"},
+	{Network, "ip", "… {iproute} {ipchange} …", "it changes routes, or rules for them (ip-route(8), ip-rule(8))", "cap_net_admin"},
+	{Network, "ip", "… {ipother} {ipchange} …", "it changes tunnels, neighbours or policies (ip-neighbour(8), ip-tunnel(8), ip-xfrm(8))", "cap_net_admin"},
+	{Network, "iptables-nft-restore ip6tables-nft-restore", "…", "it changes the firewall", "cap_net_admin"},
 }

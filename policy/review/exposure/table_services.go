@@ -458,4 +458,7 @@ var servicesDocumented = []way{
 	{Services, "xl", "destroy|shutdown|reboot|pause|unpause|save|restore|migrate|mem-set|vcpu-set|rename|sysrq|block-detach|network-detach {any} …", "it steers machines (xl(1))", ""},
 	{Services, "snap", "refresh …", "it changes packages and their services (snap(8))", ""},
 	{Services, "tgtadm", "--op new|delete|update|bind|unbind --mode {any} …", "it steers the server of disks (tgtadm(8))", ""},
+	{Services, "ipmiutil ipmi-raw", "{free} …", "it turns machines off, and steers their firmware", ""},
+	{Services, "iscsid iscsistart", "{free} …", "it attaches disks of any server", ""},
+	{Services, "mdmon", "{free} …", "it steers arrays of disks", ""},
 }

@@ -256,4 +256,11 @@ var systemDocumented = []way{
 	{Device, "targetcli", "", "at its prompt it serves any disk or file to the network (targetcli(8))", ""},
 	{Device, "targetcli", "{targetcli} …", "it serves any disk or file to the network (targetcli(8))", ""},
 	{Device, "targetcli", "/backstores/block|/backstores/pscsi create {any} {disk} …", "it serves any disk to the network (targetcli(8))", ""},
+	{Users, "kadmin", "{free} …", "it changes Kerberos' accounts", ""},
+	{Users, "login", "-f {any}", "it becomes the user without a password (login(1))", ""},
+	{Users, "login", "-p -f {any}", "it becomes the user without a password (login(1))", ""},
+	{Mount, "guestmount", "-a {any} … {dir}", "it mounts a disk anywhere (guestmount(1))", ""},
+	{Users, "keyctl", "{free} …", "it changes keys of root's (keyctl(1))", ""},
+	{Device, "mkdosfs", "{disk} …", "it overwrites the disk (mkfs.fat(8))", ""},
+	{Device, "mt", "-f {any} {any} …", "it moves tapes, and erases them (mt(1))", ""},
 }
