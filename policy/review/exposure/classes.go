@@ -224,6 +224,9 @@ func (s *subject) understood(program string, p *programs.Program) bool {
 		all = []*programs.Program{p}
 	}
 	return slices.ContainsFunc(all, func(p *programs.Program) bool {
+		if p.Verbed {
+			return false
+		}
 		_, ok := s.search(whole(p))
 		return ok
 	})

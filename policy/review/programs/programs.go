@@ -13,6 +13,7 @@ import (
 type Program struct {
 	Names  string // base names, separated by blanks
 	Verbs  string // where a program reads its words in another way after one of these, its first operand (git, docker, qemu-img)
+	Verbed bool   // its first operand is a command, and only those are known that stand in Verbs of another
 	Style  Style
 	Lead   int    // of POSIX and Prefix: how many operands options may still follow on: docker run -v, setarch linux32 -R
 	Old    bool   // the first word may be letters of Short without a dash, whose values are the words after it (tar, ps, ar)
