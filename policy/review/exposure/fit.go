@@ -332,14 +332,18 @@ func (s *subject) limited(l level, w way) level {
 	if !chosen && (w.power == Arguments || l == toSome && strings.Contains(w.form, "{user}")) {
 		return toLittle
 	}
-	if l == toAll && w.power != Run && w.power != Code && w.power != Write && !chosen && len(s.shape.Vars) == 0 && !brings.MatchString(w.form) {
+	brought := brings.MatchString(w.form) || byInput[baseName(s.entry.Exec())]
+	if l == toAll && w.power != Run && w.power != Code && w.power != Write && !chosen && len(s.shape.Vars) == 0 && !brought {
 		return toSome
 	}
 	return l
 }
 
 // brings are the placeholders for what is worth as much when the policy names it.
-var brings = regexp.MustCompile(`\{(mine|dest|file|name|dir|new|disk)\}`)
+var brings = regexp.MustCompile(`\{(mine|dest|file|name|dir|new|disk|uid0|admins|halt)\}`)
+
+// byInput are programs to which standard input, the caller's, says what to do.
+var byInput = fieldSet("chpasswd chgpasswd newusers")
 
 func (s *subject) interprets() bool { return Interpreter(s.entry.Exec()) }
 

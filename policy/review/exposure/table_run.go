@@ -216,6 +216,8 @@ var runsRows = []way{
 	{Run, "gdb", "-ex {gdb} …", "! runs a command (gdb(1))", ""},
 	{Run, "gdb", "-batch -x {mine} …", "shell in the file runs a command (gdb(1))", ""},
 	{Run, "gem", "install {mine}", "a package's setup is run", ""},
+	{Run, "perl", "", "its program comes from standard input, which is the caller's (perlrun(1))", ""},
+	{Run, "sqlite3", "", ".shell in its commands, which standard input says, starts a program (sqlite3(1))", ""},
 	{Run, "git", "-c {gitalias} x …", "an alias that begins with ! is a command (git-config(1))", ""},
 	{Run, "git", "--exec-path={mine} x …", "git-x is looked for there, and run (git(1))", ""},
 	{Run, "git", "ls-remote --upload-pack={shell} {any} …", "the command is run in the place of git-upload-pack (git-ls-remote(1))", ""},
@@ -1336,4 +1338,8 @@ var runsDocumented = []way{
 	{Run, "mvn", "-f {mine} …", "a project's plug-ins are programs", ""},
 	{Run, "mvn", "exec:exec -Dexec.executable={mine} …", "the program is run", ""},
 	{Code, "memcached", "-u root {free} …", "it serves whoever asks, as root", ""},
+	{Run, "wish guile node php lua", "", "its program comes from standard input, which is the caller's", ""},
+	{Run, "mysql mariadb", "", "\\! in the statements of standard input, which is the caller's, is a command (mysql(1))", ""},
+	{Run, "ed ex vi bc gdb lftp ftp sftp irb ghci telnet", "", "! or shell in its commands, which standard input says, starts a program", ""},
+	{Run, "csh ksh fish tcsh", "", "commands come from standard input, which is the caller's", ""},
 }

@@ -263,4 +263,11 @@ var systemDocumented = []way{
 	{Users, "keyctl", "{free} …", "it changes keys of root's (keyctl(1))", ""},
 	{Device, "mkdosfs", "{disk} …", "it overwrites the disk (mkfs.fat(8))", ""},
 	{Device, "mt", "-f {any} {any} …", "it moves tapes, and erases them (mt(1))", ""},
+	{Users, "usermod", "-u {uid0} …", "the user becomes root's equal (usermod(8))", ""},
+	{Users, "useradd", "-u {uid0} …", "the user is root's equal (useradd(8))", ""},
+	{Users, "usermod", "-G {admins} …", "members of the group become root (usermod(8))", ""},
+	{Users, "usermod", "-g {admins} …", "members of the group become root (usermod(8))", ""},
+	{Users, "gpasswd", "-a {any} {admins}", "members of the group become root (gpasswd(1))", ""},
+	{Users, "adduser", "{any} {admins}", "members of the group become root (adduser(8))", ""},
+	{Services, "systemctl", "{halt} …", "it stops the machine (systemctl(1))", ""},
 }
