@@ -1,8 +1,8 @@
 // Package stack gives the first goroutine the stack that a call needs, at once.
 //
 // A stack begins with 2 KiB. Each time it is too small the runtime doubles it, finds out
-// what points into it, and touches memory for several of the new size: that is a
-// twentieth of the time of a call. Who imports this package has 32 KiB before all
+// what points into it, and touches memory for several of the new size: that is some 3 % of
+// the time of a call. Who imports this package has 32 KiB before all
 // packages that import anything.
 package stack
 
