@@ -2,8 +2,8 @@
 //
 // A stack begins with 2 KiB. Each time it is too small the runtime doubles it, finds out
 // what points into it, and touches memory for several of the new size: that is some 3 % of
-// the time of a call. Who imports this package has 32 KiB before all
-// packages that import anything.
+// the time of a call. Who imports this package has 32 KiB before any package that imports
+// another is initialised.
 package stack
 
 func init() { reserve(false) }
