@@ -12,12 +12,14 @@ import (
 var linked = map[string][]string{
 	"ironwrap": append([]string{
 		"ironwrap/exec/reading",
+		"ironwrap/exec/stack",
 		"ironwrap/policy/store",
 	}, deciding...),
 	"ironwrap-read": {
 		"golang.org/x/sys/unix",
 		"gopkg.in/ini.v1",
 		"ironwrap/exec/reading",
+		"ironwrap/exec/stack",
 		"ironwrap/filters",
 		"ironwrap/filters/pyre",
 		"ironwrap/policy",

@@ -100,7 +100,10 @@ func (c Caller) Getenv(name string) (filters.Untrusted, bool) {
 }
 
 func (c Caller) number(name string) int {
-	v, _ := c.Getenv(name)
+	v, ok := c.Getenv(name)
+	if !ok {
+		return -1
+	}
 	n, err := strconv.ParseUint(string(v), 10, 32)
 	if err != nil || n == 1<<32-1 { // (uid_t)-1 is nobody
 		return -1

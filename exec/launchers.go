@@ -4,7 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
+	"path"
 	"slices"
 	"strconv"
 	"sync"
@@ -112,7 +112,7 @@ func launcherPath() (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("cannot tell where this program lies: %w", err)
 	}
-	beside := filepath.Join(filepath.Dir(self), "ironwrap-launch")
+	beside := path.Join(path.Dir(self), "ironwrap-launch")
 	if _, err := os.Lstat(beside); err == nil {
 		return beside, nil
 	}

@@ -2,7 +2,7 @@ package exec
 
 import (
 	"fmt"
-	"path/filepath"
+	"path"
 	"slices"
 	"strings"
 
@@ -19,10 +19,10 @@ var ConfigDir = "/etc/ironwrap"
 // and so chose all arguments.
 func (c Caller) Setuid() bool { return c.UID != 0 }
 
-// FixedConfig returns nil when path lies in ConfigDir.
-func FixedConfig(path string) error {
-	if filepath.Clean(path) != path || !strings.HasPrefix(path, ConfigDir+"/") {
-		return fmt.Errorf("%s: not in %s, where the configuration must lie when ironwrap is setuid", filters.Show(path), ConfigDir)
+// FixedConfig returns nil when a path lies in ConfigDir.
+func FixedConfig(config string) error {
+	if path.Clean(config) != config || !strings.HasPrefix(config, ConfigDir+"/") {
+		return fmt.Errorf("%s: not in %s, where the configuration must lie when ironwrap is setuid", filters.Show(config), ConfigDir)
 	}
 	return nil
 }

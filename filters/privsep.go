@@ -13,7 +13,7 @@ import (
 // command line is the one that oslo.privsep builds, and no other.
 type privsep struct {
 	program
-	contexts map[string]bool
+	contexts []string
 	config   string // directory whose files the service may name
 }
 
@@ -22,11 +22,7 @@ type privsep struct {
 // rootwrap.conf, or be such that only root can have written them; with an empty
 // config only the latter.
 func Privsep(contexts []string, config string) Filter {
-	p := &privsep{program{"privsep-helper", "root"}, make(map[string]bool, len(contexts)), config}
-	for _, c := range contexts {
-		p.contexts[c] = true
-	}
-	return p
+	return &privsep{program{"privsep-helper", "root"}, contexts, config}
 }
 
 func (p *privsep) Match(argv []Untrusted, m Machine) Match {
@@ -55,7 +51,7 @@ func (p *privsep) Match(argv []Untrusted, m Machine) Match {
 				return nof("%s %v", option, err)
 			}
 		case "--privsep_context":
-			if !p.contexts[string(value)] {
+			if !slices.Contains(p.contexts, string(value)) {
 				return nof("%s is not a known privsep context: add it to privsep_contexts in rootwrap.conf if a service needs it", value)
 			}
 			contexts++

@@ -2,7 +2,7 @@ package policy
 
 import (
 	"fmt"
-	"path/filepath"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -231,7 +231,7 @@ func natural(e document.Entry, to *int) error {
 
 // file reads the path of a file or directory that is written.
 func file(e document.Entry, to *string) error {
-	if !filepath.IsAbs(e.Value) || filepath.Clean(e.Value) != e.Value || e.Value == "/" {
+	if !path.IsAbs(e.Value) || path.Clean(e.Value) != e.Value || e.Value == "/" {
 		return fmt.Errorf("%q is not the plain absolute path of a file or directory", e.Value)
 	}
 	*to = e.Value

@@ -7,7 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"path/filepath"
+	"path"
 	"slices"
 	"strings"
 	"syscall"
@@ -78,7 +78,7 @@ type Parser func(path string, data []byte, mode document.Mode) (*document.Docume
 
 // Read is Load. It returns besides what the policy is compiled from.
 func Read(path string, level trust.Level, parse Parser) (*Policy, *compiled.Policy, error) {
-	if !filepath.IsAbs(path) {
+	if !strings.HasPrefix(path, "/") {
 		return nil, nil, fmt.Errorf("%s: the path of the configuration must be absolute", filters.Show(path))
 	}
 	data, identity, err := trust.Read(path, level)
@@ -305,11 +305,11 @@ func (p *Policy) addPrivsep() error {
 	if p.NoPrivsep {
 		return nil
 	}
-	config := filepath.Dir(p.Path)
+	config := path.Dir(p.Path)
 	if p.StrictPaths {
 		config = ""
 	}
-	known := append(append([]string(nil), privsepContexts...), p.PrivsepContexts...)
+	known := append(slices.Clip(privsepContexts), p.PrivsepContexts...)
 	sandbox, err := p.sandboxes.of(p.Path, nil)
 	if err != nil {
 		return err

@@ -10,6 +10,7 @@ import (
 	"os"
 
 	"ironwrap/exec/reading"
+	_ "ironwrap/exec/stack"
 	"ironwrap/policy/inifile"
 )
 

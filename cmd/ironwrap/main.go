@@ -16,6 +16,7 @@ import (
 	"ironwrap/exec/audit"
 	"ironwrap/exec/launch"
 	"ironwrap/exec/reading"
+	_ "ironwrap/exec/stack"
 	"ironwrap/exec/stderr"
 	"ironwrap/filters"
 	"ironwrap/policy"

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
+	"path"
 	"slices"
 	"strconv"
 	"syscall"
@@ -83,15 +83,15 @@ func run(r Request) ([]byte, error) {
 // Nor can anybody choose one: whoever may link the set-user-id program to a directory such
 // as /tmp (fs.protected_hardlinks=0) can link any program of root's beside it.
 func find() (string, error) {
-	path := Program
+	found := Program
 	self, err := os.Executable()
 	if err != nil {
 		return "", fmt.Errorf("cannot tell where this program lies: %w", err)
 	}
-	if beside := filepath.Join(filepath.Dir(self), program); exists(beside) {
-		path = beside
+	if beside := path.Join(path.Dir(self), program); exists(beside) {
+		found = beside
 	}
-	id, err := trust.Executable(path, trust.Ancestors)
+	id, err := trust.Executable(found, trust.Ancestors)
 	if errors.Is(err, trust.ErrUntrusted) || errors.Is(err, fs.ErrNotExist) {
 		return "", fmt.Errorf("%w: install it beside ironwrap (make install)", err)
 	}

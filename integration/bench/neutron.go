@@ -137,12 +137,16 @@ func (s *scene) neutronFiles(todo order) error {
 		return err
 	}
 	built := s.dir + "/setuid.built"
-	c := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w -X ironwrap/exec.ConfigDir="+filepath.Dir(todo.Conf), "-o", built, "./cmd/ironwrap")
+	flags := "-s -w -X ironwrap/exec.ConfigDir=" + filepath.Dir(todo.Conf) + " -X ironwrap/exec/reading.Program=" + todo.Setuid + "-read -X ironwrap/policy/compiled.Build=setuid"
+	c := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-ldflags", flags, "-o", built+"/", "./cmd/ironwrap", "./cmd/ironwrap-read")
 	c.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := c.CombinedOutput(); err != nil {
 		return fmt.Errorf("cannot build the setuid program: %v\n%s", err, out)
 	}
-	if err := replicate(built, todo.Setuid, os.ModeSetuid|0o755); err != nil {
+	if err := replicate(built+"/ironwrap", todo.Setuid, os.ModeSetuid|0o755); err != nil {
+		return err
+	}
+	if err := replicate(built+"/ironwrap-read", todo.Setuid+"-read", 0o700); err != nil {
 		return err
 	}
 	for _, name := range []string{todo.Ours.ironwrap(), todo.Ours.daemon(), s.dir} {

@@ -67,7 +67,7 @@ func user(name string) (u User, local bool, err error) {
 	if name == "" || strings.ContainsAny(name, ":\n\x00") {
 		return User{}, false, fmt.Errorf("%w user %q", ErrUnknown, name)
 	}
-	u, err = find(func(f [][]byte) bool { return string(f[0]) == name })
+	u, err = find(func(called, _ []byte) bool { return string(called) == name })
 	if !errors.Is(err, ErrUnknown) {
 		return u, true, err
 	}
@@ -78,21 +78,21 @@ func user(name string) (u User, local bool, err error) {
 // Name returns the name of uid, or the number where it has none.
 func Name(uid uint32) string {
 	want := strconv.FormatUint(uint64(uid), 10)
-	u, err := find(func(f [][]byte) bool { return string(f[2]) == want })
+	u, err := find(func(_, id []byte) bool { return string(id) == want })
 	if err != nil {
 		return want
 	}
 	return u.Name
 }
 
-// find returns the first user whose seven fields satisfy want.
-func find(want func([][]byte) bool) (User, error) {
+// find returns the first user whose name and id, as they are written, satisfy want.
+func find(want func(name, id []byte) bool) (User, error) {
 	data, err := trust.File(PasswdFile, trust.Parent)
 	if err != nil {
 		return User{}, fmt.Errorf("cannot read the user database: %w", err)
 	}
 	for line := range bytes.Lines(data) {
-		if f := fields(line); len(f) == 7 && want(f) {
+		if f, n := fields(line); n == 7 && want(f[0], f[2]) {
 			return parse(f, PasswdFile)
 		}
 	}
@@ -100,7 +100,7 @@ func find(want func([][]byte) bool) (User, error) {
 }
 
 // parse reads the seven fields of a line that stands in, or comes from, source.
-func parse(f [][]byte, source string) (User, error) {
+func parse(f row, source string) (User, error) {
 	uid, err := id(f[2])
 	if err != nil {
 		return User{}, fmt.Errorf("user id of %q in %s: %w", f[0], source, err)
@@ -125,8 +125,8 @@ lines:
 		if !bytes.Contains(line, name) {
 			continue // as most groups
 		}
-		f := fields(line)
-		if len(f) != 4 || !member(f[3], u.Name) {
+		f, n := fields(line)
+		if n != 4 || !member(f[3], u.Name) {
 			continue
 		}
 		gid, err := id(f[2])
@@ -153,7 +153,7 @@ func GID(name string) (uint32, error) {
 		return 0, fmt.Errorf("cannot read the group database: %w", err)
 	}
 	for line := range bytes.Lines(data) {
-		if f := fields(line); len(f) == 4 && string(f[0]) == name {
+		if f, n := fields(line); n == 4 && string(f[0]) == name {
 			gid, err := id(f[2])
 			if err != nil {
 				return 0, fmt.Errorf("group id of %q in %s: %w", f[0], GroupFile, err)
@@ -164,12 +164,23 @@ func GID(name string) (uint32, error) {
 	return serviceGroup(name)
 }
 
-// fields splits one line of a database; a comment has none.
-func fields(line []byte) [][]byte {
+// row is the fields of a line: as many as passwd(5) has, the most of both databases.
+type row [7][]byte
+
+// fields splits one line of a database into n fields, of which those beyond the row are
+// not in it; a comment has none.
+func fields(line []byte) (f row, n int) {
 	if bytes.HasPrefix(line, []byte("#")) {
-		return nil
+		return f, 0
 	}
-	return bytes.Split(bytes.TrimSuffix(line, []byte("\n")), []byte(":"))
+	rest, more := bytes.TrimSuffix(line, []byte("\n")), true
+	for ; more; n++ {
+		var field []byte
+		if field, rest, more = bytes.Cut(rest, []byte(":")); n < len(f) {
+			f[n] = field
+		}
+	}
+	return f, n
 }
 
 // member looks for a name in a list. Blanks before a name do not count, as in the

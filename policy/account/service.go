@@ -83,11 +83,11 @@ func serviceGroups(u User) ([]uint32, error) {
 
 // only returns the fields of an answer that is one line, about that very name:
 // a name service may take another spelling for the same.
-func only(line []byte, name string, n int) ([][]byte, error) {
+func only(line []byte, name string, n int) (row, error) {
 	text, whole := bytes.CutSuffix(line, []byte("\n"))
-	f := fields(line)
-	if !whole || bytes.IndexByte(text, '\n') >= 0 || len(f) != n || string(f[0]) != name {
-		return nil, errors.New("it is not one line about that name")
+	f, got := fields(line)
+	if !whole || bytes.IndexByte(text, '\n') >= 0 || got != n || string(f[0]) != name {
+		return row{}, errors.New("it is not one line about that name")
 	}
 	return f, nil
 }

@@ -50,7 +50,8 @@ func readELF(r io.ReaderAt, head []byte) (d dynamic, err error) {
 		return d, nil
 	}
 	e := elf{r: r, head: head, wide: wide}
-	segments, err := e.segments()
+	var most [16]segment
+	segments, err := e.segments(most[:0])
 	if err != nil {
 		return d, err
 	}
@@ -82,13 +83,15 @@ type elf struct {
 	r     io.ReaderAt
 	head  []byte
 	wide  bool   // ELFCLASS64
+	part  []byte // for what is read, until the next is
 	spent uint64 // bytes read for strings
 
 	window   []byte // read last, for strings
 	windowAt uint64
 }
 
-// read returns up to size bytes at offset: fewer at the end of the file.
+// read returns up to size bytes at offset: fewer at the end of the file. They are good
+// until the next are read.
 func (e *elf) read(offset, size uint64) ([]byte, error) {
 	if offset > 1<<62 {
 		return nil, nil
@@ -96,7 +99,10 @@ func (e *elf) read(offset, size uint64) ([]byte, error) {
 	if n := uint64(len(e.head)); offset <= n && size <= n-offset {
 		return e.head[offset : offset+size], nil
 	}
-	b := make([]byte, size)
+	if uint64(len(e.part)) < size {
+		e.part = make([]byte, max(size, headSize))
+	}
+	b := e.part[:size]
 	n, err := e.r.ReadAt(b, int64(offset))
 	if err == io.EOF {
 		err = nil
@@ -112,7 +118,8 @@ func (e *elf) word(b []byte) uint64 {
 	return uint64(binary.LittleEndian.Uint32(b))
 }
 
-func (e *elf) segments() ([]segment, error) {
+// segments appends the program headers to list.
+func (e *elf) segments(list []segment) ([]segment, error) {
 	var offset, each, count uint64
 	size := uint64(32)
 	if e.wide {
@@ -128,7 +135,6 @@ func (e *elf) segments() ([]segment, error) {
 	if err != nil {
 		return nil, err
 	}
-	list := make([]segment, 0, uint64(len(b))/size)
 	for ; uint64(len(b)) >= size; b = b[size:] {
 		s := segment{kind: binary.LittleEndian.Uint32(b)}
 		if e.wide {
@@ -150,26 +156,19 @@ func (e *elf) dynamic(d *dynamic, s segment, segments []segment) error {
 	if e.wide {
 		size = 16
 	}
-	type entry struct {
-		list   *[]string
-		offset uint64
-	}
+	type entry struct{ tag, offset uint64 }
 	var entries []entry
 	var table uint64
 	ended := false
 	for ; len(b) >= size && !ended; b = b[size:] {
-		value := e.word(b[size/2:])
-		switch e.word(b) {
+		tag, value := e.word(b), e.word(b[size/2:])
+		switch tag {
 		case dtNull:
 			ended = true
 		case dtStrtab:
 			table = value
-		case dtNeeded, dtAuxiliary, dtFilter:
-			entries = append(entries, entry{&d.needed, value})
-		case dtAudit, dtDepAudit:
-			entries = append(entries, entry{&d.audit, value})
-		case dtRpath, dtRunpath:
-			entries = append(entries, entry{&d.paths, value})
+		case dtNeeded, dtAuxiliary, dtFilter, dtAudit, dtDepAudit, dtRpath, dtRunpath:
+			entries = append(entries, entry{tag, value})
 		}
 	}
 	if !ended && s.size > maxDynamic {
@@ -184,7 +183,14 @@ func (e *elf) dynamic(d *dynamic, s segment, segments []segment) error {
 		if err != nil {
 			return err
 		}
-		*x.list = append(*x.list, text)
+		switch x.tag {
+		case dtNeeded, dtAuxiliary, dtFilter:
+			d.needed = append(d.needed, text)
+		case dtAudit, dtDepAudit:
+			d.audit = append(d.audit, text)
+		case dtRpath, dtRunpath:
+			d.paths = append(d.paths, text)
+		}
 	}
 	return nil
 }

@@ -4,7 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"path/filepath"
+	"os"
+	"path"
 	"strings"
 
 	"ironwrap/filters"
@@ -15,9 +16,9 @@ import (
 // pyvenv.cfg says where the standard library is, and its site-packages have files that
 // run before any script, also with -I (site in Python's library reference). Python looks
 // beside the path that it is called by, and in the directory above.
-func (c *chain) venv(path string) error {
-	dir := filepath.Dir(path)
-	above := filepath.Dir(dir)
+func (c *chain) venv(python string) error {
+	dir := path.Dir(python)
+	above := path.Dir(dir)
 	for _, place := range []string{dir, above} {
 		config := place + "/pyvenv.cfg"
 		if c.Road.Absent(config) {
@@ -64,22 +65,18 @@ func (c *chain) base(config string) error {
 // starts, and at those files.
 func (c *chain) site(prefix string) error {
 	for _, pattern := range []string{"lib*/python*/*-packages", "local/lib*/python*/*-packages"} {
-		found, err := filepath.Glob(escaped(prefix) + "/" + pattern)
+		found, err := fs.Glob(os.DirFS(prefix), pattern)
 		if err != nil {
 			return err
 		}
 		for _, dir := range found {
+			dir = path.Join(prefix, dir)
 			if err := c.packages(dir); err != nil {
 				return about("it runs Python code from", dir, err)
 			}
 		}
 	}
 	return nil
-}
-
-// escaped takes the meaning for Glob from a path.
-func escaped(path string) string {
-	return strings.NewReplacer(`\`, `\\`, "*", `\*`, "?", `\?`, "[", `\[`).Replace(path)
 }
 
 func (c *chain) packages(dir string) error {

@@ -91,7 +91,13 @@ func (f file) ReadAt(p []byte, offset int64) (n int, err error) {
 var ErrNotKept = errors.New("not kept")
 
 // ErrTooNew is ErrNotKept where it can be otherwise once trust.Settled has passed.
-var ErrTooNew = fmt.Errorf("%w yet", ErrNotKept)
+var ErrTooNew error = tooNew{}
+
+// tooNew is no fmt.Errorf: that costs each call, and few need it.
+type tooNew struct{}
+
+func (tooNew) Error() string { return "not kept yet" }
+func (tooNew) Unwrap() error { return ErrNotKept }
 
 // Keep keeps data, to which p was compiled, for the calls to come. began is trust.Now
 // before the first file was read. The error is ErrNotKept where keeping would be a
@@ -229,7 +235,9 @@ func Path(path string) string { return Dir + "/" + name(path) }
 // name is the file of this build for a configuration: its path, as far as a name can hold
 // it. What counts is the path in the file, and the build.
 func name(path string) string {
-	plain := []byte(path[:min(len(path), 160)])
+	const most = 160
+	plain := make([]byte, 0, most+len(".")+16)
+	plain = append(plain, path[:min(len(path), most)]...)
 	for i, c := range plain {
 		if c == '/' {
 			plain[i] = '-'

@@ -30,15 +30,15 @@ func (d *Directory) MayAppend(name string) error {
 }
 
 func (d *Directory) records(name string, flags int) (fd int, size int64, err error) {
-	path := show(d.path + "/" + name)
+	path := func() string { return show(d.path + "/" + name) }
 	fd, err = retry(func() (int, error) {
 		return unix.Openat(d.fd, name, flags|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_NOCTTY|unix.O_CLOEXEC, 0o600)
 	})
 	if err == unix.ELOOP {
-		return -1, 0, fmt.Errorf("cannot trust %s: it is a symbolic link: name the file itself", path)
+		return -1, 0, fmt.Errorf("cannot trust %s: it is a symbolic link: name the file itself", path())
 	}
 	if err != nil {
-		return -1, 0, fmt.Errorf("cannot open %s: %w", path, err)
+		return -1, 0, fmt.Errorf("cannot open %s: %w", path(), err)
 	}
 	var st unix.Stat_t
 	err = fstat(fd, &st)
@@ -55,7 +55,7 @@ func (d *Directory) records(name string, flags int) (fd int, size int64, err err
 	}
 	if err != nil {
 		unix.Close(fd)
-		return -1, 0, fmt.Errorf("cannot trust %s: %w", path, err)
+		return -1, 0, fmt.Errorf("cannot trust %s: %w", path(), err)
 	}
 	return fd, st.Size, nil
 }

@@ -39,10 +39,11 @@ func Lead(path string) (Place, error) {
 	return p, nil
 }
 
-func findLead(path string) (*walk, error) {
-	w := (*Road)(nil).walk(path, Object)
+func findLead(path string) (w walk, err error) {
+	w = (*Road)(nil).walk(path, Object)
 	w.lead = true
-	return w.find(false)
+	err = w.find(false)
+	return w, err
 }
 
 // Canonical returns where path (absolute) leads to by the rules of Lead: absolute,

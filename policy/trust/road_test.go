@@ -249,7 +249,7 @@ func sameWalk(t *testing.T, path string, lvl Level) {
 			if lead && lvl != Object {
 				continue
 			}
-			describe := func(w *walk, err error) string {
+			describe := func(w walk, err error) string {
 				if err != nil {
 					return err.Error()
 				}
@@ -258,13 +258,14 @@ func sameWalk(t *testing.T, path string, lvl Level) {
 			}
 			fast, slow := (*Road)(nil).walk(path, lvl), (*Road)(nil).walk(path, lvl)
 			fast.lead, slow.lead = lead, lead
-			got := describe(fast.find(wantDir))
-			err := slow.possible()
+			err := fast.find(wantDir)
+			got := describe(fast, err)
+			err = slow.possible()
 			if err == nil {
 				err = slow.fromRoot()
 			}
 			if err == nil {
-				slow, err = slow.run(components(path), wantDir)
+				err = slow.run(components(path), wantDir)
 			}
 			if want := describe(slow, err); got != want {
 				t.Errorf("%q, level %d, directory %v, lead %v:\n got %s\nwant %s", path, lvl, wantDir, lead, got, want)

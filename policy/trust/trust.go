@@ -297,14 +297,15 @@ func (w *walk) id() ID {
 }
 
 // find looks up one entry of the directory.
-func (d *Directory) find(name string) (*walk, error) {
+func (d *Directory) find(name string) (w walk, err error) {
 	path := d.path + "/" + name
 	if !isEntry(name) {
-		return nil, fmt.Errorf("cannot open %s: its last part is not the name of a directory entry", show(path))
+		return w, fmt.Errorf("cannot open %s: its last part is not the name of a directory entry", show(path))
 	}
-	w := d.road.walk(path, d.lvl)
+	w = d.road.walk(path, d.lvl)
 	w.dir, w.kept, w.at, w.dev, w.local = d.fd, true, d.real, d.identity.Dev, d.identity.Local
-	return w.run([]string{name}, false)
+	err = w.run([]string{name}, false)
+	return w, err
 }
 
 // isEntry tells whether name can be that of a directory entry.

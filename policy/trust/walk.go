@@ -40,24 +40,26 @@ type walk struct {
 }
 
 // walk begins at no directory yet.
-func (r *Road) walk(path string, lvl Level) *walk {
-	return &walk{road: r, path: path, lvl: lvl, dir: -1, fd: -1}
+func (r *Road) walk(path string, lvl Level) walk {
+	return walk{road: r, path: path, lvl: lvl, dir: -1, fd: -1}
 }
 
 // find walks to the object at path; with wantDir it must be a directory.
-func (r *Road) find(path string, lvl Level, wantDir bool) (*walk, error) {
-	return r.walk(path, lvl).find(wantDir)
+func (r *Road) find(path string, lvl Level, wantDir bool) (w walk, err error) {
+	w = r.walk(path, lvl)
+	err = w.find(wantDir)
+	return w, err
 }
 
-func (w *walk) find(wantDir bool) (*walk, error) {
+func (w *walk) find(wantDir bool) error {
 	if err := w.possible(); err != nil {
-		return nil, err
+		return err
 	}
 	if name, ok := w.atOnce(); ok {
 		return w.run([]string{name}, wantDir)
 	}
 	if err := w.fromRoot(); err != nil {
-		return nil, err
+		return err
 	}
 	return w.run(components(w.path), wantDir)
 }
@@ -123,16 +125,16 @@ func (w *walk) fixed() bool { return w.lvl != Object && w.lvl != Parent }
 
 // run walks the components from w.dir and leaves the object in w. Directories
 // on the way are checked before anything is looked up in them.
-func (w *walk) run(todo []string, wantDir bool) (*walk, error) {
+func (w *walk) run(todo []string, wantDir bool) error {
 	for {
 		last := len(todo) == 1
 		done, target, err := w.step(todo[0], last, wantDir)
 		if err != nil {
 			w.close()
-			return nil, err
+			return err
 		}
 		if done {
-			return w, nil
+			return nil
 		}
 		if todo = todo[1:]; target != "" {
 			todo = append(components(target), todo...)
