@@ -1,7 +1,6 @@
 package filters
 
 import (
-	"maps"
 	"slices"
 )
 
@@ -44,7 +43,7 @@ func ShapeOf(f Filter) Shape {
 	case *command:
 		return Shape{Open: true}
 	case *privsep:
-		return Shape{Open: true, Less: true, Contexts: slices.Sorted(maps.Keys(f.contexts))}
+		return Shape{Open: true, Less: true, Contexts: slices.Sorted(slices.Values(f.contexts))}
 	}
 	return Shape{Open: true, Less: true}
 }
