@@ -153,10 +153,10 @@ func (b *board) arguments(s *subject) {
 		b.rest(s, NotAssessed, "pattern too large: what it can match was not found out")
 		return
 	}
-	if len(b.cells) > 0 {
+	score, how := s.left()
+	if len(b.cells) > 0 && (score != NotAssessed || b.worst() || !s.strange(s.entry.Exec(), grammar(s.entry.Exec(), ""))) {
 		return // the program is known, and so is what it does
 	}
-	score, how := s.left()
 	b.rest(s, score, how)
 }
 
@@ -196,6 +196,8 @@ func (s *subject) left() (score Score, how string) {
 		return NotAssessed, fmt.Sprintf("how %s reads its options is not known", filters.Untrusted(program))
 	case !s.understood(program, reads):
 		return NotAssessed, fmt.Sprintf("it takes options of %s that nobody has looked at", filters.Untrusted(program))
+	case s.strange(program, reads):
+		return NotAssessed, fmt.Sprintf("nobody has looked at what this command of %s does with its arguments", filters.Untrusted(program))
 	case s.shape.More && !free:
 		return 0.2, "a prefix to commands of other filters; what they can do is told there"
 	case s.open:

@@ -99,7 +99,7 @@ func newSlot(arg string, constraint bool) slot {
 	sl := slot{key: "re " + arg, word: word.Within(bound), re: re}
 	n, finite, err := word.Within(short).Size()
 	if err != nil {
-		n, finite, err = word.Size()
+		n, finite, err = sl.word.Size()
 	}
 	if sl.loose = err != nil || !finite || n > few; !sl.loose {
 		sl.some, _ = word.First(n)
