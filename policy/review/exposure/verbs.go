@@ -50,12 +50,16 @@ var quiet = map[string]string{
 }
 
 // verbs are the commands of a program that somebody has looked at; nil for a program
-// that has no commands.
+// that has no commands: what comes first is no fixed word.
 func verbs(program string) []string {
 	var known []string
 	for _, w := range ways(program) {
 		first, _, _ := strings.Cut(w.form, " ")
-		known = append(known, alternatives(first)...)
+		words := alternatives(first)
+		if words == nil && strings.HasPrefix(first, "{") && first != "{free}" {
+			return nil
+		}
+		known = append(known, words...)
 	}
 	if known == nil {
 		return nil
@@ -66,7 +70,7 @@ func verbs(program string) []string {
 	return append(known, strings.Fields(quiet[baseName(program)])...)
 }
 
-var verb = regexp.MustCompile(`^[A-Za-z/][A-Za-z0-9_./-]*$`)
+var verb = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_./-]*$`)
 
 // alternatives are the commands that the first word of a form stands for.
 func alternatives(first string) (words []string) {
@@ -81,25 +85,30 @@ func alternatives(first string) (words []string) {
 	return words
 }
 
-// strange tells whether the program has commands, and the filter allows none of those
-// that somebody has looked at.
+// strange tells whether the program has commands, and the filter allows only others than
+// those that somebody has looked at.
 func (s *subject) strange(program string, p *programs.Program) bool {
 	known := verbs(program)
-	if known == nil {
+	if known == nil || p == plain {
 		return false
 	}
 	memory.Lock()
 	defer memory.Unlock()
-	_, ok := s.search(commands(p, known))
-	return !ok
+	_, options := s.search(lines(p))
+	_, command := s.search(lines(p, known...))
+	return !options && !command
 }
 
-// commands is all command lines of a program that begin with one of its commands.
-func commands(p *programs.Program, verbs []string) *programs.Graph {
-	key := drawn{program: p, name: strings.Join(verbs, " ")}
+// lines is all command lines of a program that begin with one of these commands; without
+// any, those that have no operand.
+func lines(p *programs.Program, verbs ...string) *programs.Graph {
+	key := drawn{program: p, name: strings.Join(verbs, " "), form: "lines"}
 	if memory.graphs[key] == nil {
-		verb := programs.Text(verbs...)
-		memory.graphs[key] = p.Graph(programs.Way{Operands: []programs.Operand{{Value: &verb}, {Any: true}}}, false)
+		var w programs.Way
+		if verb := programs.Text(verbs...); len(verbs) > 0 {
+			w.Operands = []programs.Operand{{Value: &verb}, {Any: true}}
+		}
+		memory.graphs[key] = p.Graph(w, false)
 	}
 	return memory.graphs[key]
 }
