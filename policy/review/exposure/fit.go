@@ -58,6 +58,8 @@ type subject struct {
 	name  string   // of the command, as the filter takes it
 	lead  []string // what stands before an inner command's arguments
 	slots []slot   // of its arguments
+	trail []string // what stands behind them
+	found []int    // arguments in whose place the filter has {}
 	open  bool     // any number of any words may follow on them
 	large bool     // a pattern was too large to find something out
 	piped bool     // arguments behind the slots come from standard input, which is the caller's
@@ -549,15 +551,22 @@ func traced(layers [][]reached, g *programs.Graph) (words []string, ok bool) {
 
 // given is the words of a command that the filter sees.
 func (s *subject) given(argv []filters.Untrusted) []filters.Untrusted {
+	lead := len(s.call())
 	if s.piped {
-		return argv[:min(len(argv), len(s.call())+len(s.slots))]
+		argv = argv[:min(len(argv), lead+len(s.slots))]
+	}
+	argv = slices.Clone(argv)
+	for _, i := range s.found {
+		if lead+i < len(argv) {
+			argv[lead+i] = found
+		}
 	}
 	return argv
 }
 
 // line is the command with these arguments.
 func (s *subject) line(words []string) []filters.Untrusted {
-	return append(s.call(), filters.Words(words)...)
+	return append(append(s.call(), filters.Words(words)...), filters.Words(s.trail)...)
 }
 
 // call is the command's own word, with the variables before it.
