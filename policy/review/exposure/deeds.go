@@ -223,23 +223,37 @@ type does struct {
 // done holds for the programs whose rows TestConfinedRows and TestConfinedScenes run, and
 // for those that are of one make with them.
 var done = []does{
-	{Read, "cp install rsync tar dd curl qemu-img", "{dest}", "copy"},
+	{Read, "cp install rsync tar bsdtar dd curl qemu-img", "{dest}", "copy"},
 	{Write, "tee dd sort shuf uniq xxd split openssl script ptx curl", "", "write"},
 	{Write, "link ln", "", "place"},
 	{Write, "sed gsed", "", "write+place"},
-	{Write, "install", "", "write remove"},                                                  // it removes the file before it writes it
-	{Write, "cp mv rsync tar bsdtar cpio unzip 7z 7za 7zr patch", "", "write place remove"}, // a link in an archive is made without opening a file
+	{Write, "awk mawk gawk nawk install strace xfs_io zstd", "", "write"},
+	{Write, "cp", "-l {mine}", "place"},
+	{Write, "cp", "-s {mine}", "place"},
+	{Write, "cp mv rsync tar bsdtar cpio unzip 7z 7za 7zr patch", "", "write place"}, // a link in an archive is made without opening a file
 	{Destroy, "rm unlink", "", "remove"},
+	{Destroy, "install", "", "remove"}, // before it writes
+	{Destroy, "cp", "-f", "write remove"},
+	{Destroy, "cp", "", "remove"}, // --remove-destination
+	{Destroy, "zstd", "-o", "remove"},
+	{Destroy, "tar", "-U", "remove"},
+	{Destroy, "tar", "--remove-files", "remove"},
+	{Destroy, "tar curl", "", "write"},
+	{Destroy, "ln", "", "place remove"},
 	{Destroy, "find", "-delete", "remove"},
 	{Destroy, "find", "-f", "write"}, // -fprint, -fls,
 	{Destroy, "mv", "", "place write"},
 	{Destroy, "shred truncate openssl iptables-save ip6tables-save start-stop-daemon", "", "write"},
-	{Destroy, "rsync", "", "write place remove"},
-	{Destroy, "gzip bzip2 xz", "", "write+remove"},
+	{Destroy, "rsync", "--log-file", "write"},
+	{Destroy, "rsync", "--delete", "remove"},
+	{Destroy, "rsync", "", "write+remove"}, // --remove-source-files
+	{Destroy, "gzip bzip2 xz zstd", "", "write+remove"},
 	{Owner, "chmod", "", "mode"},
 	{Owner, "chown chgrp", "", "owner"},
 	{Owner, "install", "-o", "write+owner"},
 	{Owner, "install", "-m", "write+mode"},
+	{Owner, "rsync", "--chown", "write+owner"},
+	{Owner, "rsync", "", "write+mode"},
 	{Owner, "setfacl", "", "attribute mode"},
 	{Owner, "setcap setfattr", "", "attribute"},
 	{Device, "dd", "", "disk"},

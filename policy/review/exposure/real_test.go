@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -122,8 +123,9 @@ func newRehearsal(t *testing.T, program string, w way) *rehearsal {
 	put("target", "old\n", 0o600)
 	put("dest", "", 0o666)
 	put("new", "new\n", 0o644)
+	put("victim", "new\n", 0o644)
 	os.Mkdir(r.path("into"), 0o755)
-	if err := exec.Command("tar", "-C", r.dir, "-cf", r.path("new.tar"), "new").Run(); err != nil {
+	if err := exec.Command("tar", "-C", r.dir, "-cf", r.path("new.tar"), "new", "victim").Run(); err != nil {
 		t.Fatal(err)
 	}
 	for _, word := range strings.Fields(strings.Trim(w.form, "… ")) {
@@ -241,9 +243,9 @@ func (r *rehearsal) mine(t *testing.T) string {
 		return r.bring(t, b.name, b.text)
 	case r.program == "strip":
 		return "/bin/true"
-	case r.power == Write && slices.Contains([]string{"tar", "bsdtar", "cpio", "7z", "7za", "7zr"}, r.program):
+	case slices.Contains([]string{Write, Destroy}, r.power) && strings.Contains(r.form, "-C") && family(r.program) == "tar", r.power == Write && slices.Contains([]string{"bsdtar", "cpio", "7z", "7za", "7zr"}, r.program):
 		return r.path("new.tar")
-	case r.power == Write && r.program == "zstd" && strings.HasPrefix(r.form, "-d"):
+	case r.program == "zstd" && strings.HasPrefix(r.form, "-d"):
 		if err := exec.Command("zstd", "-q", r.path("new")).Run(); err != nil {
 			t.Fatal(err)
 		}
@@ -324,7 +326,8 @@ func (r *rehearsal) run(t *testing.T, path string) {
 	}
 }
 
-// try runs a command, and tells which effect was not seen, and what it said.
+// try runs a command, and tells which effect was not seen, and what it said. A command that
+// goes on for long has ended when its effect is seen.
 func (r *rehearsal) try(t *testing.T, command func(context.Context) *exec.Cmd) (why, said string) {
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
@@ -337,10 +340,39 @@ func (r *rehearsal) try(t *testing.T, command func(context.Context) *exec.Cmd) (
 	os.WriteFile(r.path("into/victim"), nil, 0o644)
 	c.Env = append(os.Environ(), "LC_ALL=C")
 	c.Stdin = strings.NewReader(r.input())
-	var out bytes.Buffer
+	var out output
 	c.Stdout, c.Stderr = &out, &out
-	runErr := c.Run()
-	return r.missing(before, out.Bytes()), fmt.Sprintf("(%v)\n%s", runErr, out.Bytes())
+	ended := make(chan error)
+	go func() { ended <- c.Run() }()
+	for {
+		select {
+		case err := <-ended:
+			return r.missing(before, out.bytes()), fmt.Sprintf("(%v)\n%s", err, out.bytes())
+		case <-time.After(time.Second):
+			if r.missing(before, out.bytes()) == "" {
+				cancel()
+			}
+		}
+	}
+}
+
+// output is what a command has written so far.
+type output struct {
+	sync.Mutex
+	text []byte
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.Lock()
+	defer o.Unlock()
+	o.text = append(o.text, p...)
+	return len(p), nil
+}
+
+func (o *output) bytes() []byte {
+	o.Lock()
+	defer o.Unlock()
+	return slices.Clone(o.text)
 }
 
 // caged is the command in a machine of its own, which is thrown away: rows that would
@@ -409,9 +441,7 @@ func (r *rehearsal) missing(before os.FileInfo, out []byte) string {
 			return "the file was not read"
 		}
 	case Write:
-		files, _ := filepath.Glob(r.path("target?*"))
-		into, _ := os.ReadDir(r.path("into"))
-		if _, err := os.Lstat(r.path("fresh")); text("target") == "old\n" && err != nil && len(into) == 1 && len(files) == 0 {
+		if !r.written() {
 			return "nothing was written"
 		}
 	case Owner:
@@ -421,12 +451,31 @@ func (r *rehearsal) missing(before os.FileInfo, out []byte) string {
 			return "neither owner nor mode changed"
 		}
 	case Destroy:
-		_, gone := os.Stat(r.path("into/victim"))
-		if err == nil && text("target") == "old\n" && gone == nil {
+		if victim, err2 := os.Stat(r.path("into/victim")); err == nil && text("target") == "old\n" && err2 == nil && victim.Size() == 0 {
 			return "nothing was destroyed"
 		}
 	}
 	return ""
+}
+
+// written tells that there is a file with other contents than before, or a new link. One
+// that is gone, or empty, is not written.
+func (r *rehearsal) written() (yes bool) {
+	files, _ := filepath.Glob(r.path("target*"))
+	for _, top := range append(files, r.path("fresh"), r.path("into")) {
+		filepath.WalkDir(top, func(path string, d fs.DirEntry, err error) error {
+			switch {
+			case err != nil || d.IsDir():
+				return nil
+			case d.Type() == fs.ModeSymlink:
+				yes = true
+			}
+			data, _ := os.ReadFile(path)
+			yes = yes || len(data) > 0 && string(data) != "old\n"
+			return nil
+		})
+	}
+	return yes
 }
 
 func owner(info os.FileInfo) [2]uint32 {

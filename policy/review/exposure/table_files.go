@@ -128,6 +128,8 @@ var filesRows = []way{
 	{Write, "cp", "--target-directory={dir} {mine}", "the option names the directory, whatever place it has (cp(1))", ""},
 	{Write, "cp", "!-l !--link !-s !--symbolic-link {mine} {dir}", "it puts a file of the caller's there (cp(1))", ""},
 	{Write, "cp", "--target-directory={dir} {mine} …", "the option names the directory, whatever place it has (cp(1))", ""},
+	{Destroy, "cp", "-f {mine} {file}", "it overwrites the file; where it cannot open it, it removes it (cp(1))", ""},
+	{Destroy, "cp", "--remove-destination {mine} {file}", "it removes the file before it writes it (cp(1))", ""},
 	{Write, "cp", "-s {mine} {new}", "it puts a link to a file of the caller's there (cp(1))", ""},
 	{Write, "cp", "-l {mine} {new}", "it gives a file of the caller's a name there (cp(1))", ""},
 	{Write, "cpio", "-idu -F {mine}", "it unpacks to the places that the archive names (cpio(1))", ""},
@@ -261,6 +263,7 @@ var filesRows = []way{
 	{Read, "iconv", "{file} …", "it prints the file (iconv(1))", ""},
 	{Write, "iconv", "-o {file} {mine}", "-o writes the file (iconv(1))", ""},
 	{Write, "install", "{mine} {file}", "it writes the file (install(1))", ""},
+	{Destroy, "install", "{mine} {file}", "it removes the file before it writes it (install(1))", ""},
 	{Owner, "install", "-m 4755 {mine} {dest}", "a program of the caller's becomes root's and set-user-id (install(1))", ""},
 	{Owner, "install", "-o {user} {mine} {file}", "it changes the owner (install(1))", "cap_chown"},
 	{Read, "install", "{file} {dest}", "the copy can be read (install(1))", ""},
@@ -365,6 +368,7 @@ var filesRows = []way{
 	{Read, "tar", "-cT {file} -f {dest}", "it takes the file for a list of names, complains, and prints it (tar(1))", ""},
 	{Write, "tar", "-xf {mine} -C {dir}", "it unpacks there (tar(1))", ""},
 	{Read, "tar", "-c {file}", "the archive is printed where TAPE says nothing else (tar(1))", ""},
+	{Destroy, "tar", "-U -xf {mine} -C {dir}", "it removes files before it writes them (tar(1))", ""},
 	{Destroy, "tar", "-cf {file} {mine} …", "it overwrites the file with an archive (tar(1))", ""},
 	{Destroy, "tar", "-cf {dest} --remove-files {name}", "it removes what it archived (tar(1))", ""},
 	{Destroy, "tar", "-c --index-file={file} -v -f {dest} {mine}", "it overwrites the file with a list (tar(1))", ""},
@@ -403,6 +407,7 @@ var filesRows = []way{
 	{Destroy, "zic", "-l UTC -t {name}", "-t names the link that it makes, to a file below -d (zic(8))", ""},
 	{Read, "zstd", "-c {file}", "it prints the file, compressed (zstd(1))", ""},
 	{Destroy, "zstd", "--rm {name}", "it puts a compressed file in the place of the file (zstd(1))", ""},
+	{Destroy, "zstd", "-d {mine} -o {file} -f", "it removes the file before it writes it (zstd(1))", ""},
 	{Write, "zstd", "-d {mine} -o {file} -f", "-o writes the file (zstd(1))", ""},
 }
 
