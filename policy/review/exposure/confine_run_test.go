@@ -242,6 +242,10 @@ func (g *ground) general() map[string]string {
 // SECTION, and why. All others are exact, but that a profile without O_TRUNC ("no-empty")
 // stops many programs which another build may have open their files without.
 var looser = map[string]string{
+	"cp no-write":                   "it copies links",
+	"curl no-place":                 "others write the file itself",
+	"strace capabilities":           "it traces those who have no capabilities",
+	"strace chown":                  "it traces those who have no capabilities",
 	"rsync no-write":                "it copies links",
 	"rsync no-place":                "it writes the file itself, with --inplace",
 	"tar no-write":                  "an archive may have links",

@@ -117,6 +117,7 @@ var passages = []passage{
 
 	// Whoever has a process of root's outside of the sandbox has what that has.
 	{"process", "ptrace", "", "ptrace(2)"},
+	{"trace", "ptrace", "", "ptrace(2)"},
 	{"process", "process_vm_writev", "", "process_vm_writev(2)"},
 	{"process", "pidfd_getfd", "", "pidfd_getfd(2)"},
 	// systemd, the system bus, docker, containerd and libvirt obey root, by what they are
@@ -227,6 +228,9 @@ var done = []does{
 	{Write, "tee dd sort shuf uniq xxd split openssl script ptx curl", "", "write"},
 	{Write, "link ln", "", "place"},
 	{Write, "sed gsed", "", "write+place"},
+	{Read, "strace ltrace", "-p", "trace"},
+	{Code, "strace ltrace", "-p", "trace"},
+	{Write, "strace ltrace", "-p", "trace+write"},
 	{Write, "awk mawk gawk nawk install strace xfs_io zstd", "", "write"},
 	{Write, "cp", "-l {mine}", "place"},
 	{Write, "cp", "-s {mine}", "place"},
@@ -235,7 +239,7 @@ var done = []does{
 	{Destroy, "install", "", "remove"}, // before it writes
 	{Destroy, "cp", "-f", "write remove"},
 	{Destroy, "cp", "", "remove"}, // --remove-destination
-	{Destroy, "zstd", "-o", "remove"},
+	{Destroy, "zstd", "-o", "write remove"},
 	{Destroy, "tar", "-U", "remove"},
 	{Destroy, "tar", "--remove-files", "remove"},
 	{Destroy, "tar curl", "", "write"},

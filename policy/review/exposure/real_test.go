@@ -39,7 +39,7 @@ var untried = map[string]string{
 	"vi":    "it needs a terminal", "vim": "it needs a terminal", "vim.basic": "it needs a terminal", "vim.tiny": "it needs a terminal", "nvim": "it needs a terminal", "ex": "it needs a terminal", "view": "it needs a terminal", "emacs": "it needs a terminal",
 	"curl -o {file} {url}": "it needs a server", "curl -s -o {file} {url}": "it needs a server", "rsync {mine} {file}": "it passes over a file of the same size and time", "nsenter -t {pid} -m {mine} …": "a container may forbid it",
 	"env LD_PRELOAD={mine} {cmd} …": "it needs a library", "env LD_AUDIT={mine} {cmd} …": "it needs a library", "env LD_LIBRARY_PATH={mine} {cmd} …": "it needs a library", "env -S {mine} …": "it is run by the row without -S",
-	"strace -o {file} {cmd} …": "its text is not that of here; integration runs it", "time -f {any} -o {file} {cmd} …": "its text is not that of here; integration runs it", "strace -E {ldpreload} {cmd} …": "it needs a library", "env -S {ldpreload} …": "it needs a library", "nohup {cmd} …": "it needs a terminal; integration runs it",
+	"strace -p {pid} …": "it needs a process that reads", "strace -o {file} {cmd} …": "its text is not that of here; integration runs it", "time -f {any} -o {file} {cmd} …": "its text is not that of here; integration runs it", "strace -E {ldpreload} {cmd} …": "it needs a library", "env -S {ldpreload} …": "it needs a library", "nohup {cmd} …": "it needs a terminal; integration runs it",
 	"strace -e {poke} {cmd} …": "which call it is depends on the machine; integration runs it", "strace --inject={poke} {cmd} …": "which call it is depends on the machine; integration runs it",
 	"nsenter -t {pid} -r {cmd} …": "it needs a tree; integration runs it", "nsenter --root={mine} {cmd} …": "it needs a tree; integration runs it", "nsenter -t {pid} -a {cmd} …": "a container may forbid it",
 	"gdb --args {cmd} …": "it needs a terminal", "bwrap": "a container may forbid it", "proot": "it needs a tree", "envdir": "it needs a library",
@@ -348,7 +348,7 @@ func (r *rehearsal) try(t *testing.T, command func(context.Context) *exec.Cmd) (
 		select {
 		case err := <-ended:
 			return r.missing(before, out.bytes()), fmt.Sprintf("(%v)\n%s", err, out.bytes())
-		case <-time.After(time.Second):
+		case <-time.After(100 * time.Millisecond):
 			if r.missing(before, out.bytes()) == "" {
 				cancel()
 			}
