@@ -233,11 +233,14 @@ func Groups(all []Filter) (groups []Group) {
 	return groups
 }
 
-// fingerprint is the same for filters that allow the same as the same user: a name, a
-// place and a sandbox section do not matter. Of the implicit one example counts as well,
-// which tells its contexts apart.
-func fingerprint(e *policy.Entry, more ...string) string {
-	s := filters.ShapeOf(e.Filter)
-	sum := sha256.Sum256(fmt.Appendf(nil, "%q %q %q %+q %q", e.Class, e.Exec(), e.RunAs(), fmt.Sprintf("%+v", s), more))
+// meaning is the same for filters that allow the same as the same user: a name, a place
+// and a sandbox section do not matter.
+func meaning(e *policy.Entry) string {
+	return fmt.Sprintf("%q %q %q %+q", e.Class, e.Exec(), e.RunAs(), fmt.Sprintf("%+v", filters.ShapeOf(e.Filter)))
+}
+
+// fingerprint is the same for a meaning and the same words more.
+func fingerprint(meaning string, more ...string) string {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s %q", meaning, more))
 	return hex.EncodeToString(sum[:8])
 }
