@@ -203,7 +203,7 @@ func (g *ground) call(conf, before string, words []string, after string) []strin
 	if after == "" {
 		script += "exit $status"
 	}
-	return slices.Concat([]string{"unshare", "-mnuipf", "--kill-child", "--mount-proc", "sh", "-c", script, conf}, words)
+	return slices.Concat([]string{"setsid", "unshare", "-mnuipf", "--kill-child", "--mount-proc", "sh", "-c", script, conf}, words)
 }
 
 // machine is what is known of the machine.

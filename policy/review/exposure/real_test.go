@@ -26,7 +26,7 @@ var untried = map[string]string{
 	"sudo": "it needs its own configuration", "doas": "it needs its own configuration", "pkexec": "it needs a daemon", "su": "it needs a session", "sg": "it needs a group", "gosu": "not in Debian's base",
 	"ip": "it needs a network namespace of its own; integration/ip_test.go runs it", "tcpdump": "it needs traffic", "firejail": "a container may forbid it",
 	"haproxy": "it is a daemon", "keepalived": "it is a daemon", "dnsmasq": "it is a daemon", "smbd": "it is a daemon", "conntrackd": "it is a daemon", "openvpn": "it needs a device", "dhclient": "it needs a network", "pppd": "it needs a line",
-	"wget": "it needs a server", "scp": "it waits for a server", "sftp": "it waits for a server", "ncat": "it waits for a connection", "nc.traditional": "it waits for a connection", "tcpclient": "it needs a server", "axfr-get": "it needs a server",
+	"scp": "it waits for a server", "sftp": "it waits for a server", "ncat": "it waits for a connection", "nc.traditional": "it waits for a connection", "tcpclient": "it needs a server", "axfr-get": "it needs a server",
 	"qemu-img": "it wants images; integration/seccomp_test.go runs it", "debugfs": "it needs a disk", "exportfs": "it needs a server", "vtysh": "it needs a daemon", "privsep-helper": "it needs a service",
 	"screen": "it needs a terminal", "tmux": "it needs a terminal", "journalctl": "it needs a terminal", "man": "it needs a terminal",
 	"ovs-vsctl": "it needs a daemon", "ovs-ofctl": "it needs a daemon", "ovs-appctl": "it needs a daemon", "ovsdb-client": "it needs a daemon", "ovs-dpctl": "it needs a daemon",
@@ -34,10 +34,10 @@ var untried = map[string]string{
 	"gem": "it would change the machine", "npm": "it would change the machine", "microdnf": "no such machine", "zypper": "no such machine", "nerdctl": "it needs a daemon", "ctr": "it needs a daemon", "runc": "it needs a bundle", "crun": "it needs a bundle",
 	"tcpserver": "it waits for a connection", "nmap": "it needs a network", "nmbd": "it is a daemon", "qemu-kvm": "it is a machine", "kvm": "it is a machine", "zip": "it needs an archive", "rename": "there are two programs of that name", "dbus-run-session": "it needs a daemon", "dbus-launch": "it needs a daemon",
 	"torsocks": "it needs a service", "proxychains": "it needs a service", "numactl": "a container may forbid it", "perf": "a container may forbid it", "socat": "it waits for its other end", "ltrace": "it stops where tracing is forbidden",
-	"vimdiff": "it needs a terminal", "jed": "it needs a terminal", "java": "it needs a class", "guile": "its scripts are not those of here", "wish": "it needs a display", "bun": "not in Debian", "deno": "not in Debian", "csh": "not in Debian's base", "tcsh": "not in Debian's base", "fish": "not in Debian's base",
+	"vimdiff": "it needs a terminal", "jed": "it needs a terminal", "java": "it needs a class", "wish": "it needs a display", "bun": "not in Debian", "deno": "not in Debian", "csh": "not in Debian's base", "tcsh": "not in Debian's base", "fish": "not in Debian's base",
 	"watch": "it needs a terminal",
 	"vi":    "it needs a terminal", "vim": "it needs a terminal", "vim.basic": "it needs a terminal", "vim.tiny": "it needs a terminal", "nvim": "it needs a terminal", "ex": "it needs a terminal", "view": "it needs a terminal", "emacs": "it needs a terminal",
-	"curl -o {file} {url}": "it needs a server", "curl -s -o {file} {url}": "it needs a server", "rsync {mine} {file}": "it passes over a file of the same size and time", "nsenter -t {pid} -m {mine} …": "a container may forbid it",
+	"rsync {mine} {file}": "it passes over a file of the same size and time", "nsenter -t {pid} -m {mine} …": "a container may forbid it",
 	"env LD_PRELOAD={mine} {cmd} …": "it needs a library", "env LD_AUDIT={mine} {cmd} …": "it needs a library", "env LD_LIBRARY_PATH={mine} {cmd} …": "it needs a library", "env -S {mine} …": "it is run by the row without -S",
 	"strace -p {pid} …": "it needs a process that reads", "strace -o {file} {cmd} …": "its text is not that of here; integration runs it", "time -f {any} -o {file} {cmd} …": "its text is not that of here; integration runs it", "strace -E {ldpreload} {cmd} …": "it needs a library", "env -S {ldpreload} …": "it needs a library", "nohup {cmd} …": "it needs a terminal; integration runs it",
 	"strace -e {poke} {cmd} …": "which call it is depends on the machine; integration runs it", "strace --inject={poke} {cmd} …": "which call it is depends on the machine; integration runs it",
@@ -218,6 +218,9 @@ var material = map[string]struct{ name, text string }{
 	"facter … --custom-dir={mine} …": {"facts/x.rb", "system 'MARK'\n"}, "facter … --custom-dir {mine} …": {"facts/x.rb", "system 'MARK'\n"}, "facter … --external-dir={mine} …": {"facts/x", "#!/bin/sh\nexec MARK\n"}, "facter … --external-dir {mine} …": {"facts/x", "#!/bin/sh\nexec MARK\n"},
 	"composer": {"project/composer.json", "{\"scripts\": {\"x\": \"MARK\", \"pre-install-cmd\": \"MARK\"}}\n"}, "curl -K {mine} …": {"config", "url=\"file:///bin/true\"\n"},
 	"dnsmasq !--test --conf-file={mine} …": {"config", "conf-script=MARK\n"}, "chronyd !-p -f {mine} …": {"config", "pidfile TARGET\n"},
+	"as -o {file} {mine} …": {"x.s", ".ascii \"new\"\n"}, "utmpdump -r -o {file} {mine}": {"dump", "[1] [00001] [new ] [new     ] [new         ] [new                 ] [127.0.0.1      ] [2026-01-01T00:00:00,000000+00:00]\n"},
+	"gnuplot": {"script", "system 'MARK < /dev/null'\n"}, "guile": {"script", "(system \"MARK < /dev/null\")\n"}, "lftp": {"script", "!MARK < /dev/null\n"}, "m4": {"script", "esyscmd(MARK < /dev/null)\n"}, "makeinfo": {"script", "system 'MARK < /dev/null';\n"},
+	"mysql": {"script", "\\! MARK < /dev/null\n"}, "irb": {"script", "system 'MARK < /dev/null'\n"}, "groff": {"script", ".sy MARK\n"}, "hg": {"script", "[alias]\nx = !MARK\n"}, "gs": {"script", "(%pipe%MARK) (w) file closefile quit\n"},
 	"tic": {"x", "x|y,\n\tam,\n"}, "truncate": {"empty", ""}, "veritysetup": {"big", strings.Repeat("new\n", 4096)}, "zic": {"x", "Zone x 0 - x\n"}, "xxd -r {mine} {file}": {"hex", "00000000: 6e65 770a  new.\n"},
 }
 
@@ -226,7 +229,7 @@ var compressors = fieldSet("gzip bzip2 xz zstd lz4 brotli compress lzma lzip lzo
 
 // kinds are the kinds of what is brought for programs that are like another.
 var kinds = map[string]string{"python3": "python", "pypy": "python", "pypy3": "python", "pdb": "python", "pdb3": "python", "pygmentize": "python", "nodejs": "node", "luajit": "lua", "gsed": "sed", "mawk": "awk", "gawk": "awk", "nawk": "awk", "original-awk": "awk",
-	"gmake": "make", "rzsh": "rbash", "cowthink": "cowsay", "apt-get": "apt", "autoheader": "autoconf"}
+	"mariadb": "mysql", "gmake": "make", "rzsh": "rbash", "cowthink": "cowsay", "apt-get": "apt", "autoheader": "autoconf"}
 
 // said is what programs are told on their standard input.
 var said = map[string]string{"pdb": "c\n", "pdb3": "c\n", "ssh-keygen": "y\n"}
@@ -384,7 +387,7 @@ func (r *rehearsal) caged(ctx context.Context, path string) *exec.Cmd {
 		c.Dir = r.path("into")
 		return c
 	}
-	return exec.CommandContext(ctx, "unshare", slices.Concat([]string{"--mount", "--pid", "--fork", "--kill-child", "--net", "--ipc", "--uts", "sh", "-c", cage, "sh", r.dir, path}, r.words)...)
+	return exec.CommandContext(ctx, "setsid", slices.Concat([]string{"unshare", "--mount", "--pid", "--fork", "--kill-child", "--net", "--ipc", "--uts", "sh", "-c", cage, "sh", r.dir, path}, r.words)...)
 }
 
 const cage = `
@@ -417,6 +420,24 @@ ln -s /proc/self/fd/1 root/dev/stdout
 mkdir root/dev/pts root/dev/shm
 mount -t devpts -o ptmxmode=666,newinstance devpts root/dev/pts
 ln -s pts/ptmx root/dev/ptmx
+case $* in *http://x/*) # a server of the caller's: it leaves what it is sent in dest
+	echo 127.0.0.1 x >> root/etc/hosts
+	perl -MIO::Socket::INET -e '
+		$listener = IO::Socket::INET->new(LocalAddr => "127.0.0.1:80", Listen => 9) or die $!;
+		exit if fork;
+		open STDOUT, ">/dev/null";
+		open STDERR, ">/dev/null";
+		while ($c = $listener->accept) {
+			open $dest, ">>", "$ARGV[0]/dest";
+			for ($got = ""; $got !~ /\r\n\r\n(.*)/s || length $1 < ($got =~ /content-length: (\d+)/i)[0]; print $dest $text) {
+				sysread $c, $text, 65536 or last;
+				$got .= $text;
+			}
+			close $dest;
+			print $c "HTTP/1.1 200 OK\r\nETag: \"new\"\r\nSet-Cookie: new=new; Max-Age=9\r\nContent-Length: 4\r\nConnection: close\r\n\r\nnew\n";
+			close $c;
+		}' "$dir"
+esac
 exec setpriv --bounding-set -sys_module,-sys_boot,-sys_time,-sys_rawio chroot root sh -c 'cd "$1/into" && shift && exec "$@"' sh "$dir" "$@"
 `
 
