@@ -135,6 +135,9 @@ func newRehearsal(t *testing.T, program string, w way) *rehearsal {
 		word, _, _ = strings.Cut(word, "|")
 		r.words = append(r.words, placeholder.ReplaceAllStringFunc(word, func(p string) string { return r.value(t, p[1:len(p)-1]) }))
 	}
+	if b, ok := material[program+" "+w.form]; ok && strings.HasPrefix(b.name, "into/") {
+		r.bring(t, b.name, b.text)
+	}
 	if w.form == "PATH={mine} {cmd} …" {
 		r.words = []string{"PATH=" + r.dir, "mark"}
 	}
@@ -150,6 +153,9 @@ func (r *rehearsal) value(t *testing.T, name string) string {
 	case "dest":
 		return r.path("dest")
 	case "dir":
+		if r.power == Read {
+			return r.dir
+		}
 		return r.path("into")
 	case "shell":
 		if r.kind() == "rbash" { // a slash is refused in the place of a command
@@ -219,20 +225,24 @@ var material = map[string]struct{ name, text string }{
 	"composer": {"project/composer.json", "{\"scripts\": {\"x\": \"MARK\", \"pre-install-cmd\": \"MARK\"}}\n"}, "curl -K {mine} …": {"config", "url=\"file:///bin/true\"\n"},
 	"dnsmasq !--test --conf-file={mine} …": {"config", "conf-script=MARK\n"}, "chronyd !-p -f {mine} …": {"config", "pidfile TARGET\n"},
 	"as -o {file} {mine} …": {"x.s", ".ascii \"new\"\n"}, "utmpdump -r -o {file} {mine}": {"dump", "[1] [00001] [new ] [new     ] [new         ] [new                 ] [127.0.0.1      ] [2026-01-01T00:00:00,000000+00:00]\n"},
-	"gnuplot": {"script", "system 'MARK < /dev/null'\n"}, "guile": {"script", "(system \"MARK < /dev/null\")\n"}, "lftp": {"script", "!MARK < /dev/null\n"}, "m4": {"script", "esyscmd(MARK < /dev/null)\n"}, "makeinfo": {"script", "system 'MARK < /dev/null';\n"},
+	"msgen -o {file} {mine} …": {"x.po", messages}, "msgfmt -o {file} {mine} …": {"x.po", messages}, "msginit -i {mine} -l en --no-translator -o {file} …": {"x.po", messages}, "lua -l {any} …": {"into/x.lua", "os.execute('MARK < /dev/null')\n"}, "luajit -l {any} …": {"into/x.lua", "os.execute('MARK < /dev/null')\n"}, "luac -o {file} {mine}": {"x.lua", "print(1)\n"},
+	"gpg --yes -o {file} --dearmor {mine}": {"x.asc", "-----BEGIN PGP MESSAGE-----\n\nbmV3Cg==\n-----END PGP MESSAGE-----\n"},
+	"gnuplot":                              {"script", "system 'MARK < /dev/null'\n"}, "guile": {"script", "(system \"MARK < /dev/null\")\n"}, "lftp": {"script", "!MARK < /dev/null\n"}, "m4": {"script", "esyscmd(MARK < /dev/null)\n"}, "makeinfo": {"script", "system 'MARK < /dev/null';\n"},
 	"mysql": {"script", "\\! MARK < /dev/null\n"}, "irb": {"script", "system 'MARK < /dev/null'\n"}, "groff": {"script", ".sy MARK\n"}, "hg": {"script", "[alias]\nx = !MARK\n"}, "gs": {"script", "(%pipe%MARK) (w) file closefile quit\n"},
 	"tic": {"x", "x|y,\n\tam,\n"}, "truncate": {"empty", ""}, "veritysetup": {"big", strings.Repeat("new\n", 4096)}, "zic": {"x", "Zone x 0 - x\n"}, "xxd -r {mine} {file}": {"hex", "00000000: 6e65 770a  new.\n"},
 }
+
+const messages = "msgid \"new\"\nmsgstr \"new\"\n"
 
 // compressors print a file compressed, and with -d as it was.
 var compressors = fieldSet("gzip bzip2 xz zstd lz4 brotli compress lzma lzip lzop")
 
 // kinds are the kinds of what is brought for programs that are like another.
 var kinds = map[string]string{"python3": "python", "pypy": "python", "pypy3": "python", "pdb": "python", "pdb3": "python", "pygmentize": "python", "nodejs": "node", "luajit": "lua", "gsed": "sed", "mawk": "awk", "gawk": "awk", "nawk": "awk", "original-awk": "awk",
-	"mariadb": "mysql", "gmake": "make", "rzsh": "rbash", "cowthink": "cowsay", "apt-get": "apt", "autoheader": "autoconf"}
+	"mariadb": "mysql", "hping3": "tclsh", "gmake": "make", "rzsh": "rbash", "cowthink": "cowsay", "apt-get": "apt", "autoheader": "autoconf"}
 
 // said is what programs are told on their standard input.
-var said = map[string]string{"pdb": "c\n", "pdb3": "c\n", "ssh-keygen": "y\n"}
+var said = map[string]string{"msgexec": messages, "msgfilter": messages, "pdb": "c\n", "pdb3": "c\n", "ssh-keygen": "y\n"}
 
 // mine is what the caller brings: a program, a script, a library, contents, an archive.
 func (r *rehearsal) mine(t *testing.T) string {
@@ -452,7 +462,7 @@ func (r *rehearsal) missing(before os.FileInfo, out []byte) string {
 		}
 	case Read:
 		got := string(out) + text("dest")
-		if strings.HasSuffix(r.form, "-c {file}") && compressors[r.program] {
+		if strings.Contains(r.form, "-c {file}") && compressors[r.program] {
 			c := exec.Command(r.program, "-dc")
 			c.Stdin = bytes.NewReader(out)
 			plain, _ := c.Output()
@@ -488,8 +498,9 @@ func (r *rehearsal) written() (yes bool) {
 			switch {
 			case err != nil || d.IsDir():
 				return nil
-			case d.Type() == fs.ModeSymlink:
+			case d.Type() != 0: // a link, or a FIFO
 				yes = true
+				return nil
 			}
 			data, _ := os.ReadFile(path)
 			yes = yes || len(data) > 0 && string(data) != "old\n"
