@@ -48,6 +48,21 @@ var passages = []passage{
 	{"place", "symlinkat", "", "symlink(2)"},
 	{"place", "io_uring_setup", "", "IORING_OP_RENAMEAT, LINKAT, SYMLINKAT, io_uring_enter(2)"},
 
+	// Where a file or a directory was not, there is one that anybody may write.
+	{"make", "openat 2&0100=0100", "", "O_CREAT, whatever it is opened for, open(2)"},
+	{"make", "open 1&0100=0100", "", "O_CREAT, open(2)"},
+	{"make", "creat", "", "creat(2)"},
+	{"make", "openat2", "", "the flags are in memory, openat2(2)"},
+	{"make", "io_uring_setup", "", "IORING_OP_OPENAT, MKDIRAT, io_uring_enter(2)"},
+	{"make", "mknod 1&0170000=0", "", "a file, mknod(2)"},
+	{"make", "mknod 1&0170000=0100000", "", "S_IFREG, mknod(2)"},
+	{"make", "mknod 1&0170000=0010000", "", "S_IFIFO: whoever reads it gets what the caller writes, mknod(2)"},
+	{"make", "mknodat 2&0170000=0", "", "a file, mknod(2)"},
+	{"make", "mknodat 2&0170000=0100000", "", "S_IFREG, mknod(2)"},
+	{"make", "mknodat 2&0170000=0010000", "", "S_IFIFO, mknod(2)"},
+	{"make", "mkdir", "", "mkdir(2)"},
+	{"make", "mkdirat", "", "mkdir(2)"},
+
 	{"remove", "unlink", "", "unlink(2)"},
 	{"remove", "unlinkat", "", "unlink(2)"},
 	{"remove", "rmdir", "", "rmdir(2)"},
@@ -149,10 +164,10 @@ var passages = []passage{
 // deedsOf are the deeds that are a power, for a program of which nothing is known: it may
 // do them in any way.
 var deedsOf = map[string][]string{
-	Write:     {"write", "place"},
+	Write:     {"write", "place", "make"},
 	Destroy:   {"write", "place", "remove", "empty"},
 	Owner:     {"mode", "owner", "attribute", "set-id"},
-	Users:     {"write", "place"},
+	Users:     {"write", "place", "make"},
 	Kernel:    {"module", "bpf", "kexec", "ports", "setting"},
 	Device:    {"disk", "node", "drive"},
 	Mount:     {"mount", "remount"},
@@ -164,7 +179,7 @@ var deedsOf = map[string][]string{
 
 // rulers are the deeds that make whoever may choose the program root outside of the
 // sandbox, and so give every power.
-var rulers = []string{"write", "place", "disk", "setting", "mode", "owner", "attribute", "set-id", "mount", "remount", "module", "bpf", "kexec", "ports", "process", "daemon", "node", "drive", "become"}
+var rulers = []string{"write", "place", "make", "disk", "setting", "mode", "owner", "attribute", "set-id", "mount", "remount", "module", "bpf", "kexec", "ports", "process", "daemon", "node", "drive", "become"}
 
 // alike are deeds with the calls of another, that a section confines otherwise: of writing,
 // those on devices, on settings of the kernel and on accounts, and a copy, which may go to
@@ -227,11 +242,12 @@ var done = []does{
 	{Read, "cp install rsync tar bsdtar dd curl qemu-img", "{dest}", "copy"},
 	{Write, "tee dd sort shuf uniq xxd split openssl script ptx curl", "", "write"},
 	{Write, "link ln", "", "place"},
+	{Write, "mkfifo", "", "make"},
 	{Write, "sed gsed", "", "write+place"},
 	{Read, "strace ltrace", "-p", "trace"},
 	{Code, "strace ltrace", "-p", "trace"},
 	{Write, "strace ltrace", "-p", "trace+write"},
-	{Write, "awk mawk gawk nawk install strace xfs_io zstd", "", "write"},
+	{Write, "awk mawk gawk nawk install strace wget xfs_io zstd", "", "write"},
 	{Write, "cp", "-l {mine}", "place"},
 	{Write, "cp", "-s {mine}", "place"},
 	{Write, "cp mv rsync tar bsdtar cpio unzip 7z 7za 7zr patch", "", "write place"}, // a link in an archive is made without opening a file
