@@ -331,7 +331,7 @@ func (w way) deeds(program string) []string {
 
 // itself are programs that have no daemon do what they do: what they are refused is not
 // done. What they do they may do in any way.
-var itself = fieldSet("awk mawk gawk nawk base32 base64 bsdtar bzip2 cat cmp column comm cp cpio csplit curl cut date dd diff du egrep expand fgrep file find fmt fold grep gzip head hexdump install join link ln lz4 mkfs mke2fs mkswap mkfifo mkdir mktemp mv nl od openssl paste patch pr ptx rename rev rm rmdir rsync script sed gsed shred shuf sort split strings sum tac tail tar tee touch truncate tsort uniq unlink unzip wc wget xxd xz zcat zip zstd e2fsck resize2fs tune2fs debugfs wipefs sgdisk sfdisk fdisk 7z 7za 7zr qemu-img iptables-save ip6tables-save xfs_io strace ltrace")
+var itself = fieldSet("awk mawk gawk nawk ip base32 base64 bsdtar bzip2 cat cmp column comm cp cpio csplit curl cut date dd diff du egrep expand fgrep file find fmt fold grep gzip head hexdump install join link ln lz4 mkfs mke2fs mkswap mkfifo mkdir mktemp mv nl od openssl paste patch pr ptx rename rev rm rmdir rsync script sed gsed shred shuf sort split strings sum tac tail tar tee touch truncate tsort uniq unlink unzip wc wget xxd xz zcat zip zstd e2fsck resize2fs tune2fs debugfs wipefs sgdisk sfdisk fdisk 7z 7za 7zr qemu-img iptables-save ip6tables-save xfs_io strace ltrace")
 
 // asks tells that a program may have a daemon do it.
 func asks(program string) bool {
