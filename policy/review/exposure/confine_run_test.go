@@ -409,6 +409,9 @@ func TestConfinedScenes(t *testing.T) {
 			sections := g.general()
 			for _, d := range slices.Concat(deedsOf[s.power], s.deeds(s.program)) {
 				for _, d := range strings.Split(d, "+") {
+					if d == "make" {
+						continue // no scene makes files, but some open theirs with O_CREAT
+					}
 					sections["no-"+d] = "seccomp = " + g.refusing(t, d)
 				}
 			}
