@@ -13,6 +13,7 @@ import (
 	"ironwrap/policy/document"
 	"ironwrap/policy/inifile"
 	"ironwrap/policy/machine"
+	"ironwrap/policy/program"
 	"ironwrap/policy/review/exposure"
 	"ironwrap/policy/trust"
 )
@@ -67,9 +68,29 @@ type config struct {
 	facts    Facts
 	given    map[*filter][]given // what gives has been asked
 	meanings map[string]*meaning // by pattern
-	checked  []string            // the configurations that are checked with this one
-	sudo     *sudo               // what beside has said
-	asked    bool                // and whether it was asked
+	places   map[[2]string]found // by name and user
+	prefixes map[string]bool     // by user: see chains
+	nearby   *nearness
+	checked  []string // the configurations that are checked with this one
+	sudo     *sudo    // what beside has said
+	asked    bool     // and whether it was asked
+}
+
+// found is where a program lies.
+type found struct {
+	program program.Program
+	err     error
+}
+
+// find looks for a filter's program, once.
+func (c *config) find(f *filter) (program.Program, error) {
+	key := [2]string{f.Exec(), f.RunAs()}
+	known, ok := c.places[key]
+	if !ok {
+		known.program, known.err = c.machine.Find(f.Exec(), f.RunAs())
+		c.places[key] = known
+	}
+	return known.program, known.err
 }
 
 // filter is one line of section [Filters].
@@ -78,6 +99,7 @@ type filter struct {
 	file   *file   // nil for the implicit filter
 	fields []field // class, program, user and so on
 	err    error   // why no filter could be made of it
+	means  []*meaning
 }
 
 // at points at field i of a filter, or at its line where it has not that many.
@@ -109,7 +131,7 @@ func (f *filter) where() string {
 // refuses is read once more, without looking at who can have written it, so that
 // one fault does not hide all others.
 func read(path string, facts Facts) *config {
-	c := &config{path: path, facts: facts}
+	c := &config{path: path, facts: facts, meanings: map[string]*meaning{}, places: map[[2]string]found{}, prefixes: map[string]bool{}}
 	c.policy, c.refusal = policy.Load(path, trust.Object, inifile.Parse)
 	c.written = readFile(path, document.Strict)
 	if c.written.ini == nil {

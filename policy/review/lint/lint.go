@@ -61,10 +61,15 @@ type Finding struct {
 	Witness []string // of a filter that allows too much: a command that it accepts
 }
 
-// same tells whether two findings say the same of the same place.
-func (f Finding) same(o Finding) bool {
-	return f.Rule == o.Rule && f.Path == o.Path && f.Line == o.Line && f.Column == o.Column && f.Message == o.Message
+// saying is what tells findings apart.
+type saying struct {
+	rule         *Rule
+	path         string
+	line, column int
+	message      string
 }
+
+func (f Finding) saying() saying { return saying{f.Rule, f.Path, f.Line, f.Column, f.Message} }
 
 // Report is what came of one or more configurations.
 type Report struct {
@@ -94,6 +99,7 @@ func (r Report) Count(s Severity) (n int) {
 // Check applies all rules to each rootwrap.conf of paths, which are absolute.
 func Check(paths []string, facts Facts) Report {
 	var report Report
+	said := map[saying]bool{}
 	for _, path := range paths {
 		c := read(path, facts)
 		c.checked = paths
@@ -104,7 +110,8 @@ func Check(paths []string, facts Facts) Report {
 		for _, rule := range rules {
 			for _, f := range rule.check(c) {
 				f.Rule = rule
-				if !slices.ContainsFunc(report.Findings, f.same) && !slices.ContainsFunc(found, f.same) {
+				if s := f.saying(); !said[s] {
+					said[s] = true
 					found = append(found, f)
 				}
 			}
