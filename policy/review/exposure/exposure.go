@@ -104,6 +104,7 @@ const (
 // Assess looks at each filter of p. The policy's score is that of its worst filter:
 // a caller needs no second one.
 func Assess(p *policy.Policy, m Machine) Report {
+	impatience()
 	r := Report{
 		Config: filters.Untrusted(p.Path), Powers: powers,
 		Reasons: []string{}, Counts: map[string]int{}, Filters: []Filter{}, Notes: []string{}, New: []New{},

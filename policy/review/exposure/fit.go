@@ -19,6 +19,7 @@ type slot struct {
 	key     string // the same for slots that take the same
 	word    language.Word
 	re      *pyre.Pattern // nil where it is no pattern
+	begin   string        // of all that it takes, as far as that is known
 	example string
 	some    []string // all that it takes, where that are few
 	loose   bool     // takes words of the caller's choice
@@ -103,17 +104,42 @@ func newSlot(arg string, constraint bool) slot {
 		word = language.AnyWord()
 	}
 	sl := slot{key: "re " + arg, word: word.Within(bound), re: re}
-	n, finite, err := word.Within(short).Size()
-	if err != nil {
-		n, finite, err = sl.word.Size()
+	if sl.loose = unbounded(arg); !sl.loose {
+		n, finite, err := word.Within(short).Size()
+		if err != nil {
+			n, finite, err = sl.word.Size()
+		}
+		if sl.loose = err != nil || !finite || n > few; !sl.loose {
+			sl.some, _ = word.First(n)
+		}
 	}
-	if sl.loose = err != nil || !finite || n > few; !sl.loose {
-		sl.some, _ = word.First(n)
+	if sl.begin = language.Begin(arg); sl.begin != "" {
+		sl.dashes = sl.begin[0] == '-'
+	} else {
+		no, err := sl.word.And(language.Prefix("-")).Empty()
+		sl.dashes = err != nil || !no
 	}
-	no, err := sl.word.And(language.Prefix("-")).Empty()
-	sl.dashes = err != nil || !no
 	sl.example, _, _ = sl.word.Within(short).Shortest()
 	return sl
+}
+
+// unbounded tells that a pattern repeats something without an end: whoever writes that
+// means words of the caller's choice.
+func unbounded(pattern string) bool {
+	class := false
+	for i := 0; i < len(pattern); i++ {
+		switch c := pattern[i]; {
+		case c == '\\':
+			i++
+		case class:
+			class = c != ']'
+		case c == '[':
+			class = true
+		case c == '*' || c == '+':
+			return true
+		}
+	}
+	return false
 }
 
 // memory is what was found out: which words are in a slot and in a set of a way's, and
@@ -125,7 +151,15 @@ var memory = struct {
 	graphs map[drawn]*programs.Graph
 	values map[asked]*programs.Value
 	dashed map[*programs.Value]bool
-}{met: map[met]word{}, graphs: map[drawn]*programs.Graph{}, values: map[asked]*programs.Value{}, dashed: map[*programs.Value]bool{}}
+	begun  map[begun]bool
+	large  int // how often a pattern was too large
+}{met: map[met]word{}, graphs: map[drawn]*programs.Graph{}, values: map[asked]*programs.Value{}, dashed: map[*programs.Value]bool{}, begun: map[begun]bool{}}
+
+// begun is a set of a way's, and what a pattern's words begin with.
+type begun struct {
+	set  *programs.Value
+	text string
+}
 
 type met struct {
 	slot string
@@ -166,6 +200,7 @@ func forget() {
 	clear(memory.graphs)
 	clear(memory.values)
 	clear(memory.dashed)
+	clear(memory.begun)
 }
 
 func meet(s slot, v *programs.Value) word {
@@ -181,7 +216,9 @@ func meet(s slot, v *programs.Value) word {
 		if len(memory.met) > maxMemory {
 			clear(memory.met)
 		}
-		w = common(s, v)
+		if w = (word{}); s.begin == "" || begins(v, s.begin[:min(len(s.begin), 5)]) {
+			w = common(s, v)
+		}
 		memory.met[key] = w
 	}
 	return w
@@ -196,6 +233,18 @@ func dashed(v *programs.Value) bool {
 		memory.dashed[v] = all
 	}
 	return all
+}
+
+// begins tells whether some word of a set begins so.
+func begins(v *programs.Value, text string) bool {
+	key := begun{v, text}
+	some, ok := memory.begun[key]
+	if !ok {
+		no, err := v.And(language.Prefix(text)).Within(bound).Empty()
+		some = err != nil || !no
+		memory.begun[key] = some
+	}
+	return some
 }
 
 func common(s slot, v *programs.Value) word {
@@ -213,6 +262,9 @@ func common(s slot, v *programs.Value) word {
 			return word{text: like, cost: 1 + i + spare[v.Kind], ok: true}
 		}
 	}
+	if v.Few {
+		return word{}
+	}
 	if s.some != nil {
 		return s.oneOf(v)
 	}
@@ -226,8 +278,27 @@ func common(s slot, v *programs.Value) word {
 			}
 		}
 	}
-	text, ok, err := s.word.And(v.Word).Within(bound).Shortest()
+	text, ok, err := s.word.And(v.Word).Within(patience()).Shortest()
+	if err != nil {
+		memory.large++
+	}
 	return word{text: text, cost: 20 + len(text), ok: ok && err == nil, large: err != nil}
+}
+
+// impatience begins to count anew.
+func impatience() {
+	memory.Lock()
+	defer memory.Unlock()
+	memory.large = 0
+}
+
+// patience bounds one question about a pattern: in a policy of very many that are too
+// large nobody waits for each.
+func patience() int {
+	if memory.large > 40 {
+		return short
+	}
+	return bound
 }
 
 // spare is what words cost besides that nothing asks for.
@@ -271,11 +342,14 @@ func injected(s slot, v *programs.Value) word {
 			return word{text: like, cost: 1 + i, ok: true}
 		}
 	}
-	here := s.word.And(v.Word).Within(bound)
+	here := s.word.And(v.Word).Within(patience())
 	large := false
 	for _, hole := range holes() {
-		some, err := here.And(hole).Within(bound).First(8)
-		large = large || err != nil
+		some, err := here.And(hole).Within(patience()).First(8)
+		if err != nil {
+			large = true
+			memory.large++
+		}
 		for _, text := range some {
 			if runsIn(text) {
 				return word{text: text, cost: 20 + len(text), ok: true}

@@ -71,9 +71,10 @@ type config struct {
 	places   map[[2]string]found // by name and user
 	prefixes map[string]bool     // by user: see chains
 	nearby   *nearness
-	checked  []string // the configurations that are checked with this one
-	sudo     *sudo    // what beside has said
-	asked    bool     // and whether it was asked
+	powersOf *exposure.Machine // see exposed
+	checked  []string          // the configurations that are checked with this one
+	sudo     *sudo             // what beside has said
+	asked    bool              // and whether it was asked
 }
 
 // found is where a program lies.
@@ -100,6 +101,9 @@ type filter struct {
 	fields []field // class, program, user and so on
 	err    error   // why no filter could be made of it
 	means  []*meaning
+	cells  []exposure.Cell // see config.cells
+
+	assessed bool
 }
 
 // at points at field i of a filter, or at its line where it has not that many.

@@ -4,7 +4,6 @@ import (
 	"reflect"
 	"slices"
 	"strings"
-	"unicode/utf8"
 
 	"ironwrap/filters/pyre"
 	"ironwrap/policy"
@@ -254,23 +253,6 @@ func apart(p, q []*meaning) bool {
 	return false
 }
 
-// begin is what all words begin with that a pattern matches, as far as it stands there
-// plainly.
-func begin(pattern string) string {
-	if strings.ContainsAny(pattern, "|") || strings.Contains(pattern, "(?") {
-		return ""
-	}
-	end := strings.IndexAny(pattern, `\.*+?()[]{}^$`)
-	switch {
-	case end < 0:
-		return pattern
-	case strings.IndexByte("*?{", pattern[end]) >= 0 && end > 0:
-		_, size := utf8.DecodeLastRuneInString(pattern[:end])
-		end -= size
-	}
-	return pattern[:end]
-}
-
 // sameProgram tells whether two filters run the same program when they are called
 // by its name.
 func (c *config) sameProgram(a, b *filter) bool {
@@ -304,10 +286,20 @@ type meaning struct {
 	word    language.Word
 	re      *pyre.Pattern
 	begin   string // of all words
-	example string // one of them
+	example string // one of them, once it was asked for
+	asked   bool
 	literal string // where it is the only word
 	exactly bool
 	err     error
+}
+
+// some is a word that the pattern matches; false where none is known.
+func (m *meaning) some() (word string, ok bool) {
+	if !m.asked {
+		m.example, _, _ = m.word.Shortest()
+		m.asked = true
+	}
+	return m.example, m.re.Match(m.example)
 }
 
 func (c *config) meaning(pattern string) *meaning {
@@ -317,8 +309,7 @@ func (c *config) meaning(pattern string) *meaning {
 	m := &meaning{}
 	if m.word, m.err = language.Pattern(pattern); m.err == nil {
 		m.word = m.word.Within(overlapSteps)
-		m.begin = begin(pattern)
-		m.example, _, _ = m.word.Shortest()
+		m.begin = language.Begin(pattern)
 		if m.re, m.err = pyre.Compile(pattern); m.err == nil && m.re.Engine() == pyre.Literal {
 			if words := pyre.Words(pattern, ""); len(words) == 1 {
 				m.literal, m.begin, m.exactly = words[0], words[0], true
@@ -351,7 +342,7 @@ func (c *config) subset(a, b *filter) (all, known bool) {
 			}
 			continue
 		}
-		if x.re.Match(x.example) && !y.re.Match(x.example) {
+		if word, ok := x.some(); ok && !y.re.Match(word) {
 			return false, true
 		}
 		within, err := x.word.Subset(y.word)

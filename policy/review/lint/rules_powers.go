@@ -167,12 +167,15 @@ func (c *config) gives(f *filter) []given {
 	if list, ok := c.given[f]; ok {
 		return list
 	}
-	m := c.exposed()
-	bare := f.Entry
-	bare.Sandbox = nil
-	confined := exposure.Of(&f.Entry, m).Cells
+	confined := c.cells(f)
+	free := confined
+	if f.Sandbox != nil {
+		bare := f.Entry
+		bare.Sandbox = nil
+		free = exposure.Of(&bare, c.exposed()).Cells
+	}
 	var list []given
-	for _, g := range exposure.Of(&bare, m).Cells {
+	for _, g := range free {
 		i := slices.IndexFunc(confined, func(x exposure.Cell) bool { return x.Power == g.Power })
 		if i < 0 {
 			continue
@@ -190,6 +193,9 @@ func (c *config) gives(f *filter) []given {
 
 // exposed is what package exposure has to know.
 func (c *config) exposed() exposure.Machine {
+	if c.powersOf != nil {
+		return *c.powersOf
+	}
 	m := exposure.Machine{
 		UID:     func(name string) (uint32, error) { u, err := account.Lookup(name); return u.UID, err },
 		Seccomp: c.facts.Allows,
@@ -197,7 +203,18 @@ func (c *config) exposed() exposure.Machine {
 	for _, f := range c.filters {
 		m.Programs = append(m.Programs, f.Exec())
 	}
+	slices.Sort(m.Programs)
+	m.Programs = slices.Compact(m.Programs)
+	c.powersOf = &m
 	return m
+}
+
+// cells is what audit says of a filter, once.
+func (c *config) cells(f *filter) []exposure.Cell {
+	if !f.assessed {
+		f.cells, f.assessed = exposure.Of(&f.Entry, c.exposed()).Cells, true
+	}
+	return f.cells
 }
 
 // unassessed is what audit says of f where it has no score for it; nil where it has one.
@@ -205,7 +222,7 @@ func (c *config) unassessed(f *filter) *exposure.Cell {
 	if f.file == nil {
 		return nil
 	}
-	cells := exposure.Of(&f.Entry, c.exposed()).Cells
+	cells := c.cells(f)
 	if len(cells) == 0 || cells[0].Score != exposure.NotAssessed {
 		return nil
 	}

@@ -681,7 +681,7 @@ func (v *Value) narrowed(r restriction) *Value {
 		return v
 	}
 	if v.narrow[r] == nil {
-		v.narrow[r] = &Value{Word: v.Word.And(restrictions[r]), Like: v.Like, Kind: v.Kind}
+		v.narrow[r] = &Value{Word: v.Word.And(restrictions[r]), Like: v.Like, Kind: v.Kind, Few: v.Few}
 	}
 	return v.narrow[r]
 }

@@ -35,12 +35,15 @@ type Value struct {
 	language.Word
 	Like []string // some of them, which people understand best
 	Kind string   // what else is asked of a word, by those who gave the value
+	Few  bool     // Like is all of them
 
 	narrow [noneOfThem + 1]*Value
 }
 
 // Text is the value that is one of these words.
-func Text(words ...string) Value { return Value{Word: language.Text(words...), Like: words} }
+func Text(words ...string) Value {
+	return Value{Word: language.Text(words...), Like: words, Few: true}
+}
 
 // Any is the value that is any word.
 var Any = Value{Word: language.AnyWord(), Like: []string{"x"}}
