@@ -51,6 +51,7 @@ nothing, but for what "compile", "seccomp compile" and "learn" make.`,
 	root.AddCommand(seccompCommand())
 	root.AddCommand(sudoersCommand())
 	root.AddCommand(learnCommand(), learnBecomeCommand(), learnGuardCommand())
+	root.AddCommand(testCommand())
 	root.AddCommand(manCommand())
 	return root
 }
