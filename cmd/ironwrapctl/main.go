@@ -52,6 +52,7 @@ nothing, but for what "compile", "seccomp compile" and "learn" make.`,
 	root.AddCommand(sudoersCommand())
 	root.AddCommand(learnCommand(), learnBecomeCommand(), learnGuardCommand())
 	root.AddCommand(testCommand())
+	root.AddCommand(usageCommand())
 	root.AddCommand(manCommand())
 	return root
 }
