@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io/fs"
 
+	"ironwrap/filters"
 	"ironwrap/policy"
 	"ironwrap/policy/machine"
 	"ironwrap/policy/program"
@@ -16,11 +17,24 @@ type engineMachine interface {
 }
 
 // assuming takes a program that is not installed for one that is: for what is asked of
-// a policy on another machine than its own.
+// a policy on another machine than its own. It looks for each program and each path
+// once.
 type assuming struct {
 	*machine.Machine
-	dir   string // the first of exec_dirs
-	found map[[2]string]answer
+	dir      string // the first of exec_dirs
+	found    map[[2]string]answer
+	bases    map[[2]string]base
+	resolved map[[3]string]resolved
+}
+
+type base struct {
+	path string
+	err  error
+}
+
+type resolved struct {
+	path filters.Untrusted
+	err  error
 }
 
 type answer struct {
@@ -33,10 +47,29 @@ func newAssuming(p *policy.Policy) assuming {
 	if len(p.ExecDirs) > 0 {
 		dir = p.ExecDirs[0]
 	}
-	return assuming{machine.New(p.ExecDirs, p.Trust), dir, map[[2]string]answer{}}
+	return assuming{machine.New(p.ExecDirs, p.Trust), dir, map[[2]string]answer{}, map[[2]string]base{}, map[[3]string]resolved{}}
 }
 
-// Find looks for each program once.
+func (a assuming) Base(dir, runAs string) (string, error) {
+	key := [2]string{dir, runAs}
+	known, ok := a.bases[key]
+	if !ok {
+		known.path, known.err = a.Machine.Base(dir, runAs)
+		a.bases[key] = known
+	}
+	return known.path, known.err
+}
+
+func (a assuming) Resolve(path filters.Untrusted, dir, runAs string) (filters.Untrusted, error) {
+	key := [3]string{path.Raw(), dir, runAs}
+	known, ok := a.resolved[key]
+	if !ok {
+		known.path, known.err = a.Machine.Resolve(path, dir, runAs)
+		a.resolved[key] = known
+	}
+	return known.path, known.err
+}
+
 func (a assuming) Find(name, runAs string) (program.Program, error) {
 	key := [2]string{name, runAs}
 	known, ok := a.found[key]

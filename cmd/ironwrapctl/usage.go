@@ -63,7 +63,12 @@ exit status: 0 told, 2 wrong use, or CONFIG or the records cannot be read.`,
 			if err != nil {
 				return err
 			}
-			return printUsage(c.OutOrStdout(), records.Report(e), format, patch, expectations)
+			r := records.Report(e)
+			if r.Patch == "" && patch+expectations != "" {
+				fmt.Fprintln(c.ErrOrStderr(), "ironwrapctl: nothing narrower is proposed: no file was written")
+				patch, expectations = "", ""
+			}
+			return printUsage(c.OutOrStdout(), r, format, patch, expectations)
 		},
 	}
 	c.Flags().StringVar(&format, "format", "text", "how to print: text or json")
@@ -151,7 +156,7 @@ func printUsage(w io.Writer, r usage.Report, format, patch, expectations string)
 			return err
 		}
 	}
-	if expectations != "" && r.Expectations != nil {
+	if expectations != "" {
 		err := writeNew(expectations, func(w io.Writer) error {
 			return r.Expectations.Write(w, "What ironwrapctl usage proposes allows these, and refuses what its filters need not allow.")
 		})

@@ -33,7 +33,8 @@ type Proposal struct {
 
 	entry   *policy.Entry
 	names   []string
-	values  []string // of the new filters
+	told    [][]string // how each of the new filters was generalised
+	values  []string   // of the new filters
 	samples [][]filters.Untrusted
 }
 
@@ -110,8 +111,8 @@ func (s *session) narrower(t *tally) (*Proposal, string) {
 	}
 	p := &Proposal{Place: placeOf(e), Calls: t.use.Count, entry: e}
 	if e.Class != "RegExpFilter" {
-		if values, how, ok := pathFilters(e, groups); ok {
-			p.values, p.How = values, how
+		if values, told, ok := pathFilters(e, groups); ok {
+			p.values, p.told = values, told
 			if s.holds(p, t) == "" {
 				p.sample(groups)
 				return p, ""
@@ -121,7 +122,7 @@ func (s *session) narrower(t *tally) (*Proposal, string) {
 			return nil, "it is as narrow as what was seen"
 		}
 	}
-	p.values, p.How = patternFilters(e, shape, groups)
+	p.values, p.told = patternFilters(e, shape, groups)
 	if why := s.holds(p, t); why != "" {
 		return nil, why
 	}
@@ -136,9 +137,10 @@ func (p *Proposal) sample(groups []group) {
 }
 
 // patternFilters are RegExpFilters for groups of commands.
-func patternFilters(e *policy.Entry, shape filters.Shape, groups []group) (values, how []string) {
+func patternFilters(e *policy.Entry, shape filters.Shape, groups []group) (values []string, how [][]string) {
 	for _, g := range groups {
 		fields := []string{"RegExpFilter", e.Exec(), e.RunAs(), namePattern(e, shape)}
+		var of []string
 		for i, c := range g.columns[1:] {
 			pattern, told := c.pattern(), c.told(i+1)
 			// What was generalised may be more than the old filter takes.
@@ -147,9 +149,10 @@ func patternFilters(e *policy.Entry, shape filters.Shape, groups []group) (value
 			}
 			fields = append(fields, pattern)
 			if told != "" {
-				how = append(how, told)
+				of = append(of, told)
 			}
 		}
+		how = append(how, of)
 		values = append(values, strings.Join(fields, ", "))
 	}
 	return values, how
@@ -184,10 +187,10 @@ func within(pattern, other string) bool {
 
 // pathFilters are PathFilters for groups of commands of which nothing differs but paths:
 // those resolve links, which no pattern does.
-func pathFilters(e *policy.Entry, groups []group) (values, how []string, ok bool) {
+func pathFilters(e *policy.Entry, groups []group) (values []string, how [][]string, ok bool) {
 	for _, g := range groups {
 		fields := []string{"PathFilter", e.Exec(), e.RunAs()}
-		differs := false
+		var of []string
 		for i, c := range g.columns[1:] {
 			if word, one := c.word(); one && constraint(word) {
 				fields = append(fields, word)
@@ -197,13 +200,13 @@ func pathFilters(e *policy.Entry, groups []group) (values, how []string, ok bool
 			if !ok || strings.Contains(dir, ",") || strings.TrimSpace(dir) != dir {
 				return nil, nil, false
 			}
-			differs = true
 			fields = append(fields, dir+"/")
-			how = append(how, fmt.Sprintf("word %d: any path that leads below %s", i+1, filters.Show(dir)))
+			of = append(of, fmt.Sprintf("word %d: any path that leads below %s", i+1, filters.Show(dir)))
 		}
-		if !differs {
+		if of == nil {
 			return nil, nil, false
 		}
+		how = append(how, of)
 		values = append(values, strings.Join(fields, ", "))
 	}
 	return values, how, true
@@ -309,6 +312,9 @@ func (p *Proposal) write(text []byte) string {
 		}
 		p.names = append(p.names, name)
 		p.New = append(p.New, filters.Untrusted(name+": "+value))
+		for _, told := range p.told[i] {
+			p.How = append(p.How, name+", "+told)
+		}
 	}
 	return ""
 }

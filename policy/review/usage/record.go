@@ -53,7 +53,7 @@ var errOdd = errors.New("begins as a record, and does not go on as one")
 // Parse reads the text of a record, without time and tag. The error is errOther for what
 // is no record at all.
 func Parse(text string) (Record, error) {
-	if !utf8.ValidString(text) {
+	if !utf8.ValidString(text) || strings.IndexByte(text, 0) >= 0 {
 		return Record{}, errOdd // both programs write text
 	}
 	switch {
@@ -108,7 +108,7 @@ func (r *reader) word() (word string, cut bool) {
 		if err == nil {
 			word, err = strconv.Unquote(quoted)
 		}
-		if err != nil || r.odd {
+		if err != nil || r.odd || strings.IndexByte(word, 0) >= 0 {
 			r.odd = true
 			return "", false
 		}
@@ -120,8 +120,7 @@ func (r *reader) word() (word string, cut bool) {
 		end = len(r.rest)
 	}
 	word = r.rest[:end]
-	// What Quote leaves as it is; a place in a file has its number behind it.
-	if r.odd || word == "" || strings.ContainsAny(word, "\"'`\\=(") {
+	if r.odd || word == "" || filters.Untrusted(word).Quote() != word {
 		r.odd = true
 		return "", false
 	}
@@ -191,7 +190,7 @@ func parseOurs(text string) (Record, error) {
 			who = id
 		}
 	}
-	d.Who = who
+	d.Who = "uid " + who
 	if r.skip("(") {
 		d.Who, _ = r.word()
 		r.expect(" > ")

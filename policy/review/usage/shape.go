@@ -121,6 +121,11 @@ var (
 
 // value is the value at the front of text, which stands behind before; "" for none.
 func value(before, text string) (string, *kind) {
+	digits := strings.IndexFunc(text+" ", func(r rune) bool { return !strings.ContainsRune("0123456789abcdefABCDEF", r) })
+	if end := text[digits:]; digits < 8 && (end == "" || end[0] != ':' && end[0] != '.') {
+		found := text[:len(text)-len(strings.TrimLeft(text, "0123456789"))]
+		return found, number
+	}
 	whole := before == "" || !alphanumeric(before[len(before)-1])
 	for _, k := range []struct {
 		text  *regexp.Regexp
@@ -177,7 +182,7 @@ func formOf(word string) form {
 			continue
 		}
 		if c := word[i]; alphanumeric(c) || c == ':' {
-			if v, k := value(word[:i], word[i:]); k != nil {
+			if v, k := value(word[:i], word[i:]); v != "" {
 				f.pieces = append(f.pieces, piece{kind: k, values: []string{v}})
 				i += len(v)
 				continue

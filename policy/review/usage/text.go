@@ -111,7 +111,7 @@ func span(g Reading) string {
 	if g.First == "" {
 		return ""
 	}
-	return fmt.Sprintf(", from %s to %s", filters.Show(g.First), filters.Show(g.Last))
+	return fmt.Sprintf(", the first of %s, the last of %s", filters.Show(g.First), filters.Show(g.Last))
 }
 
 // people are those who called most.

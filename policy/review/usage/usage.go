@@ -3,6 +3,7 @@ package usage
 import (
 	"cmp"
 	"fmt"
+	"hash/maphash"
 	"maps"
 	"path"
 	"slices"
@@ -174,7 +175,7 @@ type tally struct {
 	by        counts
 	shapes    shapes
 	replayed  []*replay
-	different map[string]bool
+	different map[uint64]bool // hashes of commands
 }
 
 func (t *tally) unclear(n int, why string) {
@@ -189,20 +190,40 @@ type replay struct {
 	typed  []filters.Untrusted // as it may have been typed
 	prefix int                 // words before a nested command
 	d      policy.Decision
-	count  int
 }
 
 type session struct {
 	Engine
 	tallies map[*policy.Entry]*tally
+	names   map[string][]*policy.Entry
+	places  map[string]*policy.Entry // by FILE:LINE
 	replays []*replay
 	unknown counts
 	guide   *lint.Guide
+	seed    maphash.Seed
+}
+
+func (s *session) hash(words []filters.Untrusted) uint64 {
+	var h maphash.Hash
+	h.SetSeed(s.seed)
+	for _, w := range words {
+		h.WriteString(w.Raw())
+		h.WriteByte(0)
+	}
+	return h.Sum64()
 }
 
 // Report tells what the records say of the engine's policy.
 func (c *Collector) Report(e Engine) Report {
-	s := &session{Engine: e, tallies: map[*policy.Entry]*tally{}, unknown: counts{}}
+	s := &session{
+		Engine: e, tallies: map[*policy.Entry]*tally{}, unknown: counts{}, seed: maphash.MakeSeed(),
+		names: map[string][]*policy.Entry{}, places: map[string]*policy.Entry{},
+	}
+	for i := range e.Policy.Filters {
+		f := &e.Policy.Filters[i]
+		s.names[f.Name] = append(s.names[f.Name], f)
+		s.places[place(f)] = f
+	}
 	r := Report{Config: e.Policy.Path, Reading: c.Reading}
 	var refused []*called
 	executed := 0
@@ -260,7 +281,7 @@ func warnings(p *policy.Policy, executed int) (list []string) {
 func (s *session) tally(e *policy.Entry) *tally {
 	t := s.tallies[e]
 	if t == nil {
-		t = &tally{entry: e, by: counts{}, shapes: shapes{groups: map[string]*group{}}, different: map[string]bool{}}
+		t = &tally{entry: e, by: counts{}, shapes: shapes{groups: map[string]*group{}}, different: map[uint64]bool{}}
 		s.tallies[e] = t
 	}
 	return t
@@ -273,8 +294,8 @@ func (s *session) named(r Record) (list []*policy.Entry) {
 		return nil
 	}
 	fit := func(want func(e *policy.Entry) bool) bool {
-		for i := range s.Policy.Filters {
-			if e := &s.Policy.Filters[i]; e.Name == r.Filter && want(e) {
+		for _, e := range s.names[r.Filter] {
+			if want(e) {
 				list = append(list, e)
 			}
 		}
@@ -312,7 +333,7 @@ func (s *session) executed(k *called) {
 			words = words[again.prefix:]
 			t.use.Behind += k.count
 		}
-		t.different[filters.QuoteLine(words)] = true
+		t.different[s.hash(words)] = true
 		t.shapes.add(words, k.count)
 		t.replayed = append(t.replayed, again)
 	}
@@ -334,39 +355,52 @@ func (s *session) replay(k *called, meant []*policy.Entry) (*replay, bool) {
 		names = append(names, e.Exec())
 	}
 	names = append(names, words[0].Raw())
+	leaf := s.places[k.Nested]
 	for i, name := range names {
 		if slices.Contains(names[:i], name) {
 			continue
 		}
-		typed := slices.Clone(words)
-		typed[0] = filters.Untrusted(name)
-		d := s.Policy.Decide(policy.Request{Argv: typed, Machine: s.Machine})
-		if d.Verdict != policy.Allowed || len(meant) > 0 && !slices.Contains(meant, d.Filter) || !alike(d.Argv, words) {
-			continue
-		}
-		again := &replay{typed: typed, d: d, count: k.count}
-		if d.Leaf != nil {
-			again.prefix = filters.Prefix(d.Filter.Filter)
-			typed[again.prefix] = filters.Untrusted(path.Base(typed[again.prefix].Raw()))
-			if again.d = s.Policy.Decide(policy.Request{Argv: typed, Machine: s.Machine}); again.d.Leaf != d.Leaf || again.d.Filter != d.Filter {
-				typed[again.prefix] = k.Words[again.prefix]
-				again.d = d
+		for _, typed := range s.typed(name, words, meant) {
+			d := s.Policy.Decide(policy.Request{Argv: typed, Machine: s.Machine})
+			if d.Verdict != policy.Allowed || len(meant) > 0 && !slices.Contains(meant, d.Filter) || leaf != nil && d.Leaf != leaf {
+				continue
+			}
+			again := &replay{typed: typed, d: d}
+			if d.Leaf != nil {
+				again.prefix = filters.Prefix(d.Filter.Filter)
+			}
+			if alike(d.Argv, words, again.prefix) {
+				return again, true
 			}
 		}
-		return again, true
 	}
 	return nil, false
 }
 
-// alike tells that what would run today is what a record says, but for where the
-// programs lie.
-func alike(argv, recorded []filters.Untrusted) bool {
-	if len(argv) != len(recorded) || path.Base(argv[0].Raw()) != path.Base(recorded[0].Raw()) {
+// typed are the ways in which recorded words may have been typed, the program being
+// called name: a program behind a prefix by its path, or by its name.
+func (s *session) typed(name string, words []filters.Untrusted, meant []*policy.Entry) (ways [][]filters.Untrusted) {
+	way := slices.Clone(words)
+	way[0] = filters.Untrusted(name)
+	ways = append(ways, way)
+	for _, e := range meant {
+		if n := filters.Prefix(e.Filter); n > 0 && n < len(words) {
+			named := slices.Clone(way)
+			named[n] = filters.Untrusted(path.Base(words[n].Raw()))
+			ways = append(ways, named)
+		}
+	}
+	return ways
+}
+
+// alike tells that what would run today is what a record says, but for where programs
+// lie: the first, and that behind so many words.
+func alike(argv, recorded []filters.Untrusted, prefix int) bool {
+	if len(argv) != len(recorded) {
 		return false
 	}
-	for i := 1; i < len(argv); i++ {
-		a, r := argv[i].Raw(), recorded[i].Raw()
-		if a != r && path.Base(a) != path.Base(r) {
+	for i := range argv {
+		if argv[i] != recorded[i] && (i != 0 && i != prefix || path.Base(argv[i].Raw()) != path.Base(recorded[i].Raw())) {
 			return false
 		}
 	}
@@ -415,10 +449,12 @@ func (s *session) unclear(k *called, meant []*policy.Entry) {
 	}
 }
 
+func place(e *policy.Entry) string { return fmt.Sprintf("%s:%d", e.File, e.Line) }
+
 // mayBe tells whether e may be the filter of a word of a command.
 func mayBe(e *policy.Entry, k *called) bool {
 	if k.Nested != "" {
-		return k.Nested == fmt.Sprintf("%s:%d", e.File, e.Line) || k.Cut
+		return k.Nested == place(e) || k.Cut
 	}
 	return k.Cut || slices.ContainsFunc(k.Words, func(w filters.Untrusted) bool { return path.Base(w.Raw()) == path.Base(e.Exec()) })
 }
