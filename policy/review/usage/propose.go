@@ -261,10 +261,7 @@ func (s *session) holds(p *Proposal, t *tally) string {
 		all = all.Or(l)
 	}
 	for _, again := range t.replayed {
-		words := again.typed
-		if again.d.Leaf == t.entry {
-			words = words[again.prefix:]
-		}
+		words := again.of(t.entry)
 		if !slices.ContainsFunc(fresh, func(f filters.Filter) bool { return f.Match(words, s.Machine).Matched }) {
 			return "no filter was found that matches all its commands: not " + filters.Line(words)
 		}
@@ -496,11 +493,7 @@ func (s *session) finish(p *Proposal, now *policy.Policy, keep *Expectations) {
 	t := s.tallies[p.entry]
 	for _, example := range p.samples {
 		for _, k := range t.replayed {
-			words := k.typed
-			if k.d.Leaf == p.entry {
-				words = words[k.prefix:]
-			}
-			if !slices.Equal(words, example) {
+			if !slices.Equal(k.of(p.entry), example) {
 				continue
 			}
 			d := now.Decide(policy.Request{Argv: k.typed, Machine: s.Machine})

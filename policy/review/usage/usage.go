@@ -192,6 +192,17 @@ type replay struct {
 	d      policy.Decision
 }
 
+// of are the words that a filter was asked about: behind a prefix, as the engine does
+// it, with the program's name.
+func (r *replay) of(e *policy.Entry) []filters.Untrusted {
+	if r.d.Leaf != e {
+		return r.typed
+	}
+	words := slices.Clone(r.typed[r.prefix:])
+	words[0] = filters.Untrusted(path.Base(words[0].Raw()))
+	return words
+}
+
 type session struct {
 	Engine
 	tallies map[*policy.Entry]*tally
@@ -328,9 +339,8 @@ func (s *session) executed(k *called) {
 		for who, n := range k.by {
 			t.by.add(who, n)
 		}
-		words := again.typed
+		words := again.of(e)
 		if e == again.d.Leaf {
-			words = words[again.prefix:]
 			t.use.Behind += k.count
 		}
 		t.different[s.hash(words)] = true
