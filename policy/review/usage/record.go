@@ -29,6 +29,7 @@ type Record struct {
 	File   string // where it stands; "" where the record does not say
 	Line   int
 	Nested string // FILE:LINE of the filter of a nested command; "" for none
+	RunAs  string // "" where the record does not say
 
 	What string // of a refusal: its first words
 	Why  string
@@ -190,7 +191,7 @@ func parseOurs(text string) (Record, error) {
 			who = id
 		}
 	}
-	d.Who = "uid " + who
+	d.Who = who
 	if r.skip("(") {
 		d.Who, _ = r.word()
 		r.expect(" > ")
@@ -207,7 +208,7 @@ func parseOurs(text string) (Record, error) {
 			d.Nested = file + ":" + strconv.Itoa(line)
 		}
 		r.expect(" run_as=")
-		r.word()
+		d.RunAs, _ = r.word()
 	} else {
 		d.What = r.until(": ")
 		d.Words, d.Cut = r.words()
@@ -334,7 +335,7 @@ func escape(s string) (char rune, rest string, ok bool) {
 // that does not run. Its words are joined by blanks, so that they are guessed.
 func parsePeerRefusal(text string) (Record, error) {
 	what, rest, _ := strings.Cut(text, ": ")
-	d := Record{What: strings.TrimSuffix(what, " for"), Guessed: true}
+	d := Record{Who: "not-recorded", What: strings.TrimSuffix(what, " for"), Guessed: true}
 	if command, ok := strings.CutSuffix(rest, " (no filter matched)"); ok && d.What == Unauthorized {
 		rest = command
 	} else if d.What == Unauthorized {

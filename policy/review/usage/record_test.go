@@ -17,26 +17,26 @@ func TestParse(t *testing.T) {
 	words := func(w ...string) []filters.Untrusted { return filters.Words(w) }
 	for text, want := range map[string]Record{
 		who + `(nova > root) Executing /usr/bin/qemu-img info "a b\xff" (filter match = qemu-img) filter=/etc/nova/c.filters:12 run_as=root cwd=/`: {
-			Who: "nova", Executed: true, Words: words("/usr/bin/qemu-img", "info", "a b\xff"), Filter: "qemu-img", File: "/etc/nova/c.filters", Line: 12},
+			Who: "nova", Executed: true, RunAs: "root", Words: words("/usr/bin/qemu-img", "info", "a b\xff"), Filter: "qemu-img", File: "/etc/nova/c.filters", Line: 12},
 		"client_uid=5 client_pid=6 " + who + `("a > b" > root) Executing /bin/nice -n 5 /bin/ls (filter match = "x) filter=y") filter="/etc/a b":3 nested=/d/b.filters:4 run_as=root cwd="/ cwd=/"`: {
-			Who: "a > b", Executed: true, Words: words("/bin/nice", "-n", "5", "/bin/ls"), Filter: "x) filter=y", File: "/etc/a b", Line: 3, Nested: "/d/b.filters:4"},
+			Who: "a > b", Executed: true, RunAs: "root", Words: words("/bin/nice", "-n", "5", "/bin/ls"), Filter: "x) filter=y", File: "/etc/a b", Line: 3, Nested: "/d/b.filters:4"},
 		who + `(nova > root) Executing privsep-helper (filter match = privsep-helper) filter=built-in run_as=root cwd=/`: {
-			Who: "nova", Executed: true, Words: words("privsep-helper"), Filter: "privsep-helper"},
+			Who: "nova", Executed: true, RunAs: "root", Words: words("privsep-helper"), Filter: "privsep-helper"},
 		who + `(nova > root) Executing a b... (cut: 3 words, 300000 bytes, sha256 00ff) (filter match = a) filter=/d/b:4 run_as=root cwd=/`: {
-			Who: "nova", Executed: true, Words: words("a"), Cut: true, Filter: "a", File: "/d/b", Line: 4},
+			Who: "nova", Executed: true, RunAs: "root", Words: words("a"), Cut: true, Filter: "a", File: "/d/b", Line: 4},
 		who + `(nova > root) Executing a "b c"... (cut: 3 words, 300000 bytes, sha256 00ff) (filter match = a) filter=/d/b:4 run_as=root cwd=/`: {
-			Who: "nova", Executed: true, Words: words("a"), Cut: true, Filter: "a", File: "/d/b", Line: 4},
-		who + `Unauthorized command: mkfs "ruid=0" cwd=/`:                            {Who: "uid 64055", What: Unauthorized, Words: words("mkfs", "ruid=0")},
-		who + `Not run: id why="cannot run as \"x\" cwd=/" cwd=/`:                    {Who: "uid 64055", What: NotRun, Words: words("id"), Why: `cannot run as "x" cwd=/`},
-		"client_uid=7 client_pid=1 " + who + `Caller not allowed: id why="no" cwd=/`: {Who: "uid 7", What: NotAllowed, Words: words("id"), Why: "no"},
+			Who: "nova", Executed: true, RunAs: "root", Words: words("a"), Cut: true, Filter: "a", File: "/d/b", Line: 4},
+		who + `Unauthorized command: mkfs "ruid=0" cwd=/`:                            {Who: "64055", What: Unauthorized, Words: words("mkfs", "ruid=0")},
+		who + `Not run: id why="cannot run as \"x\" cwd=/" cwd=/`:                    {Who: "64055", What: NotRun, Words: words("id"), Why: `cannot run as "x" cwd=/`},
+		"client_uid=7 client_pid=1 " + who + `Caller not allowed: id why="no" cwd=/`: {Who: "7", What: NotAllowed, Words: words("id"), Why: "no"},
 
 		`(nova > root) Executing ['/usr/bin/ls', "it's", 'a\'"b', '\\x\n\x1b\udcff\u202e\U000e0001'] (filter match = ls)`: {
 			Who: "nova", Executed: true, Words: words("/usr/bin/ls", "it's", `a'"b`, "\\x\n\x1b\xff\u202e\U000e0001"), Filter: "ls"},
 		`(None > root) Executing ['ls', 'x] (filter match = y)'] (filter match = ls (2))`: {
 			Who: "None", Executed: true, Words: words("ls", "x] (filter match = y)"), Filter: "ls (2)"},
-		`Unauthorized command: rm -rf / (no filter matched)`: {What: Unauthorized, Guessed: true, Words: words("rm", "-rf", "/")},
-		`Executable not found: qemu-img (filter match = q)`:  {What: NotFound, Guessed: true, Words: words("qemu-img"), Filter: "q"},
-		`Executable not found for: qemu-img info`:            {What: NotFound, Guessed: true, Words: words("qemu-img", "info")},
+		`Unauthorized command: rm -rf / (no filter matched)`: {Who: "not-recorded", What: Unauthorized, Guessed: true, Words: words("rm", "-rf", "/")},
+		`Executable not found: qemu-img (filter match = q)`:  {Who: "not-recorded", What: NotFound, Guessed: true, Words: words("qemu-img"), Filter: "q"},
+		`Executable not found for: qemu-img info`:            {Who: "not-recorded", What: NotFound, Guessed: true, Words: words("qemu-img", "info")},
 	} {
 		got, err := Parse(text)
 		if err != nil || !reflect.DeepEqual(got, want) {

@@ -50,6 +50,9 @@ func (r Report) Text(w io.Writer, patch bool) error {
 	for _, u := range r.Unknown {
 		line("  %7d  %s, which the policy does not have", u.Count, filters.Show(u.Filter.Raw()))
 	}
+	if len(r.Used)+len(r.Unknown) == 0 {
+		line("           none, as far as is known")
+	}
 	line("\nnever used in these records")
 	for _, p := range r.Never {
 		line("           %s", p)

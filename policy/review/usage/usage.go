@@ -129,7 +129,7 @@ func (c *Collector) Take(r Record) {
 		c.commands = map[string]*called{}
 	}
 	var b strings.Builder
-	for _, part := range []string{r.What, r.Filter, r.File, fmt.Sprint(r.Line, r.Cut), r.Nested} {
+	for _, part := range []string{r.What, r.Filter, r.File, fmt.Sprint(r.Line, r.Cut), r.Nested, r.RunAs} {
 		b.WriteString(part)
 		b.WriteByte(0)
 	}
@@ -321,7 +321,11 @@ func (s *session) named(r Record) (list []*policy.Entry) {
 // executed counts a command that ran, for the filters that decide about it today.
 func (s *session) executed(k *called) {
 	meant := s.named(k.Record)
-	again, ok := s.replay(k, meant)
+	again, ok := s.replay(k, meant, meant)
+	if !ok && len(meant) > 0 {
+		// The policy may have changed: what decides today counts.
+		again, ok = s.replay(k, meant, nil)
+	}
 	if !ok {
 		s.unclear(k, meant)
 		return
@@ -350,8 +354,9 @@ func (s *session) executed(k *called) {
 }
 
 // replay finds out how a command may have been typed: so that the engine allows it, by
-// a filter that is meant, and executes what the record says.
-func (s *session) replay(k *called, meant []*policy.Entry) (*replay, bool) {
+// one of these filters (nil: by any), and executes what the record says. meant are those
+// that the record means.
+func (s *session) replay(k *called, meant, by []*policy.Entry) (*replay, bool) {
 	if k.Cut || len(k.Words) == 0 {
 		return nil, false
 	}
@@ -365,14 +370,17 @@ func (s *session) replay(k *called, meant []*policy.Entry) (*replay, bool) {
 		names = append(names, e.Exec())
 	}
 	names = append(names, words[0].Raw())
-	leaf := s.places[k.Nested]
+	var leaf *policy.Entry
+	if by != nil {
+		leaf = s.places[k.Nested]
+	}
 	for i, name := range names {
 		if slices.Contains(names[:i], name) {
 			continue
 		}
 		for _, typed := range s.typed(name, words, meant) {
 			d := s.Policy.Decide(policy.Request{Argv: typed, Machine: s.Machine})
-			if d.Verdict != policy.Allowed || len(meant) > 0 && !slices.Contains(meant, d.Filter) || leaf != nil && d.Leaf != leaf {
+			if d.Verdict != policy.Allowed || by != nil && !slices.Contains(by, d.Filter) || leaf != nil && d.Leaf != leaf || k.RunAs != "" && k.RunAs != d.RunAs {
 				continue
 			}
 			again := &replay{typed: typed, d: d}
