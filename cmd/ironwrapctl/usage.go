@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime/debug"
 
 	"github.com/spf13/cobra"
 
@@ -54,6 +55,7 @@ exit status: 0 told, 2 wrong use, or CONFIG or the records cannot be read.`,
 			if err != nil {
 				return err
 			}
+			debug.SetGCPercent(200) // what is read is kept: there is little to collect
 			var records usage.Collector
 			if journal {
 				err = readJournal(&records, since)

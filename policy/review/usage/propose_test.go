@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"ironwrap/filters"
 	"ironwrap/policy"
@@ -363,6 +364,33 @@ func TestAnyLog(t *testing.T) {
 	}
 	if proposed < 100 {
 		t.Errorf("only %d proposals", proposed)
+	}
+}
+
+// TestHostile: records that are made to take long, or much memory, are given up.
+func TestHostile(t *testing.T) {
+	name := func(i int) string {
+		return strings.Map(func(r rune) rune { return r - '0' + 'g' }, fmt.Sprintf("%06d", i))
+	}
+	for what, c := range map[string]struct {
+		commands []string
+		want     string
+	}{
+		"names":     {many(15_000, "f x %s", func(i int) []any { return []any{name(i)} }), ""},
+		"two names": {many(15_000, "f %s %s", func(i int) []any { return []any{name(i), name(i * 7)} }), ""},
+		"forms":     {many(25_000, "f x %s", func(i int) []any { return []any{name(i)} }), "not assessed"},
+		"words":     {many(3, "f %s", func(i int) []any { return []any{strings.Repeat("x ", 1000)} }), "not assessed"},
+		"wide":      {many(2000, "f %s -%s", func(i int) []any { return []any{strings.Repeat("x ", 55), name(i)} }), "not assessed"},
+		"one word":  {many(50, "f %s", func(i int) []any { return []any{strings.Repeat("0-a:1.2", 700) + name(i)} }), ""},
+	} {
+		start := time.Now()
+		r := reported(t, "f: CommandFilter, f, root", c.commands...)
+		if took := time.Since(start); took > 30*time.Second {
+			t.Errorf("%s: it took %v", what, took)
+		}
+		if why := append(r.Kept, Kept{})[0].Why; !strings.HasPrefix(why, c.want) || (len(r.Narrower) == 1) != (c.want == "") {
+			t.Errorf("%s: %d proposals, %q", what, len(r.Narrower), why)
+		}
 	}
 }
 

@@ -163,43 +163,45 @@ func alphanumeric(c byte) bool {
 // formOf takes a word apart.
 func formOf(word string) form {
 	f := form{calls: 1, sample: []string{word}}
-	text := func(s string) {
-		if n := len(f.pieces); n > 0 && f.pieces[n-1].kind == nil {
-			f.pieces[n-1].text += s
-		} else {
-			f.pieces = append(f.pieces, piece{text: s})
+	done := 0 // what stands before it is in pieces
+	take := func(from, to int, k *kind) {
+		if from > done {
+			f.pieces = append(f.pieces, piece{text: word[done:from]})
 		}
+		if to > from {
+			f.pieces = append(f.pieces, piece{kind: k, values: []string{word[from:to]}})
+		}
+		done = to
 	}
-	letters := -1
-	if m := diskText.FindStringSubmatchIndex(word); m != nil {
-		letters = m[2]
-	}
+	letters := diskText.FindStringSubmatchIndex(word)
 	for i := 0; i < len(word); {
-		if i == letters {
-			end := i + len(strings.TrimRight(word[i:], "0123456789"))
-			f.pieces = append(f.pieces, piece{kind: disk, values: []string{word[i:end]}})
-			i = end
-			continue
-		}
-		if c := word[i]; alphanumeric(c) || c == ':' {
+		c := word[i]
+		switch {
+		case letters != nil && i == letters[2]:
+			take(i, letters[3], disk)
+		case c >= '0' && c <= '9', c >= 'a' && c <= 'f', c >= 'A' && c <= 'F', c == ':':
 			if v, k := value(word[:i], word[i:]); v != "" {
-				f.pieces = append(f.pieces, piece{kind: k, values: []string{v}})
-				i += len(v)
-				continue
+				take(i, i+len(v), k)
 			}
 		}
-		text(word[i : i+1])
-		i++
+		i = max(i+1, done)
 	}
+	take(len(word), len(word), nil)
 	f.setKey()
 	return f
 }
 
 func (f *form) setKey() {
 	var b strings.Builder
+	if len(f.pieces) == 1 && f.pieces[0].kind == nil {
+		f.key = f.pieces[0].text
+		return
+	}
 	for _, p := range f.pieces {
 		if p.kind != nil {
-			b.WriteString("\x00" + p.kind.name + "\x00")
+			b.WriteByte(0)
+			b.WriteString(p.kind.name)
+			b.WriteByte(0)
 		} else {
 			b.WriteString(p.text)
 		}
@@ -246,18 +248,17 @@ type column struct {
 
 func columnOf(f form) column { return column{f.key, map[string]form{f.key: f}} }
 
-func (c column) join(d column) column {
-	all := maps.Clone(c.forms)
-	for key, f := range d.forms {
-		if known, ok := all[key]; ok {
-			known.pieces, known.sample = slices.Clone(known.pieces), slices.Clone(known.sample)
-			for i := range known.pieces {
-				known.pieces[i].values = slices.Clone(known.pieces[i].values)
+// joined is a column of all that columns have.
+func joined(columns []column) column {
+	all := map[string]form{}
+	for _, c := range columns {
+		for key, f := range c.forms {
+			if known, ok := all[key]; ok {
+				known.join(f)
+				f = known
 			}
-			known.join(f)
-			f = known
+			all[key] = f
 		}
-		all[key] = f
 	}
 	return column{strings.Join(slices.Sorted(maps.Keys(all)), "\x01"), all}
 }
@@ -315,36 +316,55 @@ func (g group) key(but int) string {
 	return b.String()
 }
 
-func (g group) join(h group) group {
-	j := group{calls: g.calls + h.calls, example: g.example}
-	for i := range g.columns {
-		j.columns = append(j.columns, g.columns[i].join(h.columns[i]))
+// together is all that groups have, which are no more then.
+func together(groups []group) group {
+	if len(groups) == 1 {
+		return groups[0]
 	}
-	return j
+	all := group{example: groups[0].example}
+	for _, g := range groups {
+		all.calls += g.calls
+	}
+	for i := range groups[0].columns {
+		var columns []column
+		for _, g := range groups {
+			columns = append(columns, g.columns[i])
+		}
+		all.columns = append(all.columns, joined(columns))
+	}
+	return all
 }
 
 const (
 	mostGroups = 8  // of commands of one length, before words are generalised
 	mostForms  = 12 // alternatives at one place
 	mostShapes = 20_000
+	mostWords  = 64      // of a command
+	mostInAll  = 100_000 // words of all groups
 )
 
 // shapes are the groups that commands fall into, each key once.
 type shapes struct {
 	groups map[string]*group
-	full   bool
+	words  int
+	full   bool // there is more
 }
 
 // add adds a command that was called so often.
 func (s *shapes) add(words []filters.Untrusted, calls int) {
+	if len(words) > mostWords {
+		s.full = true
+		return
+	}
 	g := groupOf(words, calls)
 	key := g.key(-1)
 	known := s.groups[key]
 	switch {
-	case known == nil && len(s.groups) >= mostShapes:
+	case known == nil && (len(s.groups) >= mostShapes || s.words >= mostInAll):
 		s.full = true
 	case known == nil:
 		s.groups[key] = &g
+		s.words += len(words)
 	default:
 		known.calls += calls
 		for i, c := range known.columns {
@@ -358,7 +378,7 @@ func (s *shapes) add(words []filters.Untrusted, calls int) {
 // joined are the groups, as few as there may be, or why there are too many.
 func (s *shapes) joined() ([]group, string) {
 	if s.full {
-		return nil, fmt.Sprintf("its commands have more than %d forms", mostShapes)
+		return nil, fmt.Sprintf("not assessed: its commands have more than %d words, or too many forms (%d at the most)", mostWords, mostShapes)
 	}
 	lengths := map[int][]group{}
 	for _, key := range slices.Sorted(maps.Keys(s.groups)) {
@@ -403,19 +423,17 @@ func join(groups []group) []group {
 		before := len(groups)
 		for column := range groups[0].columns {
 			var order []string
-			same := map[string]group{}
+			same := map[string][]group{}
 			for _, g := range groups {
 				key := g.key(column)
-				if known, ok := same[key]; ok {
-					same[key] = known.join(g)
-					continue
+				if same[key] == nil {
+					order = append(order, key)
 				}
-				same[key] = g
-				order = append(order, key)
+				same[key] = append(same[key], g)
 			}
 			groups = groups[:0:0]
 			for _, key := range order {
-				groups = append(groups, same[key])
+				groups = append(groups, together(same[key]))
 			}
 		}
 		if len(groups) == before {

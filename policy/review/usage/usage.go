@@ -84,7 +84,7 @@ type Kept struct {
 // Bounds of what is kept in memory.
 const (
 	mostCommands = 400_000
-	mostBytes    = 256 << 20
+	mostBytes    = 128 << 20
 	mostPeople   = 1000
 )
 
