@@ -66,6 +66,9 @@ exit status: 0 allowed, 96 program not found, 97 configuration not usable,
 			if (commands == "") == (len(args) < 2) {
 				return errors.New("which command is to be explained? give COMMAND, or --commands alone")
 			}
+			if expectations && (c.Flags().Changed("format") || user != "") {
+				return errors.New("--expectations has a form of its own: leave out --format and --user")
+			}
 			x, err := newExplainer(args[0], user)
 			if err != nil {
 				return err
