@@ -128,7 +128,7 @@ func readRecords(c *cobra.Command, records *usage.Collector, files []string) err
 
 // readJournal reads what programs wrote by syslog(3).
 func readJournal(records *usage.Collector, since string) error {
-	args := []string{"-o", "json", "--no-pager", "--output-fields=MESSAGE,SYSLOG_IDENTIFIER,_UID"}
+	args := []string{"-o", "json", "--all", "--no-pager", "--output-fields=MESSAGE,SYSLOG_IDENTIFIER,_UID"}
 	if since != "" {
 		args = append(args, "--since="+since)
 	}

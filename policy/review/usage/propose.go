@@ -197,7 +197,7 @@ func pathFilters(e *policy.Entry, groups []group) (values []string, how [][]stri
 				continue
 			}
 			dir, ok := c.directory()
-			if !ok || strings.Contains(dir, ",") || strings.TrimSpace(dir) != dir {
+			if !ok || !plain(dir) {
 				return nil, nil, false
 			}
 			fields = append(fields, dir+"/")
@@ -214,10 +214,13 @@ func pathFilters(e *policy.Entry, groups []group) (values []string, how [][]stri
 
 // constraint tells that a word can stand for itself in a PathFilter.
 func constraint(word string) bool {
-	if word == "" || word == "pass" || strings.TrimSpace(word) != word || strings.ContainsAny(word, ",\n\r") {
-		return false
-	}
-	return word[0] != '/' || path.Clean(word) == word
+	return plain(word) && word != "pass" && (word[0] != '/' || path.Clean(word) == word)
+}
+
+// plain tells that text stands in a filters file as it is: it is printed with the patch,
+// and a filters file has no escapes but those of patterns.
+func plain(text string) bool {
+	return text != "" && !strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r >= 0x7f || r == ',' })
 }
 
 // directory is that which all words of a column are below, if they are paths.
@@ -407,6 +410,7 @@ again:
 					of = append(of, p)
 				}
 			}
+			slices.SortFunc(of, func(a, b *Proposal) int { return a.Line - b.Line })
 			patched[file] = put(texts[file], of)
 		}
 		now, err := s.Patched(patched)

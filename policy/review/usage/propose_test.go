@@ -173,6 +173,8 @@ func TestNarrower(t *testing.T) {
 			[]string{"f: PathFilter, f, root, info, /var/lib/nova/instances/"}},
 		"few paths": {"f: CommandFilter, f, root", []string{"f /etc/hostname", "f /etc/hosts"},
 			[]string{"f: RegExpFilter, f, root, f, (?:/etc/hostname|/etc/hosts)"}},
+		"a PathFilter would not be plain": {"f: CommandFilter, f, root", []string{`f "\x1b" /var/lib/1`, `f "\x1b" /var/lib/2`},
+			[]string{`f: RegExpFilter, f, root, f, \x1b, /var/lib/[0-9]+`}},
 		"a narrower PathFilter": {"f: PathFilter, f, root, /var, pass", many(40, "f /var/lib/nova/%s x", func(i int) []any { return []any{string(rune('a'+i%26)) + string(rune('a'+i/26))} }),
 			[]string{"f: PathFilter, f, root, /var/lib/nova/, x"}},
 		"paths that have nothing in common": {"f: RegExpFilter, f, root, f, .*", many(40, "f /%s/disk", func(i int) []any { return []any{string(rune('a'+i%26)) + string(rune('a'+i/26))} }),
@@ -320,6 +322,9 @@ func TestAnyLog(t *testing.T) {
 		}
 		r := reported(t, lines, commands...)
 		text := "[Filters]\n" + lines + "\n"
+		if strings.ContainsFunc(r.Patch, func(r rune) bool { return r != '\n' && (r < ' ' || r >= 0x7f) }) {
+			t.Errorf("the patch has more than plain text: %q", r.Patch)
+		}
 		for _, p := range r.Narrower {
 			proposed++
 			var fresh []string

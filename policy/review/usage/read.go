@@ -92,6 +92,9 @@ func (g *Reading) line(line string, take func(Record)) {
 	}
 	r, err := Parse(m.text)
 	switch {
+	case m.text == "": // journalctl without --all writes null for more than 4096 bytes
+		g.Long++
+		return
 	case errors.Is(err, errOther):
 		g.Other++
 		return

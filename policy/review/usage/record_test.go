@@ -127,7 +127,7 @@ func TestRead(t *testing.T) {
 		"others":      {"Nov 28 07:00:01 host sshd[12]: " + refused, Reading{Lines: 1, Other: 1}},
 		"no record":   {"Nov 28 07:00:01 host nova-rootwrap[12]: hello", Reading{Lines: 1, Other: 1}},
 		"no JSON":     {"{wrap", Reading{Lines: 1, Other: 1}},
-		"no text":     {`{"MESSAGE":null,"SYSLOG_IDENTIFIER":"ironwrap"}`, Reading{Lines: 1, Other: 1}},
+		"no text":     {`{"MESSAGE":null,"SYSLOG_IDENTIFIER":"ironwrap"}`, Reading{Lines: 1, Long: 1}},
 		"bytes":       {`{"MESSAGE":[114,117,105,100,61,255],"SYSLOG_IDENTIFIER":"ironwrap","_UID":"0"}`, Reading{Lines: 1, Odd: Oddness{1, []filters.Untrusted{"ruid=\xff"}}}},
 		"long":        {"Nov 28 07:00:01 host nova-rootwrap[12]: " + strings.Repeat("x", maxLine), Reading{Lines: 1, Long: 1}},
 		"other host":  {"Nov 28 07:00:01 nova-rootwrap: sshd[12]: x", Reading{Lines: 1, Other: 1}},
