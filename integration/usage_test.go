@@ -1,13 +1,23 @@
 package integration
 
 import (
+	"fmt"
 	"net"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"ironwrap/filters"
+	engine "ironwrap/policy"
+	"ironwrap/policy/inifile"
+	"ironwrap/policy/machine"
+	"ironwrap/policy/program"
+	"ironwrap/policy/review/language"
+	"ironwrap/policy/trust"
 )
 
 // TestUsage: what ironwrap and the peer really record is understood, to the word, and
@@ -108,4 +118,83 @@ exec "$@"`
 		}
 	}
 	_ = os.Remove(p.dir + "/socket")
+}
+
+// everywhere has every program.
+type everywhere struct{ *machine.Machine }
+
+func (everywhere) Find(name, _ string) (program.Program, error) {
+	if name[0] == '/' {
+		return program.Program{Path: name}, nil
+	}
+	return program.Program{Path: "/usr/bin/" + name}, nil
+}
+
+// TestUsageDebian: commands that Debian's filters match, recorded, are allowed with what
+// is proposed in force, as they were.
+func TestUsageDebian(t *testing.T) {
+	need(t, "patch", "/usr/bin/patch")
+	all := 0
+	for service, conf := range debianPolicies(t) {
+		load := func() *engine.Policy {
+			p, err := engine.Load(conf, trust.Object, inifile.Parse)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return p
+		}
+		before := load()
+		m := everywhere{machine.New(before.ExecDirs, before.Trust)}
+		var typed [][]filters.Untrusted
+		var was []engine.Decision
+		var log strings.Builder
+		for _, e := range before.Filters {
+			l, _ := language.Of(e.Filter)
+			lines, err := l.Within(1 << 16).First(6)
+			if err != nil {
+				continue
+			}
+			for _, line := range lines {
+				words := filters.Words(line)
+				d := before.Decide(engine.Request{Argv: words, Machine: m})
+				if d.Verdict != engine.Allowed {
+					continue
+				}
+				typed, was = append(typed, words), append(was, d)
+				at, nested := "built-in", ""
+				if d.Filter.File != "" {
+					at = fmt.Sprintf("%s:%d", filters.Untrusted(d.Filter.File).Quote(), d.Filter.Line)
+				}
+				if d.Leaf != nil {
+					nested = fmt.Sprintf(" nested=%s:%d", filters.Untrusted(d.Leaf.File).Quote(), d.Leaf.Line)
+				}
+				fmt.Fprintf(&log, "2026-11-28T07:00:01Z x-rootwrap[1]: ruid=0 sudo_uid=- loginuid=- (nova > root) Executing %s (filter match = %s) filter=%s%s run_as=%s cwd=/\n",
+					filters.QuoteLine(d.Argv), filters.Untrusted(d.Filter.Name).Quote(), at, nested, filters.Untrusted(d.RunAs).Quote())
+			}
+		}
+		dir := t.TempDir()
+		write(t, dir+"/log", log.String())
+		r := runCmd(t, exec.Command(ctl(t), "usage", "--patch", dir+"/patch", conf, dir+"/log"))
+		if r.status != 0 || !strings.Contains(r.out, fmt.Sprintf(": %d records in %d lines", len(typed), len(typed))) {
+			t.Fatalf("%s: %v\n%s", service, r, r.out)
+		}
+		proposals := strings.Count(r.out, "      no longer: ")
+		t.Logf("%s: %d commands, %d proposals", service, len(typed), proposals)
+		if all += proposals; proposals == 0 {
+			continue
+		}
+		if out, err := exec.Command("patch", "-p1", "-d", "/", "-i", dir+"/patch").CombinedOutput(); err != nil {
+			t.Fatalf("%s: %v\n%s", service, err, out)
+		}
+		after := load()
+		for i, words := range typed {
+			d := after.Decide(engine.Request{Argv: words, Machine: m})
+			if d.Verdict != engine.Allowed || d.RunAs != was[i].RunAs || !slices.Equal(d.Argv, was[i].Argv) {
+				t.Errorf("%s: %s is not allowed as it was", service, filters.QuoteLine(words))
+			}
+		}
+	}
+	if all < 50 {
+		t.Errorf("%d proposals in all", all)
+	}
 }
