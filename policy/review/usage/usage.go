@@ -322,7 +322,7 @@ func (s *session) named(r Record) (list []*policy.Entry) {
 func (s *session) executed(k *called) {
 	meant := s.named(k.Record)
 	again, ok := s.replay(k, meant, meant)
-	if !ok && len(meant) > 0 {
+	if !ok && len(meant) > 0 && !s.silent(k, meant) {
 		// The policy may have changed: what decides today counts.
 		again, ok = s.replay(k, meant, nil)
 	}
@@ -351,6 +351,14 @@ func (s *session) executed(k *called) {
 		t.shapes.add(words, k.count)
 		t.replayed = append(t.replayed, again)
 	}
+}
+
+// silent tells that a record may be of a filter of which records do not say all: that
+// another one allows the same words says nothing then.
+func (s *session) silent(k *called, meant []*policy.Entry) bool {
+	return slices.ContainsFunc(append(slices.Clone(meant), s.places[k.Nested]), func(e *policy.Entry) bool {
+		return e != nil && (e.Class == "EnvFilter" || e.Class == "KillFilter")
+	})
 }
 
 // replay finds out how a command may have been typed: so that the engine allows it, by
