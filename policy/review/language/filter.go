@@ -23,7 +23,7 @@ func Of(f filters.Filter) (l Lines, exact bool) {
 	shape := filters.ShapeOf(f)
 	switch {
 	case shape.More:
-		before, exact := prefix(f, shape)
+		before, exact := Before(f)
 		return before.Then(Line(AnyWord())).Then(AnyLine()), exact
 	case shape.Target != "":
 		return kill(shape), false
@@ -52,7 +52,7 @@ func Of(f filters.Filter) (l Lines, exact bool) {
 // not exact where Of is not of one of them; or else where the program is named by a path
 // that is not the leaf's own.
 func Behind(chain, leaf filters.Filter) (l Lines, exact bool) {
-	before, exact := prefix(chain, filters.ShapeOf(chain))
+	before, exact := Before(chain)
 	if filters.Chaining(leaf) || leaf.RunAs() != chain.RunAs() {
 		return Lines{}, true
 	}
@@ -67,8 +67,11 @@ func Behind(chain, leaf filters.Filter) (l Lines, exact bool) {
 	return before.Then(named), exact && exactly
 }
 
-// prefix is what stands before a command in the lines of f, which prefixes one.
-func prefix(f filters.Filter, shape filters.Shape) (l Lines, exact bool) {
+// Before is the set of what stands before a command in the lines of f, which prefixes
+// one: none of a filter that does not. A network namespace's name is taken for one
+// however long it is; else it is exact.
+func Before(f filters.Filter) (l Lines, exact bool) {
+	shape := filters.ShapeOf(f)
 	switch {
 	case !shape.More || filters.Prefix(f) == 0:
 		return Lines{}, true
