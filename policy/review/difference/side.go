@@ -158,3 +158,14 @@ func (s *Side) path(name, runAs string) (string, error) {
 	p, err := s.find(name, runAs)
 	return p.Path, err
 }
+
+// Here makes s, a tree of files that belong on this machine, a policy of this machine:
+// programs are looked for here, and files are named as they are here.
+func (s *Side) Here() {
+	s.look = machine.New(s.Dirs, s.Policy.Trust).Find
+	for i := range s.Policy.Filters {
+		f := &s.Policy.Filters[i]
+		f.File = strings.TrimPrefix(f.File, s.root)
+	}
+	s.Policy.Path = strings.TrimPrefix(s.Policy.Path, s.root)
+}
