@@ -167,10 +167,15 @@ func (c *comparison) outcome(d policy.Decision, side int) *Outcome {
 	return o
 }
 
-// filter is a filter for a report.
+// filter is a filter for a report. One whose patterns are too much to ask about is not
+// assessed: that would take as long once more.
 func (c *comparison) filter(e *policy.Entry, side int) *Filter {
 	f, ok := c.exposed[e]
-	if !ok {
+	switch {
+	case ok:
+	case c.large[e]:
+		f = Filter{filters.Untrusted(e.Name), filters.Untrusted(e.Class), filters.Untrusted(e.File), e.Line, exposure.NotAssessed, exposure.Unknown}
+	default:
 		exposed := exposure.Of(e, c.exposure[side])
 		f = Filter{exposed.Name, exposed.Class, exposed.File, exposed.Line, exposed.Score, exposed.Band}
 		c.exposed[e] = f

@@ -112,6 +112,7 @@ type comparison struct {
 	worlds   [2]*world
 	hard     int // questions that were too hard
 	report   Report
+	large    map[*policy.Entry]bool
 	exposed  map[*policy.Entry]Filter
 	exposure [2]exposure.Machine
 	found    map[string]bool // differences, by what is otherwise and the filters
@@ -123,7 +124,7 @@ const steps = 1 << 18
 // Compare compares two policies. seccomp tells whether a profile lets a system call
 // pass, and uid is the id of a user, for the exposure; both may be nil.
 func Compare(old, new *Side, m exposure.Machine) Report {
-	c := &comparison{old: old.Policy, new: new.Policy, exposed: map[*policy.Entry]Filter{}, found: map[string]bool{}}
+	c := &comparison{old: old.Policy, new: new.Policy, large: map[*policy.Entry]bool{}, exposed: map[*policy.Entry]Filter{}, found: map[string]bool{}}
 	c.worlds = worlds(old, new)
 	for i, side := range []*Side{old, new} {
 		c.exposure[i] = m
@@ -194,10 +195,20 @@ func (c *comparison) ask(in, out []*rule, old, new *rule) {
 			return
 		}
 	}
-	if err != nil && c.any(guesses(in)) {
-		return
+	if err != nil {
+		c.tooLarge(in)
+		if c.any(guesses(in)) {
+			return
+		}
 	}
 	c.open(old, new, why(err, in, out))
+}
+
+// tooLarge notes the filters of rules that are too much to ask about.
+func (c *comparison) tooLarge(rules []*rule) {
+	for _, r := range rules {
+		c.large[r.own()] = true
+	}
 }
 
 // any tells that one of lines shows a difference, which is written down.
