@@ -35,19 +35,24 @@ func packaged(config string, archives []string) (old, new *difference.Side, err 
 	if err := os.Chmod(tree, 0o755); err != nil {
 		return nil, nil, err
 	}
-	files, err := owned(path, new.Policy.FiltersPath)
+	files, err := owned(path)
 	if err != nil {
 		return nil, nil, err
 	}
-	for _, f := range files {
-		data, err := f.original(archives)
-		if err != nil {
+	if len(files) == 0 {
+		return nil, nil, fmt.Errorf("cannot compare %s with its package: no package that dpkg knows has brought it: give OLD and NEW", filters.Show(path))
+	}
+	if err := lay(tree, files, archives); err != nil {
+		return nil, nil, err
+	}
+	if old, err = difference.Load(tree, path); err != nil {
+		return nil, nil, err
+	}
+	for _, dir := range old.Policy.FiltersPath {
+		if files, err = owned(strings.TrimPrefix(dir, tree) + "/*.filters"); err != nil {
 			return nil, nil, err
 		}
-		if err := os.MkdirAll(filepath.Dir(tree+f.path), 0o755); err != nil {
-			return nil, nil, err
-		}
-		if err := os.WriteFile(tree+f.path, data, 0o644); err != nil {
+		if err := lay(tree, files, archives); err != nil {
 			return nil, nil, err
 		}
 	}
@@ -64,17 +69,33 @@ type ownedFile struct {
 	md5         string // of what the package brought, in hexadecimal
 }
 
-// owned are the files of a configuration that packages brought, whether or not they are
-// still there: rootwrap.conf, and the filters in directories.
-func owned(config string, directories []string) (files []ownedFile, err error) {
-	patterns := []string{config}
-	for _, dir := range directories {
-		patterns = append(patterns, dir+"/*.filters")
+// lay writes files into a tree as their packages brought them.
+func lay(tree string, files []ownedFile, archives []string) error {
+	for _, f := range files {
+		data, err := f.original(archives)
+		if err != nil {
+			return err
+		}
+		if err := os.MkdirAll(filepath.Dir(tree+f.path), 0o755); err != nil {
+			return err
+		}
+		if err := os.WriteFile(tree+f.path, data, 0o644); err != nil {
+			return err
+		}
 	}
-	out, err := output("dpkg-query", append([]string{"--search", "--"}, patterns...)...)
+	return nil
+}
+
+// owned are the files that packages brought and that a pattern matches, whether or not
+// they are still there.
+func owned(pattern string) (files []ownedFile, err error) {
+	out, err := output("dpkg-query", "--search", "--", pattern)
 	var exit *exec.ExitError
-	if err != nil && !errors.As(err, &exit) { // it fails where one of many is of no package
-		return nil, fmt.Errorf("cannot ask dpkg for the packages of %s: %w: --against-package needs it; else give OLD and NEW", filters.Show(config), err)
+	if errors.As(err, &exit) && exit.ExitCode() == 1 { // there is none
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("cannot ask dpkg for the package of %s: %w: --against-package needs it; else give OLD and NEW", filters.Show(pattern), err)
 	}
 	for line := range strings.Lines(string(out)) {
 		owner, path, ok := strings.Cut(strings.TrimSuffix(line, "\n"), ": /")
@@ -90,9 +111,6 @@ func owned(config string, directories []string) (files []ownedFile, err error) {
 				files = append(files, ownedFile{"/" + path, name, sum})
 			}
 		}
-	}
-	if !slices.ContainsFunc(files, func(f ownedFile) bool { return f.path == config }) {
-		return nil, fmt.Errorf("cannot compare %s with its package: no package that dpkg knows has brought it: give OLD and NEW", filters.Show(config))
 	}
 	return files, nil
 }
@@ -176,6 +194,6 @@ func (f ownedFile) within(archive string) ([]byte, error) {
 // output runs a program of the system for what it prints.
 func output(program string, args ...string) ([]byte, error) {
 	c := exec.Command(program, args...)
-	c.Env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C.UTF-8"}
+	c.Env = append(os.Environ(), "LC_ALL=C.UTF-8")
 	return c.Output()
 }

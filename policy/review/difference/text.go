@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"ironwrap/filters"
+	"ironwrap/policy/review/exposure"
 )
 
 // Summary is a report in a sentence or two.
@@ -46,7 +47,15 @@ func Told(o *Outcome) string {
 }
 
 func toldFilter(f Filter) string {
-	return fmt.Sprintf("%s (%s, %s; exposure %s %s)", f.Name.Show(), f.Class, Place(f), f.Score, f.Band)
+	return fmt.Sprintf("%s (%s, %s; exposure %s)", f.Name.Show(), f.Class, Place(f), Exposure(f))
+}
+
+// Exposure is what a filter gives away, in a word.
+func Exposure(f Filter) string {
+	if f.Score == exposure.NotAssessed {
+		return f.Band
+	}
+	return f.Score.String() + " " + f.Band
 }
 
 // Place is where a filter stands, as an editor takes it.

@@ -24,12 +24,13 @@ var style string
 // What comes from files is filters.Untrusted, whose String escapes what a screen would
 // act upon, and html/template escapes what a browser would.
 var tmpl = template.Must(template.New("page").Funcs(template.FuncMap{
-	"command": exposure.Command,
-	"line":    filters.Line,
-	"place":   difference.Place,
-	"prose":   filters.Prose,
-	"raw":     filters.Untrusted.Raw,
-	"sides":   sides,
+	"command":  exposure.Command,
+	"exposure": difference.Exposure,
+	"line":     filters.Line,
+	"place":    difference.Place,
+	"prose":    filters.Prose,
+	"raw":      filters.Untrusted.Raw,
+	"sides":    sides,
 }).Parse(source))
 
 // view is what the template shows.
