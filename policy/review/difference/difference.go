@@ -118,8 +118,8 @@ type comparison struct {
 	found    map[string]bool // differences, by what is otherwise and the filters
 }
 
-// steps is how many steps one question may take: a quarter of a second or so.
-const steps = 1 << 18
+// steps is how many steps one question may take: a second or so.
+const steps = language.DefaultSteps
 
 // Compare compares two policies. seccomp tells whether a profile lets a system call
 // pass, and uid is the id of a user, for the exposure; both may be nil.
