@@ -147,6 +147,7 @@ func TestWalls(t *testing.T) {
 		{"ironwrap/policy/document", []string{"ironwrap", unix, "os"}},
 		{"ironwrap/policy/review/lint", []string{unix}},
 		{"ironwrap/policy/review/language", []string{unix, "os", "syscall", "regexp", "ironwrap/policy"}},
+		{"ironwrap/policy/review/difference/...", []string{unix, "syscall", "regexp"}},
 		{"ironwrap/policy/review/programs", []string{unix, "os", "syscall", "regexp"}},
 		{"ironwrap/policy/program", []string{unix, "syscall", "debug/elf", "ironwrap/policy/account", "ironwrap/policy/machine"}},
 		{"ironwrap/exec/...", []string{"ironwrap/policy/review"}},

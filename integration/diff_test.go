@@ -86,7 +86,7 @@ func diffPeer(t *testing.T, old, new []string) (witnesses int) {
 		t.Errorf("not exact: %+v", report.Open)
 	}
 	for _, d := range report.Differences {
-		for _, item := range d.Items {
+		for _, item := range withThoseIn(d.Items) {
 			witnesses++
 			var argv []string
 			for _, w := range item.Witness {
@@ -107,6 +107,14 @@ func diffPeer(t *testing.T, old, new []string) (witnesses int) {
 		}
 	}
 	return witnesses
+}
+
+// withThoseIn are items, and the same commands behind prefixes.
+func withThoseIn(items []diffs.Item) (list []diffs.Item) {
+	for _, i := range items {
+		list = append(append(list, i), i.Also...)
+	}
+	return list
 }
 
 // layPolicy writes a configuration with these filters, one a line from the second on.

@@ -56,6 +56,9 @@ func printItem(w io.Writer, item difference.Item) {
 	}
 	printOutcome(w, "OLD", item.Old)
 	printOutcome(w, "NEW", item.New)
+	for _, also := range item.Also {
+		fmt.Fprintf(w, "      also $ %s\n", filters.QuoteLine(also.Witness))
+	}
 }
 
 func printOutcome(w io.Writer, side string, o *difference.Outcome) {

@@ -130,7 +130,7 @@ func direction(a, b policy.Decision) string {
 
 // add writes a difference down, unless the same filters have shown it before.
 func (c *comparison) add(direction, title string, changes []string, argv []filters.Untrusted, decided [2]policy.Decision) {
-	item := Item{Witness: argv, Old: c.outcome(decided[0], 0), New: c.outcome(decided[1], 1)}
+	item := Item{Witness: argv, Also: []Item{}, Old: c.outcome(decided[0], 0), New: c.outcome(decided[1], 1)}
 	item.Given = cmp.Or(c.worlds[0].given(decided[0]), c.worlds[1].given(decided[1]))
 	group := title + "\x00" + strings.Join(changes, "\x00")
 	key := fmt.Sprintf("%s\x00%p %p %p %p", group, decided[0].Filter, decided[0].Leaf, decided[1].Filter, decided[1].Leaf)
@@ -190,7 +190,9 @@ func (c *comparison) finish() {
 	slices.SortStableFunc(r.Differences, func(a, b Difference) int {
 		return cmp.Compare(slices.Index(rank, a.Direction), slices.Index(rank, b.Direction))
 	})
-	for _, d := range r.Differences {
+	for i, d := range r.Differences {
+		d.Items = folded(d.Items)
+		r.Differences[i] = d
 		switch d.Direction {
 		case Wider:
 			r.Counts.Wider += len(d.Items)
@@ -214,4 +216,47 @@ func (c *comparison) finish() {
 		r.Absent = append(r.Absent, filters.Untrusted(name))
 	}
 	slices.Sort(r.Absent)
+}
+
+// folded are items, with those of commands behind a prefix in those of the commands by
+// themselves, where the same filters decide.
+func folded(items []Item) (all []Item) {
+	for _, item := range items {
+		if item.leaves() == ([2]Filter{}) {
+			all = append(all, item)
+		}
+	}
+	for _, item := range items {
+		leaves := item.leaves()
+		if leaves == ([2]Filter{}) {
+			continue
+		}
+		i := slices.IndexFunc(all, func(direct Item) bool { return direct.leaves() == [2]Filter{} && direct.deciders() == leaves })
+		if i < 0 {
+			all = append(all, item)
+		} else {
+			all[i].Also = append(all[i].Also, item)
+		}
+	}
+	return all
+}
+
+// leaves are the filters that decide behind a prefix, and none where there is none.
+func (i Item) leaves() (list [2]Filter) {
+	for n, o := range []*Outcome{i.Old, i.New} {
+		if o != nil && o.Leaf != nil {
+			list[n] = *o.Leaf
+		}
+	}
+	return list
+}
+
+// deciders are the filters that decide.
+func (i Item) deciders() (list [2]Filter) {
+	for n, o := range []*Outcome{i.Old, i.New} {
+		if o != nil {
+			list[n] = o.Filter
+		}
+	}
+	return list
 }

@@ -76,6 +76,7 @@ type Item struct {
 	Given   string              `json:"given"`   // what has to be so for the witness; mostly empty
 	Old     *Outcome            `json:"old"`     // nil where the witness is refused
 	New     *Outcome            `json:"new"`
+	Also    []Item              `json:"also"` // the same, behind prefixes
 }
 
 // Outcome is how a policy decides about a witness.

@@ -36,7 +36,7 @@ func TestPlanted(t *testing.T) {
 		{"user", "a: CommandFilter, id, nobody", "a: CommandFilter, id, root", "wider, allowed by both, and run otherwise: id"},
 		{"sandbox key", "a: CommandFilter, id, root | no_new_privs no_caps", "a: CommandFilter, id, root | no_new_privs", "wider, allowed by both, and run otherwise: id"},
 		{"sandbox list", "a: CommandFilter, id, root | admin", "a: CommandFilter, id, root | no_caps", "narrower, allowed by both, and run otherwise: id"},
-		{"sandbox of a leaf", "n: ChainingRegExpFilter, nice, root, nice\na: RegExpFilter, id, root, id, -u | private_tmp", "n: ChainingRegExpFilter, nice, root, nice\na: RegExpFilter, id, root, id, -u", "wider, allowed by both, and run otherwise: nice id -u"},
+		{"sandbox of a leaf", "n: ChainingRegExpFilter, nice, root, nice\na: RegExpFilter, id, root, id, -u | private_tmp", "n: ChainingRegExpFilter, nice, root, nice\na: RegExpFilter, id, root, id, -u", "wider, allowed by both, and run otherwise: id -u"},
 		{"program", "a: CommandFilter, /bin/id, root", "a: CommandFilter, /usr/bin/id, root", "wider, allowed by NEW only: /usr/bin/id"},
 		{"filter gone", "a: CommandFilter, id, root\nb: KillFilter, root, /bin/x, -9", "a: CommandFilter, id, root", "narrower, allowed by OLD only: kill -9 1001"},
 		{"signal", "b: KillFilter, root, /bin/x, -9", "b: KillFilter, root, /bin/x, -9, -HUP", "wider, allowed by NEW only: kill -HUP 1001"},
@@ -199,7 +199,7 @@ func TestMany(t *testing.T) {
 	if took := time.Since(begun); took > 30*time.Second {
 		t.Errorf("it took %v", took)
 	}
-	if !r.Exact || r.Counts.Wider < 150 {
+	if !r.Exact || r.Counts.Wider < 75 || r.Counts.Narrower < 225 {
 		t.Errorf("exact: %v, %+v", r.Exact, r.Counts)
 	}
 	t.Logf("%+v in %v", r.Counts, time.Since(begun))
