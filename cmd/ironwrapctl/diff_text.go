@@ -34,7 +34,7 @@ func diffText(w io.Writer, r difference.Report) error {
 		}
 	}
 	if len(r.Absent) > 0 {
-		fmt.Fprintf(out, "\nprograms that neither side has, taken for present: %s\n", filters.Line(r.Absent))
+		fmt.Fprintf(out, "\nprograms that can be run on neither side, taken for present: %s\n", filters.Line(r.Absent))
 	}
 	return out.Flush()
 }

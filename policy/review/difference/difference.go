@@ -48,7 +48,7 @@ type Report struct {
 	Settings    []Setting           `json:"settings"`
 	Differences []Difference        `json:"differences"`
 	Open        []Question          `json:"open"`
-	Absent      []filters.Untrusted `json:"absent"` // programs that neither side has: taken for present
+	Absent      []filters.Untrusted `json:"absent"` // programs that can be run on neither side: taken for present
 	Counts      Counts              `json:"counts"`
 }
 

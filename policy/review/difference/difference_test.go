@@ -56,6 +56,7 @@ func TestPlanted(t *testing.T) {
 		{"split", "a: RegExpFilter, ls, root, ls, a|b", "a: RegExpFilter, ls, root, ls, a\nb: RegExpFilter, ls, root, ls, b", Same},
 		{"never reached", "a: CommandFilter, ls, root\nb: RegExpFilter, ls, root, ls, x", "a: CommandFilter, ls, root", Same},
 		{"an empty section", "a: CommandFilter, ls, root | none", "a: CommandFilter, ls, root", Same},
+		{"a section of the prefix instead of the command", "n: ChainingRegExpFilter, nice, root, nice | private_tmp\na: RegExpFilter, id, root, id, -u", "n: ChainingRegExpFilter, nice, root, nice\na: RegExpFilter, id, root, id, -u | private_tmp", "narrower, allowed by both, and run otherwise: id -u"},
 		{"twice", "a: CommandFilter, ls, root\nb: CommandFilter, ls, root", "a: CommandFilter, ls, root", Same},
 		{"filters that are not known exactly, unchanged", "a: IpFilter, ip, root\nb: PathFilter, cat, root, /srv\nc: IpNetnsExecFilter, ip, root\nd: CommandFilter, id, root", "d: CommandFilter, id, root\na: IpFilter, ip, root\nb: PathFilter, cat, root, /srv\nc: IpNetnsExecFilter, ip, root", Same},
 		{"unusable, and another one", "a: RegExpFilter, ls, root, ls, (", "a: RegExpFilter, ls, root, ls, [", Same},

@@ -91,16 +91,27 @@ func (w *world) plain(e *policy.Entry) *rule {
 	if r.inexact != "" && shape.Path {
 		r.resolves = fmt.Sprintf("%s as %q", kind(shape), e.RunAs())
 	}
-	r.outcome = fmt.Sprintf("%s as %q in %s", kind(shape), e.RunAs(), canonical(e.Sandbox))
-	if shape.Target != "" {
-		return r
+	r.does = fmt.Sprintf("%s as %q", kind(shape), e.RunAs())
+	if shape.Target == "" {
+		found, err := w.Find(e.Exec(), e.RunAs())
+		if err != nil {
+			return nil
+		}
+		r.does += fmt.Sprintf(" runs %q", found.Path)
 	}
-	found, err := w.Find(e.Exec(), e.RunAs())
-	if err != nil {
-		return nil
-	}
-	r.outcome += fmt.Sprintf(" runs %q", found.Path)
+	r.outcome = r.does + within(e)
 	return r
+}
+
+// within is what confines a command that these filters allow: a section holds for what
+// stands behind a prefix, whichever of the two filters it is of.
+func within(entries ...*policy.Entry) (text string) {
+	for _, e := range entries {
+		if c := canonical(e.Sandbox); c != canonical(nil) {
+			text += " in " + c
+		}
+	}
+	return text
 }
 
 // kind is what a class does with the words that it matches.
@@ -143,7 +154,7 @@ func (w *world) chained(e *policy.Entry, leaf *rule) *rule {
 	}
 	at := leaf.entry.Exec()
 	if leaf.signals() {
-		r.outcome = fmt.Sprintf("a prefix as %q in %s before %s", e.RunAs(), canonical(e.Sandbox), leaf.outcome)
+		r.does = "a prefix before " + leaf.does
 	} else {
 		program, err := w.Find(e.Exec(), e.RunAs())
 		if err != nil {
@@ -151,8 +162,9 @@ func (w *world) chained(e *policy.Entry, leaf *rule) *rule {
 		}
 		found, _ := w.Find(leaf.entry.Exec(), leaf.entry.RunAs())
 		at = found.Path
-		r.outcome = fmt.Sprintf("a prefix of %d by %q as %q in %s before %s", filters.Prefix(e.Filter), program.Path, e.RunAs(), canonical(e.Sandbox), leaf.outcome)
+		r.does = fmt.Sprintf("a prefix of %d by %q before %s", filters.Prefix(e.Filter), program.Path, leaf.does)
 	}
+	r.outcome = r.does + within(e, leaf.entry)
 	r.what = fmt.Sprintf("%s before %s called %q or %q", r.prefix, leaf.what, leaf.entry.Exec(), at)
 	r.least = before.Then(named(leaf.least, leaf.entry.Exec(), at))
 	r.most = before.Then(named(leaf.most, leaf.entry.Exec(), at))
@@ -324,7 +336,10 @@ func beginnings(f filters.Filter, shape filters.Shape) words {
 		w.texts = append(w.texts, text(name))
 	}
 	if any {
-		w.pattern, _ = language.Pattern(shape.Name)
+		var err error
+		if w.pattern, err = language.Pattern(shape.Name); errors.Is(err, language.ErrTooLarge) {
+			w.pattern = language.AnyWord()
+		}
 	}
 	return w
 }
