@@ -18,6 +18,7 @@ import (
 type rule struct {
 	entry, leaf *policy.Entry // leaf is nil but behind a prefix
 	what        string        // what it matches: where it is the same, the same lines
+	does        string        // outcome without the sandbox
 	outcome     string        // what comes of its lines: where it is the same, the same
 	least, most language.Lines
 	inexact     string // why least is not most; empty where it is
