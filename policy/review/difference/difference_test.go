@@ -181,6 +181,24 @@ func TestExploding(t *testing.T) {
 	t.Logf("%d open, %d differences, %v", len(r.Open), r.Counts.Wider+r.Counts.Narrower, time.Since(begun))
 }
 
+// TestTooLarge: of a pattern that no automaton is made of, it is said.
+func TestTooLarge(t *testing.T) {
+	var pattern strings.Builder
+	for i := range 1100 {
+		pattern.WriteString("[\u4e00-" + string(rune('\u4e01'+i)) + "]?")
+	}
+	old := "a: RegExpFilter, x, root, x, " + pattern.String()
+	if r := compare(newSide(t, old), newSide(t, old)); r.Verdict != Same {
+		t.Errorf("the same: %+v", r)
+	}
+	for _, new := range []string{old + "一?", "a: RegExpFilter, x, root, x, z", "n: ChainingRegExpFilter, x, root, x, " + pattern.String() + "\na: CommandFilter, id, root"} {
+		r := compare(newSide(t, old), newSide(t, new))
+		if r.Exact || !strings.Contains(fmt.Sprint(r.Open), "pattern too large") {
+			t.Errorf("%+v", r)
+		}
+	}
+}
+
 // TestMany: two policies of 229 filters, as different as can be, in seconds.
 func TestMany(t *testing.T) {
 	var old, new strings.Builder
