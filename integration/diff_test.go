@@ -134,7 +134,7 @@ func layPolicy(t *testing.T, definitions []string) string {
 		t.Fatal(err)
 	}
 	for path, data := range map[string]string{
-		conf:                                 "[DEFAULT]\nfilters_path=" + dir + "/d\nexec_dirs=/usr/sbin,/usr/bin,/sbin,/bin\n",
+		conf:                                 "[DEFAULT]\nfilters_path=" + dir + "/d\nexec_dirs=/usr/sbin,/usr/bin,/sbin,/bin\nprivsep_contexts=none\n",
 		filepath.Join(dir, "d", "f.filters"): text,
 	} {
 		if err := os.WriteFile(path, []byte(data), 0o644); err != nil {

@@ -109,7 +109,6 @@ type Question struct {
 
 // comparison is what is known while two policies are compared.
 type comparison struct {
-	old, new *policy.Policy
 	worlds   [2]*world
 	hard     int // questions that were too hard
 	report   Report
@@ -125,7 +124,7 @@ const steps = language.DefaultSteps
 // Compare compares two policies. seccomp tells whether a profile lets a system call
 // pass, and uid is the id of a user, for the exposure; both may be nil.
 func Compare(old, new *Side, m exposure.Machine) Report {
-	c := &comparison{old: old.Policy, new: new.Policy, large: map[*policy.Entry]bool{}, exposed: map[*policy.Entry]Filter{}, found: map[string]bool{}}
+	c := &comparison{large: map[*policy.Entry]bool{}, exposed: map[*policy.Entry]Filter{}, found: map[string]bool{}}
 	c.worlds = worlds(old, new)
 	for i, side := range []*Side{old, new} {
 		c.exposure[i] = m
