@@ -151,6 +151,7 @@ func TestWalls(t *testing.T) {
 		{"ironwrap/policy/review/language", []string{unix, "os", "syscall", "regexp", "ironwrap/policy"}},
 		{"ironwrap/policy/review/expect", []string{unix, "syscall", "ironwrap/policy/machine"}},
 		{"ironwrap/policy/review/usage", []string{unix, "syscall", "os", "os/exec", "ironwrap/policy/machine"}},
+		{"ironwrap/policy/review/difference/...", []string{unix, "syscall", "regexp"}},
 		{"ironwrap/policy/review/programs", []string{unix, "os", "syscall", "regexp"}},
 		{"ironwrap/policy/program", []string{unix, "syscall", "debug/elf", "ironwrap/policy/account", "ironwrap/policy/machine"}},
 		{"ironwrap/exec/...", []string{"ironwrap/policy/review"}},

@@ -49,6 +49,7 @@ nothing, but for what "compile", "seccomp compile" and "learn" make.`,
 	root.AddCommand(auditCommand())
 	root.AddCommand(checkCommand())
 	root.AddCommand(compileCommand())
+	root.AddCommand(diffCommand())
 	root.AddCommand(explainCommand())
 	root.AddCommand(seccompCommand())
 	root.AddCommand(sudoersCommand())
