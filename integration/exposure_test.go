@@ -131,7 +131,7 @@ func TestExposureDebian(t *testing.T) {
 		{"nova", "privsep-rootwrap-sys_admin", "write", 10, exposure.Whole},
 		{"nova", "privsep-rootwrap-sys_admin", "run", 10, ""},
 		{"designate", "tcpclient", "run", 10, exposure.Whole},
-		{"designate", "rndc", "services", 6, exposure.Whole},
+		{"designate", "rndc", "services", 7, exposure.Whole},
 		{"ironic", "mount", "mount", 9, exposure.Whole},
 		{"ironic", "umount", "mount", 6, ""},
 	} {

@@ -117,6 +117,13 @@ func ask[T any](b *browser, expression string) (answer T) {
 	return answer
 }
 
+// drawn waits until what was changed is on the screen: the second frame from now.
+func (b *browser) drawn() {
+	b.t.Helper()
+	b.do(chromedp.Evaluate(`new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => done(true))))`, nil,
+		func(p *runtime.EvaluateParams) *runtime.EvaluateParams { return p.WithAwaitPromise(true) }))
+}
+
 // shot keeps a picture where IRONWRAP_SHOTS names a directory.
 func (b *browser) shot(name string) {
 	if dir := os.Getenv("IRONWRAP_SHOTS"); dir != "" {
@@ -291,6 +298,7 @@ func TestPageShows(t *testing.T) {
 func TestPagePrints(t *testing.T) {
 	b := openPage(t, "cinder", 1032, 700)
 	b.do(chromedp.Evaluate(`document.querySelectorAll("details").forEach(d => d.open = false)`, nil), emulation.SetEmulatedMedia().WithMedia("print"))
+	b.drawn()
 	if n := ask[int](b, `[...document.querySelectorAll(".reason, .filter dl, .line")].filter(e => !e.checkVisibility({contentVisibilityAuto: true}) || !e.getClientRects().length).length`); n > 0 {
 		t.Errorf("%d parts are not printed", n)
 	}

@@ -235,9 +235,11 @@ func Groups(all []Filter) (groups []Group) {
 
 // fingerprint is the same for filters that allow the same as the same user: a name, a
 // place and a sandbox section do not matter. Of the implicit one example counts as well,
-// which tells its contexts apart.
+// which tells its contexts apart. Reports of other versions are compared with it, so that
+// what is written here stays as it is.
 func fingerprint(e *policy.Entry, more ...string) string {
 	s := filters.ShapeOf(e.Filter)
-	sum := sha256.Sum256(fmt.Appendf(nil, "%q %q %q %+q %q", e.Class, e.Exec(), e.RunAs(), fmt.Sprintf("%+v", s), more))
+	sum := sha256.Sum256(fmt.Appendf(nil, "%q %q %q %q %q %q %q %q %q %t %q",
+		e.Class, e.Exec(), e.RunAs(), s.Name, s.Args, s.Vars, s.Target, s.Signals, s.File, s.More, more))
 	return hex.EncodeToString(sum[:8])
 }

@@ -29,7 +29,7 @@ var powerRules = []*Rule{
 			{filters: `x: RegExpFilter, sh, root, sh, -c, rm -f /.*/\*\.conf$`, at: "a.filters:2:36", says: "rm -f /''; id; ''/*.conf"},
 			{filters: `x: RegExpFilter, sh, root, sh, -c, echo "[^"]*"`, at: "a.filters:2:36", says: `$(id)`},
 			{filters: `x: RegExpFilter, awk, root, awk, .*, /etc/hostname`, says: `BEGIN{system`},
-			{filters: `x: EnvFilter, env, root, A=, perl`, says: `env "A=x" perl -e`},
+			{filters: `x: EnvFilter, env, root, A=, perl`, says: `env "A=x" perl`},
 		},
 		passes: []example{
 			{filters: `x: RegExpFilter, sh, root, sh, -c, echo '[^']*'`},

@@ -93,7 +93,7 @@ func TestLinks(t *testing.T) {
 		ids[m[1]]++
 	}
 	links := regexp.MustCompile(` href="#([^"]*)"`).FindAllStringSubmatch(text, -1)
-	if len(links) < 15 {
+	if len(links) < 10 {
 		t.Errorf("only %d links", len(links))
 	}
 	for _, m := range links {
