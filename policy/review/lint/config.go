@@ -13,6 +13,7 @@ import (
 	"ironwrap/policy/document"
 	"ironwrap/policy/inifile"
 	"ironwrap/policy/machine"
+	"ironwrap/policy/review/accepted"
 	"ironwrap/policy/review/exposure"
 	"ironwrap/policy/trust"
 )
@@ -30,6 +31,8 @@ type Facts interface {
 	Allows(profile string, call exposure.Syscall) (bool, error)
 	// Sudoers is what sudo allows on this machine; nil where it is not looked at.
 	Sudoers() *Sudoers
+	// Accepted are the risks that somebody has accepted; nil for none.
+	Accepted() *accepted.List
 }
 
 // Profile is what there is to know of a seccomp profile.
@@ -77,6 +80,7 @@ type filter struct {
 	policy.Entry
 	file   *file   // nil for the implicit filter
 	fields []field // class, program, user and so on
+	value  string  // the definition, as the file has it
 	err    error   // why no filter could be made of it
 }
 
@@ -168,7 +172,7 @@ func (c *config) readFilters(f *file) {
 	items, _ := f.ini.Items("Filters")
 	for _, item := range items {
 		made, err := filters.New(item.Value)
-		line := &filter{file: f, fields: f.fields(item), err: err}
+		line := &filter{file: f, fields: f.fields(item), value: item.Value, err: err}
 		line.Entry = policy.Entry{Filter: made, Name: item.Key, Class: line.fields[0].text, File: f.path, Line: item.Line}
 		if err != nil {
 			c.skipped = append(c.skipped, line)

@@ -11,6 +11,7 @@ type example struct {
 	filters string
 	also    string
 	sudoers string // what sudo allows on the machine; DIR stands here too
+	accepts string // a file of accepted risks
 	setup   string // a shell script, run in DIR when all is laid out
 
 	gcc     bool    // setup needs a C compiler

@@ -10,6 +10,8 @@ package lint
 import (
 	"cmp"
 	"slices"
+
+	"ironwrap/policy/review/accepted"
 )
 
 // Severity is how bad a finding is. The zero Severity is none.
@@ -59,6 +61,15 @@ type Finding struct {
 	Hint    string // what to do here; empty where the rule's help says all
 
 	Witness []string // of a filter that allows too much: a command that it accepts
+
+	Filter   string         // the name of the filter that it is about; "" for none
+	Accepted *accepted.Mark // nil where nobody has accepted it
+	text     string         // what an entry of the accepted risks has to say of it
+}
+
+// Risk is a finding as somebody may accept it.
+func (f Finding) Risk() accepted.Risk {
+	return accepted.Risk{Rule: f.Rule.ID, Filter: f.Filter, File: f.Path, Text: f.text, Score: f.Rule.Score}
 }
 
 // same tells whether two findings say the same of the same place.
@@ -73,18 +84,21 @@ type Report struct {
 	Beside   []string  // for each configuration, whose sudoers lines were checked
 }
 
-// Worst is the gravest severity among the findings; 0 without any.
+// Worst is the gravest severity among the findings that are not accepted; 0 without any.
 func (r Report) Worst() (worst Severity) {
 	for _, f := range r.Findings {
+		if f.Accepted != nil {
+			continue
+		}
 		worst = max(worst, f.Rule.Severity)
 	}
 	return worst
 }
 
-// Count is how many findings are of a severity.
+// Count is how many findings are of a severity, and not accepted.
 func (r Report) Count(s Severity) (n int) {
 	for _, f := range r.Findings {
-		if f.Rule.Severity == s {
+		if f.Rule.Severity == s && f.Accepted == nil {
 			n++
 		}
 	}
@@ -104,6 +118,7 @@ func Check(paths []string, facts Facts) Report {
 		for _, rule := range rules {
 			for _, f := range rule.check(c) {
 				f.Rule = rule
+				c.describe(&f)
 				if !slices.ContainsFunc(report.Findings, f.same) && !slices.ContainsFunc(found, f.same) {
 					found = append(found, f)
 				}
@@ -120,6 +135,7 @@ func Check(paths []string, facts Facts) Report {
 			report.Beside = append(report.Beside, text)
 		}
 	}
+	report.accept(facts.Accepted())
 	return report
 }
 

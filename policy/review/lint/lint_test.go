@@ -10,10 +10,12 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
 	"ironwrap/policy"
+	"ironwrap/policy/review/accepted"
 	"ironwrap/policy/review/exposure"
 )
 
@@ -57,6 +59,9 @@ func (e example) lay(t testing.TB) (dir string) {
 	if e.sudoers != "" {
 		put("sudoers", e.sudoers+"\n")
 	}
+	if e.accepts != "" {
+		put("accepted.yaml", "accepted:\n"+e.accepts)
+	}
 	if err := os.Chmod(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -71,6 +76,18 @@ func (e example) lay(t testing.TB) (dir string) {
 }
 
 func (e example) NetworkFileSystem(string) (string, error) { return e.network, nil }
+
+// Accepted reads the file of the example.
+func (e example) Accepted() *accepted.List {
+	if e.accepts == "" {
+		return nil
+	}
+	l, err := accepted.Read(e.dir+"/accepted.yaml", Acceptable(), nil, time.Now())
+	if err != nil {
+		panic(err)
+	}
+	return l
+}
 
 func (e example) Seccomp(s *policy.Sandbox) Profile { return e.profile }
 
