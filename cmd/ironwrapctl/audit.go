@@ -16,6 +16,7 @@ import (
 	"ironwrap/policy"
 	"ironwrap/policy/account"
 	"ironwrap/policy/machine"
+	"ironwrap/policy/review/accepted"
 	"ironwrap/policy/review/exposure"
 	"ironwrap/policy/trust"
 	"ironwrap/sandbox/seccomp"
@@ -24,10 +25,10 @@ import (
 )
 
 func auditCommand() *cobra.Command {
-	var format, baseline, sudoers string
+	var format, baseline, sudoers, accepts string
 	var thresholds []string
 	c := &cobra.Command{
-		Use:   "audit [--format text|json|html] [--baseline FILE] [--threshold WHAT=N,...] CONFIG",
+		Use:   "audit [--format text|json|html|accepted] [--accepted FILE] [--baseline FILE] [--threshold WHAT=N,...] CONFIG",
 		Short: "tell what a policy gives away",
 		Long: `Audit tells, for each filter that CONFIG leads to, which powers it hands to whoever
 may call ironwrap: running programs, writing files, changing mounts, and so on. Each
@@ -38,9 +39,11 @@ Nothing is executed, and no privilege is needed.
 
 --threshold bounds what is found: a score from 0 to 10 for the worst filter, or
 WHAT=N for how many there may be. WHAT is new (powers that --baseline, an earlier
-report as JSON, has not got), ways (to root), a band (root, high, medium, low, each
+report as JSON, has not got), stale (entries of --accepted that hold no more), ways (to root), a band (root, high, medium, low, each
 with all that is worse; not-assessed) or a power, such as write. A filter of which
 nobody knows what its program does is not assessed, and counts as the most it could be.
+What --accepted FILE accepts is shown and does not count; --format accepted prints an
+entry for all else, to be filled in: docs/accepted.md describes the file.
 
 exit status: 0 audited, 1 audited and above --threshold, 2 wrong use, or CONFIG or
 FILE cannot be used, or the report cannot be written.`,
@@ -50,15 +53,19 @@ FILE cannot be used, or the report cannot be written.`,
   ironwrapctl audit --baseline accepted.json --threshold new=0 /etc/nova/rootwrap.conf`,
 		Args: takes("CONFIG"),
 		RunE: func(c *cobra.Command, args []string) error {
-			print := map[string]func(io.Writer, exposure.Report) error{"text": auditText, "json": auditJSON, "html": auditHTML}[format]
+			print := map[string]func(io.Writer, exposure.Report) error{"text": auditText, "json": auditJSON, "html": auditHTML, "accepted": auditAccepted}[format]
 			if print == nil {
-				return fmt.Errorf("format %q is none of text, json and html", format)
+				return fmt.Errorf("format %q is none of text, json, html and accepted", format)
 			}
-			limits, err := limitsOf(thresholds, baseline)
+			limits, err := limitsOf(thresholds, baseline, accepts)
 			if err != nil {
 				return err
 			}
-			accepted, err := readBaseline(baseline)
+			before, err := readBaseline(baseline)
+			if err != nil {
+				return err
+			}
+			risks, err := readAccepted(accepts)
 			if err != nil {
 				return err
 			}
@@ -66,8 +73,9 @@ FILE cannot be used, or the report cannot be written.`,
 			if err != nil {
 				return err
 			}
-			if accepted != nil {
-				r.Compare(accepted)
+			r.Accept(risks)
+			if before != nil {
+				r.Compare(before)
 			}
 			if err := print(c.OutOrStdout(), r); err != nil {
 				return err
@@ -75,14 +83,15 @@ FILE cannot be used, or the report cannot be written.`,
 			return gate(c.ErrOrStderr(), r, limits)
 		},
 	}
-	c.Flags().StringVar(&format, "format", "text", "how to print: text, json or html")
+	c.Flags().StringVar(&format, "format", "text", "how to print: text, json, html or accepted")
+	c.Flags().StringVar(&accepts, "accepted", "", "what `FILE` accepts is shown and does not count")
 	c.Flags().StringVar(&baseline, "baseline", "", "tell what is new since the report in `FILE`, which is JSON")
 	c.Flags().StringArrayVar(&thresholds, "threshold", nil, "exit with 1 where there is more than that: `WHAT=N,...`, or a score")
 	c.Flags().StringVar(&sudoers, "sudoers", "", "read who may call from `FILE` instead of the machine's sudoers; none: do not")
 	return c
 }
 
-func limitsOf(thresholds []string, baseline string) (all []exposure.Limit, err error) {
+func limitsOf(thresholds []string, baseline, accepts string) (all []exposure.Limit, err error) {
 	for _, text := range thresholds {
 		limits, err := exposure.ParseLimits(text)
 		if err != nil {
@@ -92,6 +101,9 @@ func limitsOf(thresholds []string, baseline string) (all []exposure.Limit, err e
 	}
 	if baseline == "" && slices.ContainsFunc(all, func(l exposure.Limit) bool { return l.What == "new" }) {
 		return nil, errors.New("threshold new counts what is new since an earlier report: --baseline FILE names it")
+	}
+	if accepts == "" && slices.ContainsFunc(all, func(l exposure.Limit) bool { return l.What == "stale" }) {
+		return nil, errors.New("threshold stale counts entries of the accepted risks that hold no more: --accepted FILE names them")
 	}
 	return all, nil
 }
@@ -203,6 +215,8 @@ func (p *compiledProfile) passes(call exposure.Syscall) bool {
 	}
 	return slices.ContainsFunc(bpf.Answers(p.Filter(), seccomp.Arch, number, args[:]...), bpf.Allows)
 }
+
+func auditAccepted(w io.Writer, r exposure.Report) error { return accepted.Propose(w, r.Unaccepted()) }
 
 func auditJSON(w io.Writer, r exposure.Report) error {
 	out, err := json.MarshalIndent(r, "", "  ")

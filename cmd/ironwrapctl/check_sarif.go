@@ -23,8 +23,8 @@ const sourceRoot = "%SRCROOT%"
 // printSARIF writes the report in the Static Analysis Results Interchange Format
 // 2.1.0 (OASIS), which code hosts and editors show beside the lines. All rules are
 // in it, also those that found nothing. Files below dir (absolute), where the report is
-// made, stand relative to it.
-func printSARIF(w io.Writer, report lint.Report, dir string) error {
+// made, stand relative to it. compared tells that there is a baseline.
+func printSARIF(w io.Writer, report lint.Report, dir string, compared bool) error {
 	run := sarif.NewRun()
 	run.Tool = sarif.NewTool().WithDriver(sarif.NewToolComponent().WithName("ironwrapctl").WithVersion(version))
 	columns := "unicodeCodePoints"
@@ -42,17 +42,20 @@ func printSARIF(w io.Writer, report lint.Report, dir string) error {
 			rule.WithProperties(sarif.NewPropertyBag().AddTag("security").Add("security-severity", fmt.Sprintf("%.1f", r.Score)))
 		}
 	}
-	seen := map[string]int{}
 	for _, f := range report.Findings {
-		print := fingerprint(f, dir)
-		seen[print]++
 		result := run.CreateResultForRule(f.Rule.ID).
 			WithLevel(f.Rule.Severity.String()).
 			WithMessage(sarif.NewTextMessage(filters.Prose(f.Message))).
-			WithPartialFingerprints(map[string]string{"ironwrapFinding/v1": fmt.Sprintf("%s:%d", print, seen[print])}).
+			WithPartialFingerprints(map[string]string{"ironwrapFinding/v1": f.ID}).
 			AddLocation(sarif.NewLocationWithPhysicalLocation(physical(f, dir)))
 		if f.Witness != nil {
 			result.WithProperties(sarif.NewPropertyBag().Add("witness", filters.Line(filters.Words(f.Witness))))
+		}
+		if f.Accepted != nil {
+			result.AddSuppression(sarif.NewSuppression().WithKind("external").WithStatus("accepted").WithJustification(f.Accepted.String()))
+		}
+		if compared {
+			result.WithBaselineState(map[bool]string{true: "unchanged", false: "new"}[f.Known])
 		}
 	}
 	out := sarif.NewReport()
@@ -62,6 +65,16 @@ func printSARIF(w io.Writer, report lint.Report, dir string) error {
 	}
 	_, err := fmt.Fprintln(w)
 	return err
+}
+
+// identify gives each finding its ID: its fingerprint, and the how manieth it is with it.
+func identify(all []lint.Finding, dir string) {
+	seen := map[string]int{}
+	for i, f := range all {
+		print := fingerprint(f, dir)
+		seen[print]++
+		all[i].ID = fmt.Sprintf("%s:%d", print, seen[print])
+	}
 }
 
 // fingerprint is the same for the same finding when lines above it come and go: it is

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"ironwrap/policy/account"
+	"ironwrap/policy/review/accepted"
 	"ironwrap/policy/review/difference"
 	"ironwrap/policy/review/difference/page"
 	"ironwrap/policy/review/exposure"
@@ -22,12 +23,13 @@ type diffOptions struct {
 	oldRoot, newRoot string
 	package_         bool
 	archives         []string
+	accepted         string
 }
 
 func diffCommand() *cobra.Command {
 	var o diffOptions
 	c := &cobra.Command{
-		Use:                   "diff [--format text|json|html] [--fail-on any|wider] [--old-root DIR] [--new-root DIR] OLD NEW | --against-package [--archive FILE]... NEW",
+		Use:                   "diff [--format text|json|html|accepted] [--fail-on any|wider] [--accepted FILE] [--old-root DIR] [--new-root DIR] OLD NEW | --against-package [--archive FILE]... NEW",
 		DisableFlagsInUseLine: true,
 		Short:                 "tell what one policy decides otherwise than another",
 		Long: `Diff compares two configurations by what they mean, not by how they are written: which
@@ -43,6 +45,9 @@ a tree that was collected from some host, and so are all paths that they name. W
 --against-package OLD is what the packages that own NEW's files brought, where dpkg knows them; a
 file that was changed is taken from FILE.dpkg-dist, from the cache of apt,
 or from a package given with --archive.
+
+What --accepted FILE accepts is shown and does not count. --format accepted prints an
+entry for all else, to be filled in: docs/accepted.md describes the file.
 
 Both are asked about the same machine: programs are where they are here, or in the trees;
 those that neither side has are taken for present. No path leads through a link.
@@ -64,14 +69,18 @@ more), 2 wrong use or OLD or NEW cannot be used.`,
 		},
 		RunE: func(c *cobra.Command, args []string) error {
 			print := map[string]func(io.Writer, difference.Report) error{
-				"text": diffText, "json": diffJSON,
+				"text": diffText, "json": diffJSON, "accepted": diffAccepted,
 				"html": func(w io.Writer, r difference.Report) error { return page.Write(w, r, version) },
 			}[o.format]
 			if print == nil {
-				return fmt.Errorf("format %q is none of text, json and html", o.format)
+				return fmt.Errorf("format %q is none of text, json, html and accepted", o.format)
 			}
 			if o.failOn != "any" && o.failOn != "wider" {
 				return fmt.Errorf("--fail-on %q is neither any nor wider", o.failOn)
+			}
+			risks, err := readAccepted(o.accepted)
+			if err != nil {
+				return err
 			}
 			old, new, err := o.sides(args)
 			if err != nil {
@@ -84,16 +93,18 @@ more), 2 wrong use or OLD or NEW cannot be used.`,
 			if o.package_ {
 				r.Old = "the packages' own files"
 			}
+			r.Accept(risks)
 			if err := print(c.OutOrStdout(), r); err != nil {
 				return err
 			}
-			if r.Wider || o.failOn == "any" && r.Verdict != difference.Same {
+			if r.Fails(o.failOn == "wider") {
 				return status(1)
 			}
 			return nil
 		},
 	}
-	c.Flags().StringVar(&o.format, "format", "text", "how to print: text, json or html")
+	c.Flags().StringVar(&o.format, "format", "text", "how to print: text, json, html or accepted")
+	c.Flags().StringVar(&o.accepted, "accepted", "", "what `FILE` accepts is shown and does not count")
 	c.Flags().StringVar(&o.failOn, "fail-on", "any", "exit with 1 for any difference, or only for what may be wider")
 	c.Flags().StringVar(&o.oldRoot, "old-root", "", "OLD lies in the tree at `DIR`")
 	c.Flags().StringVar(&o.newRoot, "new-root", "", "NEW lies in the tree at `DIR`")
@@ -101,7 +112,7 @@ more), 2 wrong use or OLD or NEW cannot be used.`,
 	c.Flags().StringArrayVar(&o.archives, "archive", nil, "take a changed file's original from this package `FILE` (.deb)")
 	c.MarkFlagsMutuallyExclusive("against-package", "old-root")
 	c.MarkFlagsMutuallyExclusive("against-package", "new-root")
-	words(c, "format", "text", "json", "html")
+	words(c, "format", "text", "json", "html", "accepted")
 	words(c, "fail-on", "any", "wider")
 	return c
 }
@@ -131,6 +142,10 @@ func side(root, config string) (*difference.Side, error) {
 		return nil, err
 	}
 	return difference.Load(root, filepath.Clean("/"+strings.TrimPrefix(config, "/")))
+}
+
+func diffAccepted(w io.Writer, r difference.Report) error {
+	return accepted.Propose(w, r.Unaccepted())
 }
 
 func diffJSON(w io.Writer, r difference.Report) error {

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"ironwrap/filters"
+	"ironwrap/policy/review/accepted"
 	"ironwrap/policy/review/difference"
 )
 
@@ -17,6 +18,7 @@ func diffText(w io.Writer, r difference.Report) error {
 	fmt.Fprintf(out, "OLD %s\nNEW %s\n\n%s\n", r.Old, r.New, p.bold(difference.Summary(r)))
 	for _, s := range r.Settings {
 		fmt.Fprintf(out, "\n%s  %s: %s → %s\n    %s\n", paintDirection(p, s.Direction), s.Key, s.Old, s.New, s.About)
+		printMark(out, s.Accepted)
 	}
 	for _, d := range r.Differences {
 		fmt.Fprintf(out, "\n%s  %s\n", paintDirection(p, d.Direction), d.Title)
@@ -31,6 +33,13 @@ func diffText(w io.Writer, r difference.Report) error {
 		fmt.Fprintf(out, "\n%s\n", p.bold("not settled"))
 		for _, q := range r.Open {
 			fmt.Fprintf(out, "    %s\n", filters.Prose(q.Text.Raw()))
+			printMark(out, q.Accepted)
+		}
+	}
+	if r.Accepted != nil && len(r.Accepted.Stale) > 0 {
+		fmt.Fprintf(out, "\n%s\n", p.bold("accepted, and not so"))
+		for _, s := range r.Accepted.Stale {
+			fmt.Fprintf(out, "    entry in line %d: %s\n", s.Line, s.Why)
 		}
 	}
 	if len(r.Absent) > 0 {
@@ -56,8 +65,15 @@ func printItem(w io.Writer, item difference.Item) {
 	}
 	printOutcome(w, "OLD", item.Old)
 	printOutcome(w, "NEW", item.New)
+	printMark(w, item.Accepted)
 	for _, also := range item.Also {
 		fmt.Fprintf(w, "      also $ %s\n", filters.QuoteLine(also.Witness))
+	}
+}
+
+func printMark(w io.Writer, m *accepted.Mark) {
+	if m != nil {
+		fmt.Fprintf(w, "      %s\n", m)
 	}
 }
 

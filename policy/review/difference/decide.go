@@ -174,13 +174,19 @@ func (c *comparison) filter(e *policy.Entry, side int) *Filter {
 	switch {
 	case ok:
 	case c.large[e]:
-		f = Filter{filters.Untrusted(e.Name), filters.Untrusted(e.Class), filters.Untrusted(e.File), e.Line, exposure.NotAssessed, exposure.Unknown}
+		f = c.named(e, side, exposure.NotAssessed)
 	default:
-		exposed := exposure.Of(e, c.exposure[side])
-		f = Filter{exposed.Name, exposed.Class, exposed.File, exposed.Line, exposed.Score, exposed.Band}
+		f = c.named(e, side, exposure.Of(e, c.exposure[side]).Score)
 		c.exposed[e] = f
 	}
 	return &f
+}
+
+func (c *comparison) named(e *policy.Entry, side int, score exposure.Score) Filter {
+	return Filter{
+		filters.Untrusted(e.Name), filters.Untrusted(e.Class), filters.Untrusted(e.File), e.Line,
+		filters.Untrusted(c.worlds[side].side.definition(e)), score, exposure.Band(score),
+	}
 }
 
 // finish counts, and comes to a verdict.

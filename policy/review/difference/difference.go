@@ -17,6 +17,7 @@ import (
 	"ironwrap/filters"
 	"ironwrap/filters/pyre"
 	"ironwrap/policy"
+	"ironwrap/policy/review/accepted"
 	"ironwrap/policy/review/exposure"
 	"ironwrap/policy/review/language"
 )
@@ -28,6 +29,12 @@ const (
 	Other    = "other"    // neither, or nobody knows which: gates take it for wider
 	Beside   = "beside"   // it is about no command's power: records, the daemon's limits
 )
+
+// NotFound is what an open question is called among accepted risks.
+const NotFound = "not-settled"
+
+// Directions are all that can be accepted.
+var Directions = []string{Wider, Narrower, Other, Beside, NotFound}
 
 // The verdicts of a report.
 const (
@@ -50,6 +57,7 @@ type Report struct {
 	Open        []Question          `json:"open"`
 	Absent      []filters.Untrusted `json:"absent"` // programs that can be run on neither side: taken for present
 	Counts      Counts              `json:"counts"`
+	Accepted    *Accepted           `json:"accepted"` // null where no file of accepted risks was read
 }
 
 // Counts are numbers of differences by direction.
@@ -77,6 +85,8 @@ type Item struct {
 	Old     *Outcome            `json:"old"`     // nil where the witness is refused
 	New     *Outcome            `json:"new"`
 	Also    []Item              `json:"also"` // the same, behind prefixes
+
+	Accepted *accepted.Mark `json:"accepted"` // null where nobody has accepted it
 }
 
 // Outcome is how a policy decides about a witness.
@@ -96,6 +106,7 @@ type Filter struct {
 	Class filters.Untrusted `json:"class"`
 	File  filters.Untrusted `json:"file"` // empty for the implicit filter
 	Line  int               `json:"line"`
+	Text  filters.Untrusted `json:"definition"` // as the file has it
 	Score exposure.Score    `json:"score"`
 	Band  string            `json:"band"`
 }
@@ -105,6 +116,8 @@ type Question struct {
 	Old  *Filter           `json:"old"`
 	New  *Filter           `json:"new"`
 	Text filters.Untrusted `json:"text"` // what may be different, and why that is not known
+
+	Accepted *accepted.Mark `json:"accepted"`
 }
 
 // comparison is what is known while two policies are compared.

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"ironwrap/filters"
+	"ironwrap/policy/review/accepted"
 )
 
 // Setting is something that rootwrap.conf says otherwise.
@@ -15,6 +16,8 @@ type Setting struct {
 	Old       filters.Untrusted `json:"old"`
 	New       filters.Untrusted `json:"new"`
 	About     string            `json:"about"` // what that means
+
+	Accepted *accepted.Mark `json:"accepted"`
 }
 
 // setting is a key of [DEFAULT]: what it means, and what it is on a side.
@@ -56,7 +59,7 @@ func settings(old, new *Side) []Setting {
 		if slices.Equal(a, b) {
 			continue
 		}
-		list = append(list, Setting{s.way(a, b), s.key, shown(a), shown(b), s.about})
+		list = append(list, Setting{Direction: s.way(a, b), Key: s.key, Old: shown(a), New: shown(b), About: s.about})
 	}
 	return list
 }

@@ -26,10 +26,19 @@ type Side struct {
 
 	root  string // of a tree; "" for this machine
 	look  func(name, runAs string) (program.Program, error)
-	known map[string]place
+	known map[string]whereabouts
+
+	definitions map[place]string // of filters, as the files have them
 }
 
+// place is where a filter stands.
 type place struct {
+	file string
+	line int
+}
+
+// whereabouts is what is known of a program.
+type whereabouts struct {
 	found program.Program
 	err   error
 }
@@ -38,7 +47,7 @@ type place struct {
 // the tree that lies there: its paths mean what they mean in the tree. The error is that
 // of policy.Load, or that a file of the tree leads out of it.
 func Load(root, config string) (*Side, error) {
-	s := &Side{root: strings.TrimRight(root, "/"), Values: map[string]string{}, known: map[string]place{}}
+	s := &Side{root: strings.TrimRight(root, "/"), Values: map[string]string{}, known: map[string]whereabouts{}, definitions: map[place]string{}}
 	var err error
 	if s.Policy, err = policy.Load(s.root+config, trust.Object, s.parse); err != nil {
 		return nil, err
@@ -54,15 +63,19 @@ func Load(root, config string) (*Side, error) {
 // New is the side of a policy that was made in another way. dirs are its exec_dirs; look
 // tells where a program lies.
 func New(p *policy.Policy, dirs []string, look func(name, runAs string) (program.Program, error)) *Side {
-	return &Side{Policy: p, Dirs: dirs, Values: map[string]string{}, look: look, known: map[string]place{}}
+	return &Side{Policy: p, Dirs: dirs, Values: map[string]string{}, look: look, known: map[string]whereabouts{}}
 }
 
 // parse reads a document, and notes what rootwrap.conf says. In a tree the directories
 // that it names are those of the tree.
 func (s *Side) parse(path string, data []byte, mode document.Mode) (*document.Document, error) {
 	d, err := inifile.Parse(path, data, mode)
-	if err != nil || mode != document.Strict {
-		return d, err
+	if err != nil {
+		return nil, err
+	}
+	if mode != document.Strict {
+		s.define(path, d)
+		return d, nil
 	}
 	for _, e := range d.Defaults {
 		s.Values[e.Key] = e.Value
@@ -83,6 +96,22 @@ func (s *Side) parse(path string, data []byte, mode document.Mode) (*document.Do
 		}
 	}
 	return d, nil
+}
+
+// define notes the definitions of filters.
+func (s *Side) define(path string, d *document.Document) {
+	items, _ := d.Items("Filters")
+	for _, e := range items {
+		s.definitions[place{path, e.Line}] = e.Value
+	}
+}
+
+// definition is a filter as its file has it.
+func (s *Side) definition(e *policy.Entry) string {
+	if e.File == "" {
+		return "built in"
+	}
+	return s.definitions[place{e.File, e.Line}]
 }
 
 // below is a list of directories as they are reached from outside of the tree.

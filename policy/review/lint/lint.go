@@ -63,7 +63,9 @@ type Finding struct {
 	Witness []string // of a filter that allows too much: a command that it accepts
 
 	Filter   string         // the name of the filter that it is about; "" for none
+	ID       string         // stays when lines come and go; whoever asks for the report fills it in
 	Accepted *accepted.Mark // nil where nobody has accepted it
+	Known    bool           // a baseline has it
 	text     string         // what an entry of the accepted risks has to say of it
 }
 
@@ -84,13 +86,13 @@ type Report struct {
 	Beside   []string  // for each configuration, whose sudoers lines were checked
 }
 
-// Worst is the gravest severity among the findings that are not accepted; 0 without any.
+// Worst is the gravest severity among the findings that are neither accepted nor known
+// from a baseline; 0 without any.
 func (r Report) Worst() (worst Severity) {
 	for _, f := range r.Findings {
-		if f.Accepted != nil {
-			continue
+		if f.Accepted == nil && !f.Known {
+			worst = max(worst, f.Rule.Severity)
 		}
-		worst = max(worst, f.Rule.Severity)
 	}
 	return worst
 }
