@@ -27,14 +27,11 @@ func packaged(config string, archives []string) (old, new *difference.Side, err 
 	if new, err = difference.Load("", path); err != nil {
 		return nil, nil, err
 	}
-	tree, err := os.MkdirTemp("/run", "ironwrapctl-diff-")
+	tree, err := os.MkdirTemp("", "ironwrapctl-diff-")
 	if err != nil {
 		return nil, nil, fmt.Errorf("cannot make a directory for the packages' files: %w", err)
 	}
 	defer os.RemoveAll(tree)
-	if err := os.Chmod(tree, 0o755); err != nil {
-		return nil, nil, err
-	}
 	files, err := owned(path)
 	if err != nil {
 		return nil, nil, err
@@ -49,7 +46,7 @@ func packaged(config string, archives []string) (old, new *difference.Side, err 
 		return nil, nil, err
 	}
 	for _, dir := range old.Policy.FiltersPath {
-		if files, err = owned(strings.TrimPrefix(dir, tree) + "/*.filters"); err != nil {
+		if files, err = owned(dir + "/*.filters"); err != nil {
 			return nil, nil, err
 		}
 		if err := lay(tree, files, archives); err != nil {

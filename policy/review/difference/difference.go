@@ -142,9 +142,12 @@ func Compare(old, new *Side, m exposure.Machine) Report {
 	for i, side := range []*Side{old, new} {
 		c.exposure[i] = m
 		c.exposure[i].Find = side.path
+		if side.tree != nil {
+			c.exposure[i].UID = side.tree.UID
+		}
 	}
 	c.report = Report{
-		Old: filters.Untrusted(old.Policy.Path), New: filters.Untrusted(new.Policy.Path), Exact: true,
+		Old: old.name(), New: new.name(), Exact: true,
 		Settings: settings(old, new), Differences: []Difference{}, Open: []Question{}, Absent: []filters.Untrusted{},
 	}
 	before, after := c.rules(0), c.rules(1)

@@ -1,11 +1,6 @@
 package difference
 
 import (
-	"errors"
-	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -15,6 +10,7 @@ import (
 	"ironwrap/policy/inifile"
 	"ironwrap/policy/machine"
 	"ironwrap/policy/program"
+	"ironwrap/policy/review/collected"
 	"ironwrap/policy/trust"
 )
 
@@ -24,7 +20,7 @@ type Side struct {
 	Dirs   []string          // exec_dirs as written, whether or not they exist
 	Values map[string]string // [DEFAULT] of rootwrap.conf as written
 
-	root  string // of a tree; "" for this machine
+	tree  *collected.Tree // nil for this machine
 	look  func(name, runAs string) (program.Program, error)
 	known map[string]whereabouts
 
@@ -44,30 +40,39 @@ type whereabouts struct {
 }
 
 // Load reads the configuration at config, an absolute path. With a root it is one in
-// the tree that lies there: its paths mean what they mean in the tree. The error is that
-// of policy.Load, or that a file of the tree leads out of it.
-func Load(root, config string) (*Side, error) {
-	s := &Side{root: strings.TrimRight(root, "/"), Values: map[string]string{}, known: map[string]whereabouts{}, definitions: map[place]string{}}
-	var err error
-	if s.Policy, err = policy.Load(s.root+config, trust.Object, s.parse); err != nil {
+// the tree that lies there, whoever owns its files: its paths mean what they mean in the
+// tree. The error is that of policy.Load or of collected.Tree.
+func Load(root, config string) (s *Side, err error) {
+	s = New(nil, nil, nil)
+	if root == "" {
+		if s.Policy, err = policy.Load(config, trust.Object, s.parse); err == nil {
+			s.look = machine.New(s.Policy.ExecDirs, s.Policy.Trust).Find
+		}
+		return s, err
+	}
+	if s.tree, err = collected.Open(root); err != nil {
 		return nil, err
 	}
-	if s.root == "" {
-		s.look = machine.New(s.Policy.ExecDirs, s.Policy.Trust).Find
-		return s, nil
+	s.look = func(name, _ string) (program.Program, error) { return s.tree.Find(name, s.Dirs) }
+	s.Policy, err = s.tree.Load(config, s.parse)
+	return s, err
+}
+
+// name is what a report calls s.
+func (s *Side) name() filters.Untrusted {
+	if s.tree != nil {
+		return filters.Untrusted(s.tree.Dir() + s.Policy.Path)
 	}
-	s.look = s.inside
-	return s, s.contained()
+	return filters.Untrusted(s.Policy.Path)
 }
 
 // New is the side of a policy that was made in another way. dirs are its exec_dirs; look
 // tells where a program lies.
 func New(p *policy.Policy, dirs []string, look func(name, runAs string) (program.Program, error)) *Side {
-	return &Side{Policy: p, Dirs: dirs, Values: map[string]string{}, look: look, known: map[string]whereabouts{}}
+	return &Side{Policy: p, Dirs: dirs, Values: map[string]string{}, look: look, known: map[string]whereabouts{}, definitions: map[place]string{}}
 }
 
-// parse reads a document, and notes what rootwrap.conf says. In a tree the directories
-// that it names are those of the tree.
+// parse reads a document, and notes what it says.
 func (s *Side) parse(path string, data []byte, mode document.Mode) (*document.Document, error) {
 	d, err := inifile.Parse(path, data, mode)
 	if err != nil {
@@ -80,20 +85,12 @@ func (s *Side) parse(path string, data []byte, mode document.Mode) (*document.Do
 	for _, e := range d.Defaults {
 		s.Values[e.Key] = e.Value
 	}
-	if _, ok := s.Values["exec_dirs"]; !ok && s.root != "" {
-		d.Defaults = append(d.Defaults, document.Entry{Key: "exec_dirs", Value: policy.DefaultExecDirs})
-	}
 	dirs, ok := s.Values["exec_dirs"]
 	if !ok {
 		dirs = policy.DefaultExecDirs
 	}
 	for _, dir := range filters.Fields(dirs) {
 		s.Dirs = append(s.Dirs, strings.TrimRight(dir, "/"))
-	}
-	for i, e := range d.Defaults {
-		if e.Key == "exec_dirs" || e.Key == "filters_path" {
-			d.Defaults[i].Value = s.below(e.Value)
-		}
 	}
 	return d, nil
 }
@@ -112,50 +109,6 @@ func (s *Side) definition(e *policy.Entry) string {
 		return "built in"
 	}
 	return s.definitions[place{e.File, e.Line}]
-}
-
-// below is a list of directories as they are reached from outside of the tree.
-func (s *Side) below(value string) string {
-	dirs := filters.Fields(value)
-	for i, dir := range dirs {
-		if strings.HasPrefix(dir, "/") {
-			dirs[i] = s.root + dir
-		}
-	}
-	return strings.Join(dirs, ",")
-}
-
-// contained tells that all that was read lies in the tree: a link with an absolute path
-// leads to a file of this machine.
-func (s *Side) contained() error {
-	root, err := filepath.EvalSymlinks(s.root)
-	if err != nil {
-		return err
-	}
-	for _, source := range s.Policy.Sources {
-		real, err := filepath.EvalSymlinks(source)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
-		if err != nil {
-			return err
-		}
-		if real != root && !strings.HasPrefix(real, root+"/") {
-			return fmt.Errorf("cannot use %s: it leads to %s, out of the tree %s: collect the tree with its links followed (tar -h, rsync -L)", filters.Show(source), filters.Show(real), filters.Show(s.root))
-		}
-	}
-	return nil
-}
-
-// inside finds a program in the tree.
-func (s *Side) inside(name, _ string) (program.Program, error) {
-	for _, p := range s.places(name) {
-		st, err := os.Stat(s.root + p)
-		if err == nil && st.Mode().IsRegular() && st.Mode()&0o111 != 0 {
-			return program.Program{Path: p}, nil
-		}
-	}
-	return program.Program{}, program.ErrNotFound
 }
 
 // places is where a program of that name can lie.
@@ -189,12 +142,8 @@ func (s *Side) path(name, runAs string) (string, error) {
 }
 
 // Here makes s, a tree of files that belong on this machine, a policy of this machine:
-// programs are looked for here, and files are named as they are here.
+// programs are looked for here.
 func (s *Side) Here() {
 	s.look = machine.New(s.Dirs, s.Policy.Trust).Find
-	for i := range s.Policy.Filters {
-		f := &s.Policy.Filters[i]
-		f.File = strings.TrimPrefix(f.File, s.root)
-	}
-	s.Policy.Path = strings.TrimPrefix(s.Policy.Path, s.root)
+	s.tree = nil
 }
