@@ -8,6 +8,7 @@ import (
 
 	"ironwrap/filters"
 	"ironwrap/policy"
+	"ironwrap/policy/environ"
 	"ironwrap/policy/review/programs"
 )
 
@@ -71,7 +72,7 @@ func (b *board) ways(s *subject) {
 		return
 	}
 	veil := b.veil()
-	for _, w := range ways(s.entry.Exec()) {
+	for _, w := range ways(s.exec) {
 		if w.power == Arguments && s.fixed() || b.given(w.power) {
 			continue // there are none to choose, or it cannot become worse
 		}
@@ -100,7 +101,7 @@ func (b *board) devices(s *subject) {
 	if s.own() || !slices.Contains(b.sandbox.ReadOnly, "/") {
 		return
 	}
-	for _, w := range ways(s.entry.Exec()) {
+	for _, w := range ways(s.exec) {
 		if w.power != Write && w.power != Destroy || !strings.Contains(w.form, "{file}") {
 			continue
 		}
@@ -116,24 +117,37 @@ func (b *board) devices(s *subject) {
 	}
 }
 
-// environment is what the variables of an EnvFilter do that have no fixed value.
+// environment is what the variables before a command do that have no fixed value.
 func (b *board) environment(s *subject) {
-	program := family(baseName(s.entry.Exec()))
 	for _, v := range s.shape.Vars {
 		if v.Value != "" {
 			continue
 		}
-		for _, row := range variables {
-			if row.name != v.Name.Raw() || row.programs != "*" && !slices.Contains(strings.Fields(row.programs), program) {
-				continue
-			}
-			if argv, ok := s.some(); ok {
-				c := b.cell(power(row.power).Weight, need{power: row.power, asks: asks(b.program)}, toAll, "")
-				c.How, c.Example = row.name+": "+row.how, argv
-				b.put(c)
-			}
+		row, danger := b.variable(s, v.Name), environ.Danger(v.Name.Raw())
+		switch program := baseName(s.exec); {
+		case row || b.worst() || harmless[program] != "":
+		case danger != "":
+			b.rest(s, NotAssessed, fmt.Sprintf("%s: %s, and nobody has looked at what %s does with it", v.Name, danger, filters.Untrusted(program)))
+		case !known(program):
+			b.rest(s, NotAssessed, fmt.Sprintf("nobody has looked at what %s does with the variable %s", filters.Untrusted(program), v.Name))
 		}
 	}
+}
+
+// variable adds what the rows say of a variable before the program.
+func (b *board) variable(s *subject, name filters.Untrusted) (known bool) {
+	for _, row := range variables {
+		if row.name != name.Raw() || row.programs != "*" && !slices.Contains(strings.Fields(row.programs), family(baseName(s.exec))) {
+			continue
+		}
+		known = true
+		if argv, ok := s.some(); ok {
+			c := b.cell(power(row.power).Weight, need{power: row.power, asks: asks(b.program)}, toAll, "")
+			c.How, c.Example = row.name+": "+row.how, argv
+			b.put(c)
+		}
+	}
+	return known
 }
 
 // arguments is what is left: a program that nobody has looked at, or of which no form
@@ -153,10 +167,10 @@ func (b *board) arguments(s *subject) {
 		b.rest(s, NotAssessed, "pattern too large: what it can match was not found out")
 		return
 	}
-	if len(b.cells) > 0 {
+	score, how := s.left()
+	if len(b.cells) > 0 && (score != NotAssessed || b.worst() || !s.strange(s.exec, grammar(s.exec, ""))) {
 		return // the program is known, and so is what it does
 	}
-	score, how := s.left()
 	b.rest(s, score, how)
 }
 
@@ -177,7 +191,7 @@ func (b *board) worst() bool {
 
 // left is what the caller has of a program of which no form fits, and why.
 func (s *subject) left() (score Score, how string) {
-	program := baseName(s.entry.Exec())
+	program := baseName(s.exec)
 	free := slices.ContainsFunc(s.slots, slot.free)
 	switch reads := grammar(program, ""); {
 	case s.shape.More && (program == "xargs" || program == "parallel"):
@@ -196,6 +210,8 @@ func (s *subject) left() (score Score, how string) {
 		return NotAssessed, fmt.Sprintf("how %s reads its options is not known", filters.Untrusted(program))
 	case !s.understood(program, reads):
 		return NotAssessed, fmt.Sprintf("it takes options of %s that nobody has looked at", filters.Untrusted(program))
+	case s.strange(program, reads):
+		return NotAssessed, fmt.Sprintf("nobody has looked at what this command of %s does with its arguments", filters.Untrusted(program))
 	case s.shape.More && !free:
 		return 0.2, "a prefix to commands of other filters; what they can do is told there"
 	case s.open:

@@ -195,6 +195,7 @@ func Of(e *policy.Entry, m Machine) Filter {
 	b.devices(s)
 	b.helper(s)
 	b.environment(s)
+	b.inner(s)
 	b.imply()
 	b.arguments(s)
 	f.Cells = b.sorted()

@@ -86,7 +86,8 @@ func TestFilters(t *testing.T) {
 		{"EnvFilter, env, root, LC_ALL=C, LVM_SYSTEM_DIR=, lvs", 10, "write", "code", ""},
 		{"EnvFilter, env, root, LD_PRELOAD=, id", 10, "code", "run", "env LD_PRELOAD=/tmp/x id"},
 		{"EnvFilter, env, root, LD_PRELOAD=/usr/lib/a.so, id", 0.3, "", "code", ""},
-		{"EnvFilter, env, root, PYTHONPATH=, lvs, x", 0.2, "", "code", ""},
+		{"EnvFilter, env, root, PYTHONPATH=, lvs, x", NotAssessed, "", "code", ""},
+		{"EnvFilter, env, root, PYTHONPATH=, ls, x", 0.2, "", "code", ""},
 		{"EnvFilter, env, root, PROCESS_TAG=, haproxy, -f, .*", 10, "code", "", "env PROCESS_TAG=x haproxy -f /tmp/x"},
 		{"EnvFilter, env, root, PROCESS_TAG=, haproxy, -f, /var/lib/neutron/[a-z]+", 10, "code", "", "env PROCESS_TAG=x haproxy -f /var/lib/neutron/x"},
 		{"EnvFilter, env, root, PROCESS_TAG=, haproxy, -f, /etc/haproxy/[a-z]+", 0.2, "", "code", ""},
@@ -144,7 +145,7 @@ func TestExamples(t *testing.T) {
 // that lets everything through.
 func TestTable(t *testing.T) {
 	all := maps.Clone(table)
-	for _, w := range slices.Concat(named, chained) {
+	for _, w := range chained {
 		for _, program := range strings.Fields(w.programs) {
 			all[program] = append(slices.Clip(all[program]), w)
 		}

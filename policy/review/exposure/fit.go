@@ -54,15 +54,18 @@ var anySlot = slot{key: "pass", word: language.AnyWord(), loose: true, dashes: t
 type subject struct {
 	entry *policy.Entry
 	shape filters.Shape
-	name  string // of the command, as the filter takes it
-	slots []slot // of its arguments
-	open  bool   // any number of any words may follow on them
-	large bool   // a pattern was too large to find something out
-	veil  string // see aim
+	exec  string   // the program; of an inner command that which a prefix runs
+	name  string   // of the command, as the filter takes it
+	lead  []string // what stands before an inner command's arguments
+	slots []slot   // of its arguments
+	open  bool     // any number of any words may follow on them
+	large bool     // a pattern was too large to find something out
+	piped bool     // arguments behind the slots come from standard input, which is the caller's
+	veil  string   // see aim
 }
 
 func newSubject(e *policy.Entry) *subject {
-	s := &subject{entry: e, shape: filters.ShapeOf(e.Filter)}
+	s := &subject{entry: e, exec: e.Exec(), shape: filters.ShapeOf(e.Filter)}
 	for _, a := range s.shape.Args {
 		s.slots = append(s.slots, newSlot(a, s.shape.Path))
 	}
@@ -99,7 +102,7 @@ func newSlot(arg string, constraint bool) slot {
 	sl := slot{key: "re " + arg, word: word.Within(bound), re: re}
 	n, finite, err := word.Within(short).Size()
 	if err != nil {
-		n, finite, err = word.Size()
+		n, finite, err = sl.word.Size()
 	}
 	if sl.loose = err != nil || !finite || n > few; !sl.loose {
 		sl.some, _ = word.First(n)
@@ -316,7 +319,7 @@ func (s *subject) fits(w way) (argv []filters.Untrusted, l level, ok bool) {
 		a.level = l
 		for _, bare := range []bool{true, false} {
 			if words, ok := s.search(s.graph(w.form, a, bare)); ok {
-				if argv := s.line(words); s.entry.Match(argv, lexical{}).Matched {
+				if argv := s.line(words); s.entry.Match(s.given(argv), lexical{}).Matched {
 					return argv, s.limited(l, w), true
 				}
 			}
@@ -332,7 +335,7 @@ func (s *subject) limited(l level, w way) level {
 	if !chosen && (w.power == Arguments || l == toSome && strings.Contains(w.form, "{user}")) {
 		return toLittle
 	}
-	brought := brings.MatchString(w.form) || byInput[baseName(s.entry.Exec())]
+	brought := brings.MatchString(w.form) || byInput[baseName(s.exec)]
 	if l == toAll && w.power != Run && w.power != Code && w.power != Write && !chosen && len(s.shape.Vars) == 0 && !brought {
 		return toSome
 	}
@@ -345,7 +348,7 @@ var brings = regexp.MustCompile(`\{(mine|dest|file|name|dir|new|disk|uid0|admins
 // byInput are programs to which standard input, the caller's, says what to do.
 var byInput = fieldSet("chpasswd chgpasswd newusers")
 
-func (s *subject) interprets() bool { return Interpreter(s.entry.Exec()) }
+func (s *subject) interprets() bool { return Interpreter(s.exec) }
 
 // some is a command that the filter allows.
 func (s *subject) some() ([]filters.Untrusted, bool) {
@@ -370,12 +373,12 @@ func grammar(program, form string) *programs.Program {
 
 // graph is the command lines of a form.
 func (s *subject) graph(form string, a aim, bare bool) *programs.Graph {
-	p := grammar(s.entry.Exec(), form)
-	without := omitted(s.entry.Exec(), a.power)
+	p := grammar(s.exec, form)
+	without := omitted(s.exec, a.power)
 	if form == "…" && len(without) == 0 {
 		p = plain
 	}
-	key := drawn{p, baseName(s.entry.Exec()), form, a, bare}
+	key := drawn{p, baseName(s.exec), form, a, bare}
 	if g := memory.graphs[key]; g != nil {
 		return g
 	}
@@ -387,7 +390,7 @@ func (s *subject) graph(form string, a aim, bare bool) *programs.Graph {
 		w, _ = readForm(plain, form, a)
 		p = plain
 	}
-	for _, name := range append(coding(p, s.entry.Exec()), without...) {
+	for _, name := range append(coding(p, s.exec), without...) {
 		if !slices.ContainsFunc(w.Options, func(o programs.Option) bool { return o.Name == name }) {
 			w.Without = append(w.Without, name)
 		}
@@ -544,6 +547,14 @@ func traced(layers [][]reached, g *programs.Graph) (words []string, ok bool) {
 	return words, true
 }
 
+// given is the words of a command that the filter sees.
+func (s *subject) given(argv []filters.Untrusted) []filters.Untrusted {
+	if s.piped {
+		return argv[:min(len(argv), len(s.call())+len(s.slots))]
+	}
+	return argv
+}
+
 // line is the command with these arguments.
 func (s *subject) line(words []string) []filters.Untrusted {
 	return append(s.call(), filters.Words(words)...)
@@ -551,6 +562,9 @@ func (s *subject) line(words []string) []filters.Untrusted {
 
 // call is the command's own word, with the variables before it.
 func (s *subject) call() (argv []filters.Untrusted) {
+	if s.lead != nil {
+		return filters.Words(s.lead)
+	}
 	if len(s.shape.Vars) > 0 {
 		argv = append(argv, "env")
 		for _, v := range s.shape.Vars {

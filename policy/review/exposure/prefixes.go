@@ -34,19 +34,6 @@ var prefixes = []way{
 	{Destroy, "nohup", "{cmd} …", "on a terminal it adds the command's output to nohup.out, which may be a link in a directory of the caller's (nohup(1))", ""},
 }
 
-// named are prefixes whose effect depends on the program behind them.
-var named = func() (rows []way) {
-	for _, v := range variables {
-		if v.programs == "*" {
-			continue
-		}
-		for _, program := range strings.Fields(v.programs) {
-			rows = append(rows, way{v.power, "env sudo", v.name + "={mine} " + program + " …", v.how, ""})
-		}
-	}
-	return append(rows, way{Run, "env", "PATH={mine} {cmd} …", "the program is looked for in a directory of the caller's (env(1))", ""})
-}()
-
 // chained are prefixes by which words behind a command that another filter allows are more
 // than these seem: they are put together to a line for a shell.
 var chained = []way{
@@ -61,13 +48,12 @@ func (b *board) chains(s *subject) {
 	if s.own() {
 		return
 	}
-	name := baseName(s.entry.Exec())
-	rows := named
-	if s.shape.More {
-		rows = chained
-		b.variables(s)
+	if !s.shape.More {
+		return
 	}
-	for _, w := range rows {
+	b.variables(s)
+	name := baseName(s.exec)
+	for _, w := range chained {
 		if !slices.Contains(strings.Fields(w.programs), name) {
 			continue
 		}
@@ -80,7 +66,7 @@ func (b *board) chains(s *subject) {
 // variables is what a prefix of env's does to the programs behind it, whichever other
 // filters allow.
 func (b *board) variables(s *subject) {
-	if name := baseName(s.entry.Exec()); name != "env" && name != "sudo" {
+	if name := baseName(s.exec); name != "env" && name != "sudo" {
 		return
 	}
 	for _, v := range variables {

@@ -372,6 +372,67 @@ puppet, .*
 ansible-playbook, .*
 targetcli, .*
 exportfs, -o, .*, .*`},
+	{"root", `
+nice, -n, 5, dd, if=.*, of=.*
+nice, -n, \d+, tee, .*
+ionice, -c3, nice, -n, 5, rsync, .*, .*
+env, LC_ALL=C, lvs, --config, .*
+env, LC_ALL=C, nice, -n, 1, chmod, .*, .*
+env, -i, A=.*, tee, .*
+env, PYTHONPATH=.*, python3, /usr/lib/x.py
+env, BASH_ENV=.*, bash, /usr/lib/x
+timeout, 5, tar, -xf, .*, -C, .*
+timeout, -k, 5, 5, mount, .*, .*
+stdbuf, -oL, sed, -i, .*, .*
+setsid, cp, .*, .*
+nohup, install, .*, .*
+ip, netns, exec, [a-z]+, sysctl, -w, kernel\.core_pattern=.*
+ip, netns, exec, .*, tee, .*
+nsenter, --net=/run/x, dd, if=.*, of=.*
+unshare, -n, chown, .*, .*
+flock, /run/x, mv, .*, .*
+taskset, -c, 0, ln, -sf, .*, .*
+chrt, -f, 1, tee, -a, .*
+xargs, chmod, 4755
+xargs, -n, 1, cp, /tmp/x
+xargs, tee
+sudo, -n, usermod, -aG, .*, .*
+prlimit, --as=\d+, --cpu=\d+, env, LC_ALL=C, qemu-img, convert, .*, .*
+setpriv, --no-new-privs, tee, .*
+choom, -n, 5, dd, of=.*
+nice, (tee|cat), .*`},
+	{"high/root", `
+timeout, 5, cat, .*
+nice, cat, .*
+ip, netns, exec, [a-z]+, cat, .*
+ip, netns, exec, [a-z]+, ip, netns, exec, x, cat, .*
+xargs, cat
+xargs, rm, -rf
+xargs, -0, -n1, rm
+env, LC_ALL=C, head, -n, 1, .*`},
+	{"little/low", `
+nice, -n, 5, ls, .*
+env, LC_ALL=C, cat, /etc/hostname
+timeout, 5, echo, .*
+xargs, echo
+env, LC_ALL=.*, lvs, --noheadings
+systemctl, is-active, .*
+docker, ps, .*
+getent, passwd, .*`},
+	{"not assessed", `
+bash, /usr/lib/x/run, .*
+python3, /usr/lib/x/run.py, .*
+nice, -n, 5, unknownprogram, .*
+env, LC_ALL=C, unknownprogram, .*
+env, UNKNOWN=.*, unknownprogram
+env, PERL5LIB=.*, pcs, status
+timeout, 5, env, A=b, unknownprogram, .*
+ip, netns, exec, unknown, unknownprogram, .*
+zypper, in, .*
+zypper, --non-interactive, in, .*
+apt-get, source, .*
+docker, unknown, .*
+snap, unknown, .*`},
 	{"high/root", `
 blkid, -c, .*
 mkfs.ext4, -d, .*, /tmp/x
@@ -440,7 +501,6 @@ rmmod, .*`},
 sh, -c, ls -l /srv
 sh, -c, echo [a-z]+
 sh, -n, /srv/x
-bash, /usr/lib/x/run, .*
 python3, -m, json\.tool, /etc/hostname
 python3, /usr/share/x/[a-z]+\.py
 env, LC_ALL=C, lvs, --noheadings

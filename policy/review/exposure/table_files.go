@@ -306,6 +306,8 @@ var filesRows = []way{
 	{Write, "ptx", "-G {mine} {file}", "the traditional second operand is written (ptx(1))", ""},
 	{Read, "pygmentize", "-l text {file}", "it prints the file (pygmentize(1))", ""},
 	{Read, "pygmentize", "-g {file}", "it prints the file (pygmentize(1))", ""},
+	{Read, "qemu-img", "convert {file} {dest}", "the copy can be read (qemu-img(1))", ""},
+	{Write, "qemu-img", "convert {mine} {file}", "it overwrites the file (qemu-img(1))", ""},
 	{Read, "qemu-img", "convert -f raw -O raw {file} {dest}", "the copy can be read (qemu-img(1))", ""},
 	{Write, "qemu-img", "convert -f raw -O raw {mine} {file}", "it overwrites the file (qemu-img(1))", ""},
 	{Read, "qemu-io", "-f raw -c {qemuread} {file}", "read -v prints the bytes of the file (qemu-io(1))", ""},

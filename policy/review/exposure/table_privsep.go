@@ -108,7 +108,7 @@ func helperForm(context string) string {
 // helper is what a filter gives away that runs oslo.privsep's helper: what the contexts
 // do that it accepts.
 func (b *board) helper(s *subject) {
-	if baseName(s.entry.Exec()) != "privsep-helper" {
+	if baseName(s.exec) != "privsep-helper" {
 		return
 	}
 	for _, c := range contexts {

@@ -1,0 +1,114 @@
+package exposure
+
+import (
+	"slices"
+	"strings"
+
+	"ironwrap/filters"
+)
+
+// inner is what a command gives away that the filter itself names behind a prefix:
+// "nice, -n, \d+, dd, if=.*".
+func (b *board) inner(s *subject) {
+	if s.own() {
+		return
+	}
+	for _, in := range s.inner() {
+		under := board{confinement: b.confinement, program: in.exec, others: b.others}
+		under.ways(in)
+		under.chains(in)
+		under.devices(in)
+		under.environment(in)
+		under.inner(in)
+		under.arguments(in)
+		for _, c := range under.cells {
+			if given := in.given(c.Example); len(given) < len(c.Example) {
+				c.How += ", and gets from standard input: " + Command(c.Example[len(given):])
+				c.Example = given
+			}
+			b.put(c)
+		}
+	}
+}
+
+// inner is the commands behind a prefix that the filter names, each as a subject of its
+// own.
+func (s *subject) inner() (all []*subject) {
+	for _, w := range ways(s.exec) {
+		before, ok := strings.CutSuffix(w.form, "{mine} …")
+		if !ok || w.power != Run || !s.passes(w) {
+			continue
+		}
+		before = placeholder.ReplaceAllString(before, "{any}")
+		for at, sl := range s.slots {
+			for _, word := range sl.names() {
+				if in := s.behind(way{power: Run, form: before + word + " …"}, at, word); in != nil {
+					all = append(all, in)
+				}
+			}
+			if len(all) > 0 {
+				return all // what stands behind it is the command's
+			}
+		}
+	}
+	return nil
+}
+
+// names are what a slot can be that names one program, or few: in a pattern a dot is often
+// meant as it stands.
+func (sl slot) names() []string {
+	if pattern, ok := strings.CutPrefix(sl.key, "re "); ok && sl.loose && !strings.ContainsAny(pattern, `*+?{}()[]|`) {
+		if name := strings.ReplaceAll(pattern, `\\`, ""); sl.takes(name) {
+			return []string{name}
+		}
+	}
+	if sl.loose {
+		return nil
+	}
+	return sl.some
+}
+
+// passes tells whether a row is about a command that is run as it stands there, or about a
+// script.
+func (s *subject) passes(w way) bool {
+	return passesOn(grammar(s.exec, w.form)) || strings.HasPrefix(w.how, "the command") || s.interprets()
+}
+
+// behind is the command whose name is the argument at this place; nil where the prefix
+// takes the word for something else.
+func (s *subject) behind(w way, at int, word string) *subject {
+	if word == "" || strings.HasPrefix(word, "-") || strings.ContainsAny(word, "= {}") {
+		return nil
+	}
+	argv, _, ok := s.fits(w)
+	lead := len(s.call()) + at + 1
+	if !ok || len(argv) < lead || argv[lead-1].Raw() != word {
+		return nil
+	}
+	in := &subject{entry: s.entry, exec: word, shape: s.shape, slots: s.slots[at+1:], open: s.open, piped: s.piped, veil: s.veil}
+	for _, a := range argv[:lead] {
+		in.lead = append(in.lead, a.Raw())
+	}
+	in.shape.Vars = s.assigned(at)
+	if name := baseName(s.exec); name == "xargs" || name == "parallel" {
+		in.open, in.piped = true, true
+	}
+	return in
+}
+
+// assigned are the variables that are set before the argument at this place: with no value
+// where it is the caller's.
+func (s *subject) assigned(at int) []filters.Var {
+	vars := slices.Clone(s.shape.Vars)
+	for _, sl := range s.slots[:at] {
+		name, value, ok := strings.Cut(sl.example, "=")
+		if !ok || strings.HasPrefix(name, "-") {
+			continue
+		}
+		if sl.loose {
+			value = ""
+		}
+		vars = append(vars, filters.Var{Name: filters.Untrusted(name), Value: filters.Untrusted(value)})
+	}
+	return vars
+}
