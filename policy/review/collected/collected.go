@@ -132,6 +132,15 @@ func (t *Tree) Names(dir string) ([]string, error) {
 	return names, nil
 }
 
+// Stat is what is known of a file.
+func (t *Tree) Stat(p string) (fs.FileInfo, error) {
+	st, err := t.root.Stat(inside(p))
+	if err != nil {
+		return nil, t.failure(p, err)
+	}
+	return st, nil
+}
+
 // failure says what cannot be read, and of a link that leads out what to do.
 func (t *Tree) failure(p string, err error) error {
 	var at *fs.PathError

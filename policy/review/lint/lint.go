@@ -12,6 +12,7 @@ import (
 	"slices"
 
 	"ironwrap/policy/review/accepted"
+	"ironwrap/policy/review/collected"
 )
 
 // Severity is how bad a finding is. The zero Severity is none.
@@ -41,6 +42,11 @@ type Rule struct {
 	Help     string // why that matters, and what to do
 	check    func(*config) []Finding
 
+	// Here tells that the rule asks the machine on which the configuration is in force: who
+	// owns files, what is installed, which users there are, what sudo allows. It says
+	// nothing about a tree.
+	Here bool
+
 	// Score is how much an intruder gets out of it, from 0 to 10, as audit counts it; 0
 	// where nobody knows.
 	Score float64
@@ -62,11 +68,12 @@ type Finding struct {
 
 	Witness []string // of a filter that allows too much: a command that it accepts
 
-	Filter   string         // the name of the filter that it is about; "" for none
-	ID       string         // stays when lines come and go; whoever asks for the report fills it in
-	Accepted *accepted.Mark // nil where nobody has accepted it
-	Known    bool           // a baseline has it
-	text     string         // what an entry of the accepted risks has to say of it
+	Filter   string          // the name of the filter that it is about; "" for none
+	Tree     *collected.Tree // that it is in; nil for this machine
+	ID       string          // stays when lines come and go; whoever asks for the report fills it in
+	Accepted *accepted.Mark  // nil where nobody has accepted it
+	Known    bool            // a baseline has it
+	text     string          // what an entry of the accepted risks has to say of it
 }
 
 // Risk is a finding as somebody may accept it.
@@ -109,18 +116,37 @@ func (r Report) Count(s Severity) (n int) {
 
 // Check applies all rules to each rootwrap.conf of paths, which are absolute.
 func Check(paths []string, facts Facts) Report {
-	var report Report
+	var targets []Target
 	for _, path := range paths {
-		c := read(path, facts)
-		c.checked = paths
+		targets = append(targets, Target{Path: path})
+	}
+	return CheckAll(targets, facts)
+}
+
+// CheckAll applies to each target all rules that can say something of it.
+func CheckAll(targets []Target, facts Facts) Report {
+	var report Report
+	var here []string
+	for _, t := range targets {
+		if t.Tree == nil {
+			here = append(here, t.Path)
+		}
+	}
+	for _, t := range targets {
+		c := read(t, facts)
+		c.checked = here
 		if c.conf == nil {
 			report.Unusable++
 		}
 		var found []Finding
 		for _, rule := range rules {
+			if rule.Here && t.Tree != nil {
+				continue
+			}
 			for _, f := range rule.check(c) {
-				f.Rule = rule
+				f.Rule, f.Tree = rule, t.Tree
 				c.describe(&f)
+				f.Path = c.real(f.Path)
 				if !slices.ContainsFunc(report.Findings, f.same) && !slices.ContainsFunc(found, f.same) {
 					found = append(found, f)
 				}
@@ -133,7 +159,7 @@ func Check(paths []string, facts Facts) Report {
 				cmp.Compare(b.Rule.Severity, a.Rule.Severity), cmp.Compare(a.Rule.ID, b.Rule.ID))
 		})
 		report.Findings = append(report.Findings, found...)
-		if text := c.besides(); text != "" {
+		if text := c.besides(); text != "" && t.Tree == nil {
 			report.Beside = append(report.Beside, text)
 		}
 	}

@@ -128,7 +128,7 @@ func (e example) found(t *testing.T, r *Rule) (dir string, list []Finding) {
 // in the same order, and a finding wherever it tolerated something.
 func faithful(t *testing.T, path string, facts Facts, all []Finding) {
 	t.Helper()
-	c := read(path, facts)
+	c := read(Target{Path: path}, facts)
 	if c.policy == nil {
 		if len(all) == 0 {
 			t.Errorf("refused, and nothing is found: %v", c.refusal)
@@ -258,7 +258,7 @@ func TestOneJudgement(t *testing.T) {
 	for _, text := range lines {
 		e := example{filters: text}
 		dir := e.lay(t)
-		c := read(dir+"/rootwrap.conf", e)
+		c := read(Target{Path: dir + "/rootwrap.conf"}, e)
 		all := Check([]string{dir + "/rootwrap.conf"}, e).Findings
 		for _, f := range c.filters {
 			if f.file == nil {
