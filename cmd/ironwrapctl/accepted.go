@@ -28,14 +28,23 @@ func readAccepted(path string) (*accepted.List, error) {
 	return l, nil
 }
 
-// readKnown are the ids of an earlier report of check as JSON; nil where path is empty.
-func readKnown(path string) (map[string]bool, error) {
+// readOptional reads a baseline; nil where path is empty.
+func readOptional(path string) ([]byte, error) {
 	if path == "" {
 		return nil, nil
 	}
 	data, err := os.ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("cannot read the baseline: %w", err)
+	}
+	return data, nil
+}
+
+// readKnown are the ids of an earlier report of check as JSON; nil where path is empty.
+func readKnown(path string) (map[string]bool, error) {
+	data, err := readOptional(path)
+	if data == nil || err != nil {
+		return nil, err
 	}
 	var r struct {
 		Findings *[]struct {
