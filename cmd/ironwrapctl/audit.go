@@ -162,8 +162,8 @@ func gate(w io.Writer, r exposure.Report, limits []exposure.Limit) (err error) {
 	return err
 }
 
-// audit assesses a policy. Known is what was assessed before; nil for nothing.
-func (m member) audit(sudoers string, known assessments) (r exposure.Report, err error) {
+// audit assesses a policy. known has what was assessed before; nil for nothing.
+func (m member) audit(sudoers string, known *assessments) (r exposure.Report, err error) {
 	var s sources
 	p, err := m.load(s.parse)
 	if err != nil {
@@ -176,14 +176,15 @@ func (m member) audit(sudoers string, known assessments) (r exposure.Report, err
 		}
 	}
 	ask := m.machine(p)
-	key := s.digest() + asked(p, ask)
-	r, ok := known[key]
-	if !ok {
-		r = exposure.Assess(p, ask)
+	assess := func() exposure.Report {
+		r := exposure.Assess(p, ask)
 		s.define(r.Filters)
-		if known != nil {
-			known[key] = r
-		}
+		return r
+	}
+	if known == nil {
+		r = assess()
+	} else {
+		r = known.report(s.digest()+asked(p, ask), assess)
 	}
 	r.About = about(s, p, sudo, m.host)
 	return r, nil

@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"runtime"
 	"slices"
+	"sync"
 
 	"ironwrap/filters"
 	"ironwrap/policy/account"
@@ -26,16 +28,13 @@ func auditFleet(out, errs io.Writer, all []member, o auditOptions, limits []expo
 	if err != nil {
 		return err
 	}
-	var policies []*fleet.Policy
-	known := assessments{}
-	for _, m := range all {
-		p := known.policy(m, o.sudoers)
+	policies := assessAll(all, o.sudoers)
+	acceptAll(policies, risks)
+	for _, p := range policies {
 		if p.Report != nil && baselines != nil {
 			p.Report.Compare(baselines.of(p))
 		}
-		policies = append(policies, p)
 	}
-	acceptAll(policies, risks)
 	r := fleet.New(policies, exposure.Machine{
 		UID:     func(name string) (uint32, error) { u, err := account.Lookup(name); return u.UID, err },
 		Seccomp: profiles{}.allows,
@@ -86,12 +85,44 @@ func gateAll(errs io.Writer, r fleet.Report, limits []exposure.Limit) (err error
 	return err
 }
 
+// assessAll audits policies, as many at a time as there are processors.
+func assessAll(all []member, sudoers string) []*fleet.Policy {
+	policies := make([]*fleet.Policy, len(all))
+	known := &assessments{reports: map[string]func() exposure.Report{}}
+	free := make(chan struct{}, runtime.GOMAXPROCS(0))
+	var group sync.WaitGroup
+	for i, m := range all {
+		free <- struct{}{}
+		group.Go(func() {
+			policies[i] = known.policy(m, sudoers)
+			<-free
+		})
+	}
+	group.Wait()
+	return policies
+}
+
 // assessments are reports by all that goes into them, so that equal policies of many hosts
 // are assessed once.
-type assessments map[string]exposure.Report
+type assessments struct {
+	sync.Mutex
+	reports map[string]func() exposure.Report
+}
+
+// report is that with a key, which assess makes.
+func (known *assessments) report(key string, assess func() exposure.Report) exposure.Report {
+	known.Lock()
+	report, ok := known.reports[key]
+	if !ok {
+		report = sync.OnceValue(assess)
+		known.reports[key] = report
+	}
+	known.Unlock()
+	return report()
+}
 
 // policy audits one policy.
-func (known assessments) policy(m member, sudoers string) *fleet.Policy {
+func (known *assessments) policy(m member, sudoers string) *fleet.Policy {
 	p := &fleet.Policy{Host: filters.Untrusted(m.host), Config: filters.Untrusted(m.config)}
 	root := ""
 	if m.tree != nil {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -13,15 +12,16 @@ import (
 
 	"ironwrap/filters"
 	"ironwrap/policy/review/accepted"
+	"ironwrap/policy/review/fleet"
 	"ironwrap/policy/review/lint"
 )
 
 func checkCommand() *cobra.Command {
 	var format, failOn, sudoers, accepts, baseline string
-	var ignore, users []string
+	var ignore, users, roots []string
 	var listRules bool
 	c := &cobra.Command{
-		Use:                   "check [--format text|json|sarif] [--fail-on error|warning|note] [--accepted FILE] [--baseline FILE] [--sudoers FILE|none] [--user NAME] CONFIG...",
+		Use:                   "check [--format text|json|sarif|prometheus|accepted] [--fail-on error|warning|note] [--accepted FILE] [--baseline FILE] [--sudoers FILE|none] [--user NAME] [--root DIR]... CONFIG...",
 		DisableFlagsInUseLine: true,
 		Short:                 "find what is wrong, dangerous or dead in configurations",
 		Long: `Check reads each CONFIG (a rootwrap.conf) with its filters as the executor does,
@@ -42,12 +42,19 @@ Findings that --accepted FILE accepts, and those that --baseline FILE has, an ea
 report as JSON, are shown and do not count. --format accepted prints an entry for each
 finding that is not accepted, to be filled in: docs/accepted.md describes the file.
 
+With --root CONFIG is a path on the host that the tree at DIR was collected from, whoever
+owns its files; both may be patterns. A tree does not tell who owns a file, what is
+installed and what sudo allows: rules that ask for it are left out, and named. What is
+found on several hosts is told once. --format prometheus writes numbers for the textfile
+collector of Prometheus's node exporter. docs/fleet.md tells more.
+
 exit status: 0 no finding at or above --fail-on, 1 findings, 2 no CONFIG could be
 read, or wrong use.`,
 		Example: `  ironwrapctl check /etc/nova/rootwrap.conf
   ironwrapctl check --fail-on error --format sarif /etc/*/rootwrap.conf >check.sarif
   ironwrapctl check --ignore executable-missing,reads-any-file /etc/cinder/rootwrap.conf
   ironwrapctl check --accepted accepted.yaml /etc/nova/rootwrap.conf
+  ironwrapctl check --root '/srv/collected/*' '/etc/*/rootwrap.conf'
   ironwrapctl check --sudoers debian/nova-common.sudoers --user nova debian/rootwrap.conf`,
 		Args: func(c *cobra.Command, args []string) error {
 			if listRules {
@@ -56,8 +63,8 @@ read, or wrong use.`,
 			return needs("CONFIG")(c, args)
 		},
 		RunE: func(c *cobra.Command, args []string) error {
-			if !slices.Contains([]string{"text", "json", "sarif", "accepted"}, format) {
-				return fmt.Errorf("format %q is none of text, json, sarif and accepted", format)
+			if !slices.Contains([]string{"text", "json", "sarif", "prometheus", "accepted"}, format) {
+				return fmt.Errorf("format %q is none of text, json, sarif, prometheus and accepted", format)
 			}
 			threshold, ok := lint.ParseSeverity(failOn)
 			if !ok {
@@ -71,13 +78,12 @@ read, or wrong use.`,
 					return fmt.Errorf("--ignore %q is not a rule: ironwrapctl check --rules lists them", id)
 				}
 			}
-			var paths []string
-			for _, arg := range args {
-				path, err := filepath.Abs(arg)
-				if err != nil {
-					return err
-				}
-				paths = append(paths, path)
+			if err := noSudoers(roots, sudoers, users); err != nil {
+				return err
+			}
+			all, err := members(roots, args)
+			if err != nil {
+				return err
 			}
 			beside, err := readSudoers(sudoers, users)
 			if err != nil {
@@ -91,7 +97,7 @@ read, or wrong use.`,
 			if err != nil {
 				return err
 			}
-			report := lint.Check(paths, facts{profiles: profiles{}, sudoers: beside, accepted: risks})
+			report := lint.CheckAll(targets(all), facts{profiles: profiles{}, sudoers: beside, accepted: risks})
 			report.Findings = slices.DeleteFunc(report.Findings, func(f lint.Finding) bool { return slices.Contains(ignore, f.Rule.ID) })
 			dir, err := os.Getwd()
 			if err != nil {
@@ -101,11 +107,11 @@ read, or wrong use.`,
 			for i, f := range report.Findings {
 				report.Findings[i].Known = known[f.ID]
 			}
-			if err := (printer{paths, dir, known != nil}).print(c.OutOrStdout(), format, report); err != nil {
+			if err := (printer{all, dir, known != nil}).print(c.OutOrStdout(), format, report); err != nil {
 				return err
 			}
 			switch {
-			case report.Unusable == len(paths):
+			case report.Unusable == len(all):
 				return status(2)
 			case report.Worst() >= threshold:
 				return status(1)
@@ -113,15 +119,16 @@ read, or wrong use.`,
 			return nil
 		},
 	}
-	c.Flags().StringVar(&format, "format", "text", "how to print: text, json, sarif (2.1.0) or accepted")
+	c.Flags().StringVar(&format, "format", "text", "how to print: text, json, sarif (2.1.0), prometheus or accepted")
 	c.Flags().StringVar(&failOn, "fail-on", "warning", "the least severity that makes the exit status 1: error, warning or note")
 	c.Flags().StringVar(&accepts, "accepted", "", "what `FILE` accepts is shown and does not count")
 	c.Flags().StringVar(&baseline, "baseline", "", "only what is new since the report in `FILE`, which is JSON, counts")
 	c.Flags().StringSliceVar(&ignore, "ignore", nil, "rules that are left out: RULE,...")
 	c.Flags().StringVar(&sudoers, "sudoers", "", "the sudoers file that stands beside CONFIG, instead of /etc/sudoers; none for not looking at any")
 	c.Flags().StringSliceVar(&users, "user", nil, "a user whom CONFIG serves, besides those who are found: NAME,...")
+	c.Flags().StringArrayVar(&roots, "root", nil, "CONFIG lies in the tree at `DIR`, which was collected from a host; may be given several times, or be a pattern")
 	c.Flags().BoolVar(&listRules, "rules", false, "list the rules, and check nothing")
-	words(c, "format", "text", "json", "sarif", "accepted")
+	words(c, "format", "text", "json", "sarif", "prometheus", "accepted")
 	words(c, "fail-on", "error", "warning", "note")
 	var ids []string
 	for _, r := range lint.Rules() {
@@ -142,7 +149,7 @@ func words(c *cobra.Command, flag string, values ...string) {
 // printer is what a report is printed with: the configurations, the directory that files
 // are named from, and whether there is a baseline.
 type printer struct {
-	paths    []string
+	all      []member
 	dir      string
 	compared bool
 }
@@ -153,10 +160,12 @@ func (p printer) print(w io.Writer, format string, report lint.Report) error {
 		return printJSON(w, p, report)
 	case "sarif":
 		return printSARIF(w, report, p.dir, p.compared)
+	case "prometheus":
+		return fleet.Findings(w, p.counts(report))
 	case "accepted":
 		return accepted.Propose(w, unaccepted(report))
 	}
-	printText(w, report, colours(w))
+	printText(w, p.told(report), colours(w))
 	return nil
 }
 
@@ -201,9 +210,10 @@ func printRules(w io.Writer, format string) error {
 type reportJSON struct {
 	Version  int                 `json:"version"`
 	Configs  []filters.Untrusted `json:"configs"`
-	Unusable int                 `json:"unusable"` // configurations of which nothing could be read
-	Count    countJSON           `json:"count"`    // of what is not accepted
-	Compared bool                `json:"compared"` // with a baseline
+	Unusable int                 `json:"unusable"`  // configurations of which nothing could be read
+	Count    countJSON           `json:"count"`     // of what is not accepted
+	Compared bool                `json:"compared"`  // with a baseline
+	NotAsked []string            `json:"not_asked"` // rules that say nothing of trees
 	Findings []findingJSON       `json:"findings"`
 }
 
@@ -214,7 +224,8 @@ type countJSON struct {
 }
 
 type findingJSON struct {
-	ID       string              `json:"id"` // the same as long as rule, file and line say the same: for baselines
+	Host     filters.Untrusted   `json:"host"` // of a tree; "" for this machine
+	ID       string              `json:"id"`   // the same as long as rule, file and line say the same: for baselines
 	Rule     string              `json:"rule"`
 	Severity string              `json:"severity"`
 	File     filters.Untrusted   `json:"file"`
@@ -232,13 +243,13 @@ type findingJSON struct {
 
 func printJSON(w io.Writer, p printer, report lint.Report) error {
 	j := reportJSON{
-		Version: 1, Configs: filters.Words(p.paths), Unusable: report.Unusable, Compared: p.compared,
+		Version: 1, Configs: p.configs(), NotAsked: p.notAsked(), Unusable: report.Unusable, Compared: p.compared,
 		Count:    countJSON{report.Count(lint.Error), report.Count(lint.Warning), report.Count(lint.Note)},
 		Findings: []findingJSON{},
 	}
 	for _, f := range report.Findings {
 		j.Findings = append(j.Findings, findingJSON{
-			f.ID, f.Rule.ID, f.Rule.Severity.String(), filters.Untrusted(f.Path), f.Line, f.Column, f.Width,
+			hostOf(f), f.ID, f.Rule.ID, f.Rule.Severity.String(), filters.Untrusted(f.Path), f.Line, f.Column, f.Width,
 			filters.Untrusted(f.Cited), filters.Prose(f.Message), hintOf(f), filters.Words(f.Witness),
 			filters.Untrusted(f.Filter), f.Accepted, p.compared && !f.Known,
 		})
@@ -270,6 +281,9 @@ func printText(w io.Writer, report lint.Report, ink ink) {
 	for _, f := range report.Findings {
 		paint := ink.of(f.Rule.Severity)
 		fmt.Fprintf(w, "%s %s %s [%s]\n", ink.bold(place(f)), paint(f.Rule.Severity.String()+":"), filters.Prose(f.Message), f.Rule.ID)
+		if len(f.Hosts) > 1 {
+			fmt.Fprintf(w, "   on %d hosts: %s\n", len(f.Hosts), fleet.Names(filters.Words(f.Hosts)))
+		}
 		if f.Column > 0 {
 			number := fmt.Sprint(f.Line)
 			before, marked, after := cut(f)

@@ -5,10 +5,12 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"ironwrap/filters"
 	"ironwrap/policy/review/collected"
+	"ironwrap/policy/review/lint"
 )
 
 // member is one configuration of one host: of this machine, or of a tree.
@@ -28,18 +30,21 @@ func members(roots, configs []string) (all []member, err error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, dir := range dirs {
-		tree, err := collected.Open(dir)
-		if err != nil {
+	trees := make([]*collected.Tree, len(dirs))
+	for i, dir := range dirs {
+		if trees[i], err = collected.Open(dir); err != nil {
 			return nil, err
 		}
+	}
+	collected.Distinguish(trees)
+	for _, tree := range trees {
 		for _, pattern := range configs {
 			paths, err := tree.Glob(pattern)
 			if err != nil {
 				return nil, err
 			}
 			for _, path := range paths {
-				all = append(all, member{tree, tree.Host(), path})
+				all = add(all, member{tree, tree.Host(), path})
 			}
 		}
 	}
@@ -56,9 +61,17 @@ func here(configs []string) (all []member, err error) {
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, member{host: hostname(), config: path})
+		all = add(all, member{host: hostname(), config: path})
 	}
 	return all, nil
+}
+
+// add adds m, once.
+func add(all []member, m member) []member {
+	if slices.Contains(all, m) {
+		return all
+	}
+	return append(all, m)
 }
 
 func hostname() string {
@@ -84,7 +97,9 @@ func expand(roots []string) (dirs []string, err error) {
 			if dir, err = filepath.Abs(dir); err != nil {
 				return nil, err
 			}
-			dirs, some = append(dirs, dir), true
+			if some = true; !slices.Contains(dirs, dir) {
+				dirs = append(dirs, dir)
+			}
 		}
 		if !some {
 			return nil, fmt.Errorf("--root %s: there is no such directory", filters.Show(root))
@@ -106,4 +121,92 @@ func noSudoers(roots []string, sudoers string, users []string) error {
 func several(roots, configs []string) bool {
 	const pattern = `*?[\\`
 	return len(roots) > 1 || len(configs) > 1 || len(roots) == 1 && strings.ContainsAny(roots[0]+configs[0], pattern)
+}
+
+// targets are members as check has them.
+func targets(all []member) (list []lint.Target) {
+	for _, m := range all {
+		list = append(list, lint.Target{Tree: m.tree, Path: m.config})
+	}
+	return list
+}
+
+// hostOf is the host of a finding in a tree; "" for this machine.
+func hostOf(f lint.Finding) filters.Untrusted {
+	if f.Tree == nil {
+		return ""
+	}
+	return filters.Untrusted(f.Tree.Host())
+}
+
+// configs are where the configurations lie on this machine.
+func (p printer) configs() (paths []filters.Untrusted) {
+	for _, m := range p.all {
+		path := filters.Untrusted(m.config)
+		if m.tree != nil {
+			path = filters.Untrusted(m.tree.Dir() + m.config)
+		}
+		paths = append(paths, path)
+	}
+	return paths
+}
+
+// notAsked are the rules that say nothing of the trees that were looked at.
+func (p printer) notAsked() []string {
+	ids := []string{}
+	if !slices.ContainsFunc(p.all, func(m member) bool { return m.tree != nil }) {
+		return ids
+	}
+	for _, r := range lint.Rules() {
+		if r.Here {
+			ids = append(ids, r.ID)
+		}
+	}
+	return ids
+}
+
+// told is a report for people: what is found at the same place of several hosts is told
+// once, and what was not asked is said.
+func (p printer) told(r lint.Report) lint.Report {
+	var merged []lint.Finding
+	at, seen := map[string]int{}, map[string]int{}
+	for _, f := range r.Findings {
+		if f.Tree == nil {
+			merged = append(merged, f)
+			continue
+		}
+		key := fmt.Sprintf("%s %s %d %q %q %t", f.Rule.ID, strings.TrimPrefix(f.Path, f.Tree.Dir()), f.Column, f.Cited, strings.ReplaceAll(f.Message, f.Tree.Dir(), ""), f.Known)
+		seen[f.Tree.Dir()+key]++ // a host may have the same line twice
+		key += fmt.Sprint(seen[f.Tree.Dir()+key])
+		i, ok := at[key]
+		if !ok {
+			i = len(merged)
+			at[key] = i
+			merged = append(merged, f)
+		}
+		merged[i].Hosts = append(merged[i].Hosts, f.Tree.Host())
+	}
+	r.Findings = merged
+	if ids := p.notAsked(); len(ids) > 0 {
+		r.Beside = append(r.Beside, "not asked, for a tree does not tell: "+strings.Join(ids, ", "))
+	}
+	return r
+}
+
+// counts are numbers of findings that count, by host and severity.
+func (p printer) counts(r lint.Report) map[string]map[string]int {
+	counts := map[string]map[string]int{}
+	for _, m := range p.all {
+		counts[m.host] = map[string]int{"error": 0, "warning": 0, "note": 0}
+	}
+	for _, f := range r.Findings {
+		host := hostname()
+		if f.Tree != nil {
+			host = f.Tree.Host()
+		}
+		if f.Accepted == nil && !f.Known && counts[host] != nil {
+			counts[host][f.Rule.Severity.String()]++
+		}
+	}
+	return counts
 }

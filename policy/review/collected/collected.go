@@ -27,6 +27,7 @@ import (
 type Tree struct {
 	dir  string
 	root *os.Root
+	host string
 }
 
 // Open opens the tree at dir.
@@ -35,7 +36,9 @@ func Open(dir string) (*Tree, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot use the tree %s: %w", filters.Show(dir), err)
 	}
-	return &Tree{strings.TrimRight(dir, "/"), root}, nil
+	t := &Tree{dir: strings.TrimRight(dir, "/"), root: root}
+	t.host = t.name()
+	return t, nil
 }
 
 // Close closes the tree.
@@ -46,7 +49,23 @@ func (t *Tree) Dir() string { return t.dir }
 
 // Host is the name of the host: what /etc/hostname of the tree says (hostname(5)), or else
 // the name of the directory.
-func (t *Tree) Host() string {
+func (t *Tree) Host() string { return t.host }
+
+// Distinguish gives names to the hosts that are theirs alone: where several have the same
+// the directory tells them apart.
+func Distinguish(trees []*Tree) {
+	count := map[string]int{}
+	for _, t := range trees {
+		count[t.host]++
+	}
+	for _, t := range trees {
+		if count[t.host] > 1 {
+			t.host += " (" + t.dir + ")"
+		}
+	}
+}
+
+func (t *Tree) name() string {
 	data, _ := t.Read("/etc/hostname")
 	for line := range strings.Lines(string(data)) {
 		if line = strings.TrimSpace(line); line != "" && line[0] != '#' {

@@ -73,7 +73,7 @@ func (r Report) table(b *strings.Builder) {
 }
 
 func (v Variant) text(b *strings.Builder) {
-	fmt.Fprintf(b, "\n%s, variant %s on %s: %s\n", v.Config, v.Name, exposure.Count(len(v.Hosts), "host"), list(v.Hosts))
+	fmt.Fprintf(b, "\n%s, variant %s on %s: %s\n", v.Config, v.Name, exposure.Count(len(v.Hosts), "host"), Names(v.Hosts))
 	if v.Summary == "" {
 		return
 	}
@@ -86,7 +86,8 @@ func (v Variant) text(b *strings.Builder) {
 // named is how many hosts are named where there are many.
 const named = 20
 
-func list(hosts []filters.Untrusted) string {
+// Names are hosts in a line.
+func Names(hosts []filters.Untrusted) string {
 	var names []string
 	for _, h := range hosts[:min(len(hosts), named)] {
 		names = append(names, h.String())

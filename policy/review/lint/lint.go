@@ -70,6 +70,7 @@ type Finding struct {
 
 	Filter   string          // the name of the filter that it is about; "" for none
 	Tree     *collected.Tree // that it is in; nil for this machine
+	Hosts    []string        // more than one where it was merged with others
 	ID       string          // stays when lines come and go; whoever asks for the report fills it in
 	Accepted *accepted.Mark  // nil where nobody has accepted it
 	Known    bool            // a baseline has it
