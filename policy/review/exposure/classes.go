@@ -82,6 +82,9 @@ func (b *board) ways(s *subject) {
 		}
 		n := b.need(w)
 		n.hidden = veil != "" && strings.Contains(w.form, "{mine}") && !s.beside(veil, w)
+		if s.raced {
+			w.how += "; the caller can put a link in the place of what was checked, before the program opens it (pin_paths)"
+		}
 		b.show(n, w.how, argv, l, why[l])
 	}
 }

@@ -67,6 +67,10 @@ func TestFilters(t *testing.T) {
 		{"RegExpFilter, chown, root, chown, \\d+, /dev/(?!.*/\\.\\.).*", 10, "owner", "", ""},
 		{"RegExpFilter, chown, root, chown, \\d+, .*", 10, "owner", "", "chown 65534 /etc/shadow"},
 		{"RegExpFilter, rm, root, rm, -rf, /var/run/frr/[a-z]+-[0-9a-f-]+", 2.8, "destroy", "", ""},
+		{"PathFilter, tee, root, /var/lib/nova", 10, "write", "", ""}, // a link, put there after the check
+		{"PathFilter, chown, root, nova, /tmp", 10, "owner", "", ""},
+		{"PathFilter, cat, root, /var/lib/nova", 7, "read", "", ""},
+		{"PathFilter, cat, root, /usr/share/doc", 0.2, "read", "", ""},
 		{"CommandFilter, dd, root", 10, "write device read", "run", ""},
 		{"RegExpFilter, find, root, find, /sys/class/net, -maxdepth, 1, -type, l, -printf, %.*", 0.2, "", "run destroy", ""},
 		{`RegExpFilter, find, root, find, ^[/]*([^/\0]+(/+)?)*$, -maxdepth, \d+, -name, img-cache.*, -amin, \+\d+`, 7, "destroy", "run",

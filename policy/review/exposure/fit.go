@@ -58,7 +58,10 @@ type subject struct {
 	name  string   // of the command, as the filter takes it
 	lead  []string // what stands before an inner command's arguments
 	slots []slot   // of its arguments
+	trail []string // what stands behind them
+	found []int    // arguments in whose place the filter has {}
 	open  bool     // any number of any words may follow on them
+	raced bool     // the last command that fitted needs a link in a path that was checked
 	large bool     // a pattern was too large to find something out
 	piped bool     // arguments behind the slots come from standard input, which is the caller's
 	veil  string   // see aim
@@ -315,18 +318,21 @@ func (s *subject) fits(w way) (argv []filters.Untrusted, l level, ok bool) {
 	if _, ok := s.search(s.graph(w.form, a, false)); !ok { // the last level has all of the others
 		return nil, toLittle, false
 	}
-	for _, l := range levels {
-		a.level = l
+	for _, a := range a.graded(levels, !s.pinned()) {
 		for _, bare := range []bool{true, false} {
 			if words, ok := s.search(s.graph(w.form, a, bare)); ok {
+				s.raced = a.raced
 				if argv := s.line(words); s.entry.Match(s.given(argv), lexical{}).Matched {
-					return argv, s.limited(l, w), true
+					return argv, s.limited(a.level, w), true
 				}
 			}
 		}
 	}
 	return nil, toLittle, false
 }
+
+// pinned tells that a command gets the files that were checked.
+func (s *subject) pinned() bool { return s.entry.Sandbox != nil && s.entry.Sandbox.PinPaths }
 
 // limited is the level of a way where the caller has a choice of words; without it a
 // command that needs nothing of the caller's is what the policy says.
@@ -549,15 +555,22 @@ func traced(layers [][]reached, g *programs.Graph) (words []string, ok bool) {
 
 // given is the words of a command that the filter sees.
 func (s *subject) given(argv []filters.Untrusted) []filters.Untrusted {
+	lead := len(s.call())
 	if s.piped {
-		return argv[:min(len(argv), len(s.call())+len(s.slots))]
+		argv = argv[:min(len(argv), lead+len(s.slots))]
+	}
+	argv = slices.Clone(argv)
+	for _, i := range s.found {
+		if lead+i < len(argv) {
+			argv[lead+i] = found
+		}
 	}
 	return argv
 }
 
 // line is the command with these arguments.
 func (s *subject) line(words []string) []filters.Untrusted {
-	return append(s.call(), filters.Words(words)...)
+	return append(append(s.call(), filters.Words(words)...), filters.Words(s.trail)...)
 }
 
 // call is the command's own word, with the variables before it.

@@ -3,8 +3,10 @@ package exposure
 import (
 	"slices"
 	"strings"
+	"sync"
 
 	"ironwrap/filters"
+	"ironwrap/policy/review/programs"
 )
 
 // inner is what a command gives away that the filter itself names behind a prefix:
@@ -22,8 +24,12 @@ func (b *board) inner(s *subject) {
 		under.inner(in)
 		under.arguments(in)
 		for _, c := range under.cells {
-			if given := in.given(c.Example); len(given) < len(c.Example) {
+			switch given := in.given(c.Example); {
+			case len(given) < len(c.Example):
 				c.How += ", and gets from standard input: " + Command(c.Example[len(given):])
+				c.Example = given
+			case !slices.Equal(given, c.Example):
+				c.How += ", of any file that is found"
 				c.Example = given
 			}
 			b.put(c)
@@ -35,14 +41,14 @@ func (b *board) inner(s *subject) {
 // own.
 func (s *subject) inner() (all []*subject) {
 	for _, w := range ways(s.exec) {
-		before, ok := strings.CutSuffix(w.form, "{mine} …")
-		if !ok || w.power != Run || !s.passes(w) {
+		before, after, ok := strings.Cut(w.form, "{mine} …")
+		if !ok || after != "" && !strings.HasPrefix(after, " ;") || w.power != Run || !s.passes(w) {
 			continue
 		}
 		before = placeholder.ReplaceAllString(before, "{any}")
 		for at, sl := range s.slots {
 			for _, word := range sl.names() {
-				if in := s.behind(way{power: Run, form: before + word + " …"}, at, word); in != nil {
+				if in := s.behind(way{power: Run, form: before + word + " …" + after}, at, word); in != nil {
 					all = append(all, in)
 				}
 			}
@@ -71,7 +77,8 @@ func (sl slot) names() []string {
 // passes tells whether a row is about a command that is run as it stands there, or about a
 // script.
 func (s *subject) passes(w way) bool {
-	return passesOn(grammar(s.exec, w.form)) || strings.HasPrefix(w.how, "the command") || s.interprets()
+	p := grammar(s.exec, w.form)
+	return passesOn(p) || p.Style == programs.Expression || strings.HasPrefix(w.how, "the command") || s.interprets()
 }
 
 // behind is the command whose name is the argument at this place; nil where the prefix
@@ -85,16 +92,49 @@ func (s *subject) behind(w way, at int, word string) *subject {
 	if !ok || len(argv) < lead || argv[lead-1].Raw() != word {
 		return nil
 	}
-	in := &subject{entry: s.entry, exec: word, shape: s.shape, slots: s.slots[at+1:], open: s.open, piped: s.piped, veil: s.veil}
+	in := &subject{entry: s.entry, exec: word, shape: s.shape, slots: s.slots[at+1:], trail: s.trail, open: s.open, piped: s.piped, veil: s.veil}
+	for _, i := range s.found {
+		if i > at {
+			in.found = append(in.found, i-at-1)
+		}
+	}
 	for _, a := range argv[:lead] {
 		in.lead = append(in.lead, a.Raw())
 	}
 	in.shape.Vars = s.assigned(at)
-	if name := baseName(s.exec); name == "xargs" || name == "parallel" {
+	switch name := baseName(s.exec); {
+	case name == "xargs" || name == "parallel":
 		in.open, in.piped = true, true
+	case grammar(s.exec, w.form).Style == programs.Expression:
+		in.between(argv[lead:], slices.ContainsFunc(s.slots[:at], slot.free))
 	}
 	return in
 }
+
+// between ends a command at the word that ends it in an expression. Where the files are
+// the caller's choice, so is what stands for one.
+func (s *subject) between(rest []filters.Untrusted, chosen bool) {
+	end := slices.IndexFunc(s.slots, func(sl slot) bool { return !sl.loose && (sl.takes(";") || sl.takes("+")) })
+	if end < 0 {
+		return
+	}
+	for _, w := range rest[end:] {
+		s.trail = append(s.trail, w.Raw())
+	}
+	s.slots = slices.Clone(s.slots[:end])
+	for i, sl := range s.slots {
+		if chosen && sl.takes(found) && !sl.loose {
+			s.slots[i], s.found = anyFile(), append(s.found, i)
+		}
+	}
+}
+
+// found stands for the name of a file that find has found.
+const found = "{}"
+
+var anyFile = sync.OnceValue(func() slot {
+	return slot{key: "file", word: paths(`(/` + step + `)+`), loose: true}
+})
 
 // assigned are the variables that are set before the argument at this place: with no value
 // where it is the caller's.

@@ -131,9 +131,15 @@ func remedies(e *policy.Entry, service string) []attempt {
 		}
 		r := attempt{kind: Narrower, entry: *e, lines: func(name string) []string { return []string{name + ": " + d.definition()} }}
 		r.entry.Filter, r.entry.Class = f, d.class
+		if d.class == "PathFilter" && e.Sandbox == nil {
+			r = r.pin(d.definition())
+		}
 		if s := newSubject(&r.entry); s.matchable() {
 			all = append(all, r)
 		}
+	}
+	if r := (attempt{kind: Section, entry: *e}).pin(); e.Class == "PathFilter" && e.Sandbox == nil && r.lines != nil {
+		all = append(all, r)
 	}
 	program := family(baseName(e.Exec()))
 	for _, row := range confining {
@@ -145,6 +151,22 @@ func remedies(e *policy.Entry, service string) []attempt {
 		}
 	}
 	return all
+}
+
+// pin gives the command the files that were checked. Programs that make, move or remove
+// what a path names cannot do with that.
+func (r attempt) pin(definition ...string) attempt {
+	if !slices.Contains(strings.Fields("chown chgrp chmod tee cat touch du head tail"), family(baseName(r.entry.Exec()))) {
+		return r
+	}
+	r.entry.Sandbox = &policy.Sandbox{PinPaths: true}
+	r.lines = func(name string) (lines []string) {
+		for _, d := range definition {
+			lines = append(lines, name+": "+d)
+		}
+		return append(lines, "[Sandbox:"+name+"]", "pin_paths = yes")
+	}
+	return r
 }
 
 // matchable tells whether some command is allowed: of a filter that allows none nothing

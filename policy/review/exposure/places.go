@@ -145,11 +145,25 @@ type aim struct {
 	power string
 	level level
 	real  bool // paths are resolved before they are used
+	raced bool // the caller may put a link in a path meanwhile
 	file  bool // what the caller brings may be named without a slash
 	// veil has what the caller brings be any word but the paths that a section hides from
 	// the command: those that lie below these, or where it begins with a !, those that do
 	// not.
 	veil string
+}
+
+// graded are the aims from the most that can be had to the least.
+func (a aim) graded(levels []level, raced bool) (list []aim) {
+	for _, a.level = range levels {
+		a.raced = false
+		list = append(list, a)
+		if a.real && raced && a.level == toAll {
+			a.raced = true
+			list = append(list, a)
+		}
+	}
+	return list
 }
 
 // essence is what of an aim counts for a placeholder: for those which have the same, the
@@ -208,6 +222,9 @@ func (a aim) target(followed bool) language.Word {
 	}
 	if a.level == toSome {
 		list = append(slices.Clone(list), a.some()...)
+	}
+	if a.raced {
+		list = append(slices.Clone(list), own)
 	}
 	switch {
 	case a.real:

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"ironwrap/filters"
 	"ironwrap/policy"
 )
 
@@ -28,6 +29,17 @@ var leaky = []string{
 	"CommandFilter, iw-no-such-program, root", "CommandFilter, cat, root", "CommandFilter, mount, root",
 }
 
+// TestPinned: a directory of the caller's is a PathFilter's with pin_paths alone.
+func TestPinned(t *testing.T) {
+	r := Assess(policyOf(t, "PathFilter, chown, root, nova, /var/lib/nova", "PathFilter, mkdir, root, /var/lib/nova"), Machine{})
+	if m := r.Filters[0].Remedy; m == nil || !slices.Equal(m.Lines, filters.Words([]string{"[Sandbox:f0]", "pin_paths = yes"})) || m.Score >= 7 {
+		t.Errorf("%+v", m)
+	}
+	if m := r.Filters[1].Remedy; m != nil { // the directory is not there to be pinned
+		t.Errorf("%+v", m)
+	}
+}
+
 // TestRemedies: each line that is shown makes a filter that works, is rated as is said,
 // is no root, and does not allow what the report gave as the example of a root power.
 func TestRemedies(t *testing.T) {
@@ -40,13 +52,18 @@ func TestRemedies(t *testing.T) {
 		}
 		seen++
 		if f.Remedy.Kind != Narrower {
-			if f.Remedy.Lines[0].Raw() != "[Sandbox:"+f.Name.Raw()+"]" || len(f.Remedy.Lines) < 3 {
+			if f.Remedy.Lines[0].Raw() != "[Sandbox:"+f.Name.Raw()+"]" || len(f.Remedy.Lines) < 2 {
 				t.Errorf("%s: %q", f.Name, f.Remedy.Lines)
 			}
 			continue
 		}
 		name, definition, _ := strings.Cut(f.Remedy.Lines[0].Raw(), ": ")
 		e := entry(t, definition)
+		for _, line := range f.Remedy.Lines[1:] {
+			if line == "pin_paths = yes" {
+				e.Sandbox = &policy.Sandbox{PinPaths: true}
+			}
+		}
 		after := Of(e, Machine{})
 		if name != f.Name.Raw() || after.Score != f.Remedy.Score || rank(after.Band) <= rank(f.Band) || after.Score == NotAssessed {
 			t.Errorf("%s: %q has score %v, %v is said", f.Name, f.Remedy.Lines, after.Score, f.Remedy.Score)

@@ -400,7 +400,15 @@ sudo, -n, usermod, -aG, .*, .*
 prlimit, --as=\d+, --cpu=\d+, env, LC_ALL=C, qemu-img, convert, .*, .*
 setpriv, --no-new-privs, tee, .*
 choom, -n, 5, dd, of=.*
-nice, (tee|cat), .*`},
+nice, (tee|cat), .*
+zypper, in, .*
+zypper, --non-interactive, in, .*
+modprobe, .*
+find, .*, -exec, .*, ;
+find, .*, -exec, chmod, 777, {}, ;
+find, .*, -type, f, -exec, chown, .*, {}, \+
+find, /srv, -exec, tee, .*, ;
+find, -L, .*, -exec, nice, chmod, .*, {}, ;`},
 	{"high/root", `
 timeout, 5, cat, .*
 nice, cat, .*
@@ -409,9 +417,23 @@ ip, netns, exec, [a-z]+, ip, netns, exec, x, cat, .*
 xargs, cat
 xargs, rm, -rf
 xargs, -0, -n1, rm
+find, .*, -exec, cat, {}, ;
+find, .*, -name, .*, -exec, rm, -f, {}, \+
+find, .*, -type, f, .*
+uconv, .*
+size, .*
+klist, -kK, .*
+man, -C, .*, .*
+ps, .*
 env, LC_ALL=C, head, -n, 1, .*`},
 	{"little/low", `
 nice, -n, 5, ls, .*
+find, /var, -name, .*, -exec, .*
+find, /var, -name, .*, -newer, .*
+find, /srv/x, -name, .*
+find, /srv/x, -name, .*, -delete
+modprobe, nbd
+ps, -ef
 env, LC_ALL=C, cat, /etc/hostname
 timeout, 5, echo, .*
 xargs, echo
@@ -422,14 +444,15 @@ getent, passwd, .*`},
 	{"not assessed", `
 bash, /usr/lib/x/run, .*
 python3, /usr/lib/x/run.py, .*
+find, .*, -exec, unknownprogram, {}, ;
+hostnamectl, .*
 nice, -n, 5, unknownprogram, .*
 env, LC_ALL=C, unknownprogram, .*
 env, UNKNOWN=.*, unknownprogram
 env, PERL5LIB=.*, pcs, status
 timeout, 5, env, A=b, unknownprogram, .*
 ip, netns, exec, unknown, unknownprogram, .*
-zypper, in, .*
-zypper, --non-interactive, in, .*
+zypper, unknown, .*
 apt-get, source, .*
 docker, unknown, .*
 snap, unknown, .*`},

@@ -13,6 +13,14 @@ var servicesRows = []way{
 
 // servicesDocumented are those that nobody ran.
 var servicesDocumented = []way{
+	{Services, "hostname nisdomainname domainname ypdomainname", "{any} …", "it renames the machine (hostname(1))", "cap_sys_admin"},
+	{Services, "hostname nisdomainname domainname ypdomainname", "-F {any} …", "it renames the machine (hostname(1))", "cap_sys_admin"},
+	{Services, "hostname", "-b {any} …", "it renames the machine (hostname(1))", "cap_sys_admin"},
+	{Services, "hostnamectl", "hostname|set-hostname|set-icon-name|set-chassis|set-deployment|set-location|icon-name|chassis|deployment|location {any} …", "it renames the machine (hostnamectl(1))", ""},
+	{Services, "localectl", "set-locale|set-keymap|set-x11-keymap {any} …", "it changes the locale of all services (localectl(1))", ""},
+	{Network, "lldptool", "-T|-L|set-tlv|set-lldp …", "it changes what the machine tells its neighbours (lldptool(8))", ""},
+	{Services, "pmap", "-N {new} …", "it makes files whose being there matters: /etc/nologin keeps users out (pmap(1))", ""},
+	{Services, "tempfile", "-n {new} …", "it makes files whose being there matters: /etc/nologin keeps users out (tempfile(1))", ""},
 	{Services, "ansible-galaxy", "role install …", "what it installs is used by playbooks (ansible-galaxy(1))", ""},
 	{Services, "ansible-galaxy", "collection install …", "what it installs is used by playbooks (ansible-galaxy(1))", ""},
 	{Services, "apache2", "-k {any} …", "it starts or stops the web server (apache2(8))", ""},

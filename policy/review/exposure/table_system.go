@@ -29,6 +29,7 @@ var systemRows = []way{
 
 // systemDocumented are those that nobody ran.
 var systemDocumented = []way{
+	{Kernel, "modprobe", "{slashed} …", "since kmod 31 a path is a module to load, wherever it lies (modprobe(8))", "cap_sys_module"},
 	{Users, "addgroup", "{free} …", "it changes groups (addgroup(8))", ""},
 	{Users, "adduser", "{free} …", "it changes accounts (adduser(8))", ""},
 	{Kernel, "bpftool", "prog load {mine} {any} …", "it loads a BPF program (bpftool-prog(8))", "cap_sys_admin"},

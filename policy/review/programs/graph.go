@@ -77,6 +77,8 @@ const (
 	assigned              // NAME=VALUE, no options any more
 	operands              // and nothing else
 	bundled               // nothing was read, and the first word may be old options
+	tests                 // of an Expression, behind its operands
+	running               // a command in them that nobody asked for
 )
 
 type builder struct {
@@ -91,6 +93,7 @@ type builder struct {
 	flags  string    // short options that take nothing
 	optional
 	values []*Value
+	turn   bool // an option ends the operands
 
 	at    map[place]int
 	queue []place
@@ -257,6 +260,9 @@ func (b *builder) place(p place) int {
 }
 
 func (b *builder) edge(from place, w *Value, to place) {
+	if b.turn && to.phase == options {
+		to.phase = tests
+	}
 	n := b.place(to)
 	f := b.place(from)
 	b.g.Edges[f] = append(b.g.Edges[f], Edge{w, n})
@@ -362,6 +368,8 @@ func (b *builder) step(at place) {
 	case Plain:
 	case Assignments:
 		b.assignments(at)
+	case Expression:
+		b.expression(at)
 	default:
 		if at.phase == options {
 			b.options(at)
@@ -370,7 +378,50 @@ func (b *builder) step(at place) {
 			b.assignments(at)
 		}
 	}
-	b.operands(at, at.operands)
+	if at.phase != tests && at.phase != running {
+		b.operands(at, at.operands)
+	}
+}
+
+var (
+	ending  = Text(";", "+")
+	within  = Value{Word: ending.Word.Not(), Like: []string{"{}"}}
+	logical = Text("!", "(", ")", ",")
+)
+
+// expression adds the tests and actions of an Expression.
+func (b *builder) expression(at place) {
+	to := at
+	switch to.phase = tests; at.phase {
+	case operands:
+		return
+	case running:
+		b.edge(at, &within, at)
+		b.edge(at, &ending, to)
+		return
+	case options:
+		if at.operands == 0 && !b.bare {
+			b.edge(at, &Value{Word: dash.Then(language.Chars(b.flags)), Kind: "option"}, at)
+		}
+	}
+	b.turn = true
+	b.options(at)
+	b.turn = false
+	if !b.bare {
+		b.edge(at, &logical, to)
+		runs := Text(strings.Fields(b.p.Runs)...)
+		to.phase = running
+		b.edge(at, &runs, to)
+	}
+	for i := at.operands; i < len(b.w.Operands); i++ {
+		if o := b.w.Operands[i]; o.Runs {
+			to.operands, to.phase = i+1, operands
+			b.edge(at, o.Value, to)
+		} else if o.Any {
+			continue
+		}
+		break
+	}
 }
 
 func (b *builder) options(at place) {
@@ -381,7 +432,7 @@ func (b *builder) options(at place) {
 	if b.p.Style == Environment && !b.bare {
 		b.edge(at, &lone, at) // as -i (env(1))
 	}
-	if b.p.Style != Single {
+	if b.p.Style != Single && b.p.Style != Expression {
 		to := at
 		to.phase = operands
 		if b.p.Style == Environment {
@@ -580,6 +631,9 @@ func (b *builder) operands(at place, i int) {
 		b.operands(at, i+1)
 		return
 	}
+	if o.Runs {
+		return // see expression
+	}
 	to := at
 	if b.p.ends(at.read) {
 		to.phase = operands
@@ -647,6 +701,6 @@ func (b *builder) accept() {
 		for _, o := range b.w.Operands[p.operands:] {
 			rest = rest && o.Any
 		}
-		b.g.Final[i] = p.half == 0 && p.seen == all && rest
+		b.g.Final[i] = p.half == 0 && p.phase != running && p.seen == all && rest
 	}
 }

@@ -21,6 +21,7 @@ type Program struct {
 	Long   string // names separated by blanks: "quiet"; "file=" takes a value (=value or the next word), "color[=]" may have one (=value only). For Assignments the keys: "if= of="
 	Single string // long options with one dash: "name"; of "name=" the next word is the value, of "name[=]" what is attached to it (7z -oDIR)
 	Same   string // options of two names, the short or single one first: "o=output a=append"
+	Runs   string // of Expression: words behind which a command stands, until ; or + ends it
 	Whole  bool   // long names are not abbreviated
 
 	known  *table
@@ -35,6 +36,7 @@ const (
 	POSIX                    // options until the first operand, or --
 	Single                   // options with one dash anywhere; -- is an operand as any other
 	Assignments              // key=value words, in any order; of one key the last counts (dd)
+	Expression               // operands, then options with one dash, and commands (find); Short are options before the operands
 	Plain                    // no options: every word is an operand
 	Prefix                   // as POSIX, and the operands are a command that is run
 	Environment              // as Prefix, and the command may have NAME=VALUE words before it (env)

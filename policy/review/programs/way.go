@@ -2,6 +2,7 @@ package programs
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"ironwrap/policy/review/language"
@@ -26,6 +27,7 @@ type Option struct {
 type Operand struct {
 	Value *Value
 	Any   bool
+	Runs  bool // a command stands behind it, of an Expression
 }
 
 // Value is a set of words.
@@ -77,6 +79,10 @@ func (r *reader) word(word string) error {
 		return nil
 	case strings.HasPrefix(word, "!-"):
 		r.way.Without = append(r.way.Without, strings.TrimLeft(word, "!-"))
+		return nil
+	case options && slices.Contains(strings.Fields(r.p.Runs), word):
+		r.ended = true
+		r.way.Operands = append(r.way.Operands, Operand{Value: r.value(word), Runs: true})
 		return nil
 	case options && word == "--" && r.p.Style != Single:
 		r.ended = true
