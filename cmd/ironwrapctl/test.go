@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -15,14 +16,15 @@ import (
 	"ironwrap/filters"
 	"ironwrap/policy"
 	"ironwrap/policy/account"
+	"ironwrap/policy/review/difference"
 	"ironwrap/policy/review/expect"
 )
 
 func testCommand() *cobra.Command {
-	var format, config string
+	var format, config, root string
 	var coverage int
 	c := &cobra.Command{
-		Use:                   "test [--format text|tap|junit] [--config CONFIG] [--coverage PERCENT] FILE...",
+		Use:                   "test [--format text|tap|junit] [--config CONFIG] [--root DIR] [--coverage PERCENT] FILE...",
 		DisableFlagsInUseLine: true,
 		Short:                 "hold a policy to what is expected of it",
 		Long: `Test reads files of expectations: commands with what shall become of them, allowed or
@@ -34,10 +36,15 @@ describes the file.
 Paths are resolved as the run-as user, for which test must run as root; else they are
 resolved as yourself.
 
+With --root the configuration lies in the tree at DIR, whoever owns its files: a copy of
+a host's, or the files of a repository. What a tree does not tell is not as expected:
+ids, sandboxes, missing programs, callers.
+
 exit status: 0 all is as expected, 1 something is not or --coverage is not reached, 2
 wrong use, or a file or configuration cannot be used.`,
 		Example: `  ironwrapctl test neutron.yaml
   ironwrapctl test --config build/etc/neutron/rootwrap.conf neutron.yaml
+  ironwrapctl test --root build neutron.yaml
   ironwrapctl test --format junit --coverage 80 policy/*.yaml > junit.xml`,
 		Args: needs("FILE"),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -48,7 +55,7 @@ wrong use, or a file or configuration cannot be used.`,
 			if coverage < 0 || coverage > 100 {
 				return fmt.Errorf("coverage %d is not a number from 0 to 100", coverage)
 			}
-			r, err := test(args, config)
+			r, err := test(args, config, root)
 			if err != nil {
 				return err
 			}
@@ -63,52 +70,137 @@ wrong use, or a file or configuration cannot be used.`,
 	}
 	c.Flags().StringVar(&format, "format", "text", "how to print: text, tap or junit")
 	c.Flags().StringVar(&config, "config", "", "the rootwrap.conf to test instead of that which the files name")
+	c.Flags().StringVar(&root, "root", "", "the configuration lies in the tree at `DIR`")
 	c.Flags().IntVar(&coverage, "coverage", 0, "exit with 1 where expectations touch less than PERCENT of the filters")
 	words(c, "format", "text", "tap", "junit")
 	return c
 }
 
 // test puts the expectations of files before the policies that they are about.
-func test(files []string, config string) (r expect.Report, err error) {
-	examiners := map[string]*examiner{}
+func test(files []string, config, root string) (r expect.Report, err error) {
+	examiners := map[string]examiner{}
 	var order []string
 	for _, file := range files {
 		s, err := expect.Read(file)
 		if err != nil {
 			return r, err
 		}
-		path := s.ConfigPath()
-		if config != "" {
-			path = config
-		}
-		if path, err = filepath.Abs(path); err != nil {
+		path, err := configOf(s, config, root)
+		if err != nil {
 			return r, err
 		}
 		x := examiners[path]
 		if x == nil {
-			if x, err = newExaminer(path); err != nil {
+			if x, err = newExaminer(root, path); err != nil {
 				return r, err
 			}
 			examiners[path] = x
 			order = append(order, path)
 		}
-		r.Run(s, func(c expect.Case) expect.Answer { return x.ask(c, s.AssumePrograms) }, x.touched)
+		_, touched := x.subject()
+		r.Run(s, func(c expect.Case) expect.Answer { return x.ask(c, s.AssumePrograms) }, touched)
 	}
 	for _, path := range order {
-		r.Cover(examiners[path].policy, examiners[path].touched)
+		x := examiners[path]
+		p, touched := x.subject()
+		r.Cover(p, touched)
 	}
 	return r, nil
 }
 
+// configOf is where the rootwrap.conf is that a suite is about: config instead where it is
+// given, a path in the tree where root is.
+func configOf(s *expect.Suite, config, root string) (string, error) {
+	path := cmp.Or(config, s.ConfigPath())
+	if root != "" && (config != "" || filepath.IsAbs(s.Config)) {
+		return path, nil
+	}
+	path, err := filepath.Abs(path)
+	if err != nil || root == "" {
+		return path, err
+	}
+	if root, err = filepath.Abs(root); err != nil {
+		return "", err
+	}
+	inside, err := filepath.Rel(root, path)
+	if err != nil || !filepath.IsLocal(inside) {
+		return "", fmt.Errorf("%s: config leads to %s, which is not in the tree %s", filters.Show(s.Path), filters.Show(path), filters.Show(root))
+	}
+	return "/" + inside, nil
+}
+
 // examiner answers for one policy.
-type examiner struct {
+type examiner interface {
+	// ask is the engine's answer about the command of a case.
+	ask(c expect.Case, assumePrograms bool) expect.Answer
+	// subject is the policy, and the filters that expectations touch.
+	subject() (*policy.Policy, map[*policy.Entry]bool)
+}
+
+// newExaminer loads a configuration, in a tree where root is given.
+func newExaminer(root, config string) (examiner, error) {
+	if root == "" {
+		return newHere(config)
+	}
+	s, err := side(root, config)
+	if err != nil {
+		return nil, err
+	}
+	return &treeExaminer{s, map[*policy.Entry]bool{}}, nil
+}
+
+// treeExaminer answers for the policy of a tree.
+type treeExaminer struct {
+	side    *difference.Side
+	touched map[*policy.Entry]bool
+}
+
+func (x *treeExaminer) subject() (*policy.Policy, map[*policy.Entry]bool) {
+	return x.side.Policy, x.touched
+}
+
+func (x *treeExaminer) ask(c expect.Case, _ bool) expect.Answer {
+	if what := untold(c); what != "" {
+		return expect.Answer{Verdict: "bad-config", Why: []string{what + ": that a tree does not tell: leave it out, or test on the host"}}
+	}
+	d := x.side.Policy.Decide(policy.Request{Argv: c.Command, Machine: x.side.Machine()})
+	a := expect.Answer{Verdict: "deny", By: d.Filter, Nested: d.Leaf, RunAs: d.RunAs, Argv: d.Argv, Env: d.Env}
+	switch d.Verdict {
+	case policy.Allowed:
+		a.Verdict = "allow"
+		if d.Signal == nil {
+			a.Executable = d.Argv[0].Raw()
+		}
+	case policy.TooLong:
+		a.Verdict = "too-long"
+	}
+	return a
+}
+
+// untold is what a case asks that no tree tells; "" for nothing.
+func untold(c expect.Case) string {
+	switch {
+	case c.Outcome == expect.Missing:
+		return "missing"
+	case c.Caller != "" || c.Given != nil:
+		return "caller and given_env"
+	case c.UID != nil || c.GID != nil || c.Groups != nil:
+		return "uid, gid and groups"
+	case c.Env != nil || c.Sandbox != nil:
+		return "env and sandbox"
+	}
+	return ""
+}
+
+// hereExaminer answers for a policy of this machine.
+type hereExaminer struct {
 	*explainer
 	real    engineMachine
 	assumed engineMachine
 	touched map[*policy.Entry]bool
 }
 
-func newExaminer(config string) (*examiner, error) {
+func newHere(config string) (*hereExaminer, error) {
 	x, err := newExplainer(config, "")
 	if err != nil {
 		return nil, err
@@ -116,11 +208,14 @@ func newExaminer(config string) (*examiner, error) {
 	if x.refusal != nil {
 		return nil, x.refusal
 	}
-	return &examiner{x, x.machine, newAssuming(x.policy), map[*policy.Entry]bool{}}, nil
+	return &hereExaminer{x, x.machine, newAssuming(x.policy), map[*policy.Entry]bool{}}, nil
 }
 
-// ask is the engine's answer about the command of a case.
-func (x *examiner) ask(c expect.Case, assume bool) expect.Answer {
+func (x *hereExaminer) subject() (*policy.Policy, map[*policy.Entry]bool) {
+	return x.policy, x.touched
+}
+
+func (x *hereExaminer) ask(c expect.Case, assume bool) expect.Answer {
 	if c.Caller != "" {
 		if err := mayCall(c.Caller, x.policy); err != nil {
 			verdict := "deny"

@@ -26,6 +26,10 @@ type world struct {
 
 const firstProcess = 1001
 
+// Machine is what s is asked about by itself. Programs that are not there are taken for
+// present.
+func (s *Side) Machine() policy.Machine { return worlds(s, s)[0] }
+
 // worlds are those of the old and of the new policy.
 func worlds(old, new *Side) [2]*world {
 	w := [2]*world{{side: old, other: new, absent: map[string]bool{}}, {side: new, other: old}}
