@@ -16,15 +16,16 @@ import (
 	"ironwrap/policy"
 	"ironwrap/policy/document"
 	"ironwrap/policy/inifile"
+	"ironwrap/policy/review/collected"
 	"ironwrap/policy/review/usage"
 	"ironwrap/policy/trust"
 )
 
 func usageCommand() *cobra.Command {
-	var format, since, patch, expectations string
+	var format, since, patch, expectations, root string
 	var journal bool
 	c := &cobra.Command{
-		Use:                   "usage [--format text|json] [--patch FILE] [--expectations FILE] CONFIG --journal [--since TIME] | FILE...",
+		Use:                   "usage [--format text|json] [--patch FILE] [--expectations FILE] [--root DIR] CONFIG --journal [--since TIME] | FILE...",
 		DisableFlagsInUseLine: true,
 		Short:                 "tell from the records which filters were used, and what would have sufficed",
 		Long: `Usage reads the records of ironwrap, and those of oslo.rootwrap: in the journal, in
@@ -33,6 +34,9 @@ to were used, how often and by whom, which never were, and what was refused. Whe
 narrower filters would have allowed all that was recorded it proposes them, as a patch:
 if the engine allows each recorded command with them in force, and if they are part
 of the old ones. Nothing is executed but journalctl, and no file of the policy changed.
+
+With --root CONFIG lies in the tree at DIR, whoever owns its files; the patch is for it.
+No path leads through a link there.
 
 docs/usage.md says what is generalised, and what a record is worth.
 
@@ -50,7 +54,7 @@ exit status: 0 told, 2 wrong use, or CONFIG or the records cannot be read.`,
 			case format != "text" && format != "json":
 				return fmt.Errorf("format %q is neither text nor json", format)
 			}
-			e, err := usageEngine(args[0])
+			e, err := usageEngine(root, args[0])
 			if err != nil {
 				return err
 			}
@@ -77,13 +81,17 @@ exit status: 0 told, 2 wrong use, or CONFIG or the records cannot be read.`,
 	c.Flags().StringVar(&since, "since", "", "from the journal only what is not older than TIME (journalctl --since)")
 	c.Flags().StringVar(&patch, "patch", "", "write the proposals to FILE, which must not exist, as a unified diff")
 	c.Flags().StringVar(&expectations, "expectations", "", `write expectations that keep them to FILE, which must not exist, for "ironwrapctl test"`)
+	c.Flags().StringVar(&root, "root", "", "CONFIG lies in the tree at `DIR`")
 	words(c, "format", "text", "json")
 	return c
 }
 
 // usageEngine is the engine for one configuration, also with other texts in the place of
 // its files.
-func usageEngine(config string) (usage.Engine, error) {
+func usageEngine(root, config string) (usage.Engine, error) {
+	if root != "" {
+		return treeEngine(root, config)
+	}
 	path, err := filepath.Abs(config)
 	if err != nil {
 		return usage.Engine{}, err
@@ -97,14 +105,38 @@ func usageEngine(config string) (usage.Engine, error) {
 		Machine: newAssuming(p),
 		Read:    os.ReadFile,
 		Patched: func(texts map[string][]byte) (*policy.Policy, error) {
-			return policy.Load(path, trust.Object, func(file string, data []byte, mode document.Mode) (*document.Document, error) {
-				if text, ok := texts[file]; ok {
-					data = text
-				}
-				return inifile.Parse(file, data, mode)
-			})
+			return policy.Load(path, trust.Object, patched(texts))
 		},
 	}, nil
+}
+
+// treeEngine is usageEngine for a configuration in a tree.
+func treeEngine(root, config string) (usage.Engine, error) {
+	s, err := side(root, config)
+	if err != nil {
+		return usage.Engine{}, err
+	}
+	tree, err := collected.Open(root)
+	if err != nil {
+		return usage.Engine{}, err
+	}
+	return usage.Engine{
+		Policy:  s.Policy,
+		Machine: s.Machine(),
+		Root:    root,
+		Read:    tree.Read,
+		Patched: func(texts map[string][]byte) (*policy.Policy, error) { return tree.Load(config, patched(texts)) },
+	}, nil
+}
+
+// patched reads other texts in the place of files.
+func patched(texts map[string][]byte) policy.Parser {
+	return func(file string, data []byte, mode document.Mode) (*document.Document, error) {
+		if text, ok := texts[file]; ok {
+			data = text
+		}
+		return inifile.Parse(file, data, mode)
+	}
 }
 
 func readRecords(c *cobra.Command, records *usage.Collector, files []string) error {

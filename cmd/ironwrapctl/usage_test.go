@@ -122,7 +122,7 @@ func TestUsageLarge(t *testing.T) {
 	}
 
 	before := cpu(t)
-	e, err := usageEngine(dir + "/r.conf")
+	e, err := usageEngine("", dir+"/r.conf")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -101,7 +101,7 @@ func variables(env []filters.Var) (list []string) {
 func direction(a, b policy.Decision) string {
 	ways := map[string]bool{}
 	rest := a.Signal == nil && b.Signal == nil && !slices.Equal(a.Argv, b.Argv) || (a.Signal == nil) != (b.Signal == nil) ||
-		!slices.Equal(a.Env, b.Env) || !slices.Equal(a.Paths, b.Paths)
+		!slices.Equal(a.Env, b.Env)
 	if rest {
 		ways[Other] = true
 	}
@@ -111,6 +111,17 @@ func direction(a, b policy.Decision) string {
 		ways[Wider] = true
 	case a.RunAs == "root":
 		ways[Narrower] = true
+	default:
+		ways[Other] = true
+	}
+	// Where a path is resolved before the command runs, it gets the file that it would have
+	// come to, and no link can be put in its place.
+	switch more, less := contains(b.Paths, a.Paths), contains(a.Paths, b.Paths); {
+	case more && less:
+	case more:
+		ways[Narrower] = true
+	case less:
+		ways[Wider] = true
 	default:
 		ways[Other] = true
 	}
@@ -126,6 +137,11 @@ func direction(a, b policy.Decision) string {
 		return Narrower
 	}
 	return Other
+}
+
+// contains tells whether all of some are in all.
+func contains(all, some []int) bool {
+	return !slices.ContainsFunc(some, func(i int) bool { return !slices.Contains(all, i) })
 }
 
 // add writes a difference down, unless the same filters have shown it before.

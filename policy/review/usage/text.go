@@ -103,7 +103,7 @@ func (r Report) Text(w io.Writer, patch bool) error {
 		}
 	}
 	if patch && r.Patch != "" {
-		line("\npatch (patch -p1 -d / < FILE)\n")
+		line("\npatch (patch -p1 -d %s < FILE)\n", filters.Show(r.Root))
 		b.WriteString(r.Patch)
 	}
 	_, err := io.WriteString(w, b.String())

@@ -24,7 +24,8 @@ type Report struct {
 	Unknown  []Unknown      `json:"filters_not_in_the_policy,omitempty"`
 	Narrower []Proposal     `json:"narrower"`
 	Kept     []Kept         `json:"kept"` // filters that were used, with why nothing narrower is proposed
-	Patch    string         `json:"patch,omitempty"`
+	Patch    string         `json:"patch,omitempty"` // for patch(1) with -p1, from the root of the tree
+	Root     string         `json:"root"`            // of the tree; / for this machine
 	Refused  []RefusedGroup `json:"refused"`
 
 	Expectations *Expectations `json:"-"`
@@ -164,6 +165,8 @@ type Engine struct {
 	// Patched is the policy with other texts of some of its files, as it would be
 	// loaded if they were in place.
 	Patched func(texts map[string][]byte) (*policy.Policy, error)
+	// Root is the tree that the policy is in; "" for this machine.
+	Root string
 	// Read returns the text of a file of the policy.
 	Read func(path string) ([]byte, error)
 }
@@ -235,7 +238,7 @@ func (c *Collector) Report(e Engine) Report {
 		s.names[f.Name] = append(s.names[f.Name], f)
 		s.places[place(f)] = f
 	}
-	r := Report{Config: e.Policy.Path, Reading: c.Reading}
+	r := Report{Config: e.Policy.Path, Root: cmp.Or(e.Root, "/"), Reading: c.Reading}
 	var refused []*called
 	executed := 0
 	for _, k := range c.order {
