@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -25,7 +26,8 @@ func readAccepted(path string) (*accepted.List, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot use the accepted risks: %w", err)
 	}
-	return l, nil
+	l.Path, err = filepath.Abs(path) // findings name absolute paths
+	return l, err
 }
 
 // readOptional reads a baseline; nil where path is empty.
