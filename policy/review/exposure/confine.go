@@ -256,8 +256,8 @@ func (c confinement) entitled(deed string, caps []string, n need) limit {
 // them, changing their modes and writing to /proc/sys take none, which is why cutting
 // capabilities alone confines little.
 var restores = map[string]string{
-	"write": "cap_dac_override", "place": "cap_dac_override", "remove": "cap_dac_override", "empty": "cap_dac_override", "disk": "cap_dac_override",
-	"mode": "cap_fowner", "attribute": "cap_fowner cap_setfcap", "process": "cap_sys_ptrace",
+	"write": "cap_dac_override", "place": "cap_dac_override", "make": "cap_dac_override", "remove": "cap_dac_override", "empty": "cap_dac_override", "disk": "cap_dac_override",
+	"mode": "cap_fowner", "attribute": "cap_fowner cap_setfcap", "process": "cap_sys_ptrace", "trace": "cap_sys_ptrace",
 }
 
 func (c confinement) asUser() limit {
@@ -301,7 +301,7 @@ func (c confinement) places(deed string, n need) limit {
 		if c.landlocked() || c.view() {
 			return limitf(0, "Landlock forbids mounting")
 		}
-	case "write", "place", "remove", "empty":
+	case "write", "place", "make", "remove", "empty":
 		return least(c.readOnly(), c.files(n))
 	case "mode", "owner", "attribute", "flag":
 		return c.readOnly()
@@ -427,7 +427,7 @@ func list(paths []string) string {
 // of whatever rules, a process traces none outside, and takes nothing out of one.
 func (c confinement) processes(deed string) limit {
 	switch {
-	case deed == "process" && c.domain():
+	case (deed == "process" || deed == "trace") && c.domain():
 		return limitf(0, "Landlock keeps it from processes outside of the sandbox")
 	case deed == "kill" && slices.Contains(c.sandbox.LandlockScope, "signal"):
 		return limitf(0, "landlock_scope: it signals nobody outside of the sandbox")

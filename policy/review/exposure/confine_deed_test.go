@@ -135,6 +135,19 @@ var attempts = map[string]func(dir string) error{
 	"truncate":             puts(unix.SYS_TRUNCATE, func(d string) [5]uintptr { return [5]uintptr{text(d + "/target")} }),
 	"openat 2&0x200=0x200": puts(unix.SYS_OPENAT, func(d string) [5]uintptr { return [5]uintptr{here, text(d + "/target"), unix.O_RDONLY | unix.O_TRUNC} }),
 
+	"openat 2&0100=0100": puts(unix.SYS_OPENAT, func(d string) [5]uintptr {
+		return [5]uintptr{here, text(d + "/new"), unix.O_RDONLY | unix.O_CREAT, 0o666}
+	}),
+	"open 1&0100=0100":          puts(unix.SYS_OPEN, func(d string) [5]uintptr { return [5]uintptr{text(d + "/new"), unix.O_RDONLY | unix.O_CREAT, 0o666} }),
+	"mknod 1&0170000=0":         puts(unix.SYS_MKNOD, func(d string) [5]uintptr { return [5]uintptr{text(d + "/new"), 0o666} }),
+	"mknod 1&0170000=0100000":   puts(unix.SYS_MKNOD, func(d string) [5]uintptr { return [5]uintptr{text(d + "/new"), unix.S_IFREG | 0o666} }),
+	"mknod 1&0170000=0010000":   puts(unix.SYS_MKNOD, func(d string) [5]uintptr { return [5]uintptr{text(d + "/new"), unix.S_IFIFO | 0o666} }),
+	"mknodat 2&0170000=0":       puts(unix.SYS_MKNODAT, func(d string) [5]uintptr { return [5]uintptr{here, text(d + "/new"), 0o666} }),
+	"mknodat 2&0170000=0100000": puts(unix.SYS_MKNODAT, func(d string) [5]uintptr { return [5]uintptr{here, text(d + "/new"), unix.S_IFREG | 0o666} }),
+	"mknodat 2&0170000=0010000": puts(unix.SYS_MKNODAT, func(d string) [5]uintptr { return [5]uintptr{here, text(d + "/new"), unix.S_IFIFO | 0o666} }),
+	"mkdir":                     puts(unix.SYS_MKDIR, func(d string) [5]uintptr { return [5]uintptr{text(d + "/new"), 0o777} }),
+	"mkdirat":                   puts(unix.SYS_MKDIRAT, func(d string) [5]uintptr { return [5]uintptr{here, text(d + "/new"), 0o777} }),
+
 	"chmod":    puts(unix.SYS_CHMOD, func(d string) [5]uintptr { return [5]uintptr{text(d + "/target"), 0o4777} }),
 	"fchmodat": puts(unix.SYS_FCHMODAT, func(d string) [5]uintptr { return [5]uintptr{here, text(d + "/target"), 0o4777} }),
 	"452":      puts(452, func(d string) [5]uintptr { return [5]uintptr{here, text(d + "/target"), 0o4777} }),

@@ -203,7 +203,7 @@ func (g *ground) call(conf, before string, words []string, after string) []strin
 	if after == "" {
 		script += "exit $status"
 	}
-	return slices.Concat([]string{"unshare", "-mnuipf", "--mount-proc", "sh", "-c", script, conf}, words)
+	return slices.Concat([]string{"setsid", "unshare", "-mnuipf", "--kill-child", "--mount-proc", "sh", "-c", script, conf}, words)
 }
 
 // machine is what is known of the machine.
@@ -239,37 +239,36 @@ func (g *ground) general() map[string]string {
 }
 
 // looser are rows of which too much is said to be left under some sections: PROGRAM
-// SECTION, and why. All others are exact.
+// SECTION, and why. All others are exact, but that a profile without O_TRUNC ("no-empty")
+// stops many programs which another build may have open their files without.
 var looser = map[string]string{
-	"cp no-write":           "cp -s makes a link",
-	"rsync no-write":        "it copies links",
-	"tar no-write":          "an archive may have links",
-	"bsdtar no-write":       "an archive may have links",
-	"cpio no-write":         "an archive may have links",
-	"cp no-way":             "it removes the file, cp --remove-destination",
-	"mv no-way":             "it copies, and removes",
-	"rsync no-way":          "it removes files",
-	"tar no-way":            "it removes the file before it writes it",
-	"bsdtar no-way":         "it removes the file before it writes it",
-	"cpio no-way":           "it removes the file before it writes it",
-	"install no-way":        "it removes the file before it writes it",
-	"install no-write":      "it removes the file before it writes it",
-	"mv no-place":           "it copies, where a profile refuses with EXDEV",
-	"find no-empty":         "it opens with O_TRUNC, and others do not",
-	"openssl no-empty":      "it opens with O_TRUNC, and others do not",
-	"install no-attribute":  "it would do without, where a profile refuses with ENOTSUP",
-	"install read-only":     "the copy could go to a device",
-	"rsync read-only":       "the copy could go to a device",
-	"install landlock":      "the copy could go where it may write",
-	"rsync landlock":        "the copy could go where it may write",
-	"install landlock here": "it takes no pipe's place",
-	"rsync landlock here":   "it takes no pipe's place",
-	"chown landlock usr":    "a number would do for the name",
-	"chgrp landlock usr":    "a number would do for the name",
-	"mknod landlock":        "the file could lie where it may write",
-	"chattr landlock usr":   "the file could be one that it may open",
-	"pkill landlock usr":    "it finds no process without /proc, and kill does",
-	"zstd seccomp strict":   "it makes threads",
+	"cp no-write":                   "it copies links",
+	"curl no-place":                 "others write the file itself",
+	"strace capabilities":           "it traces those who have no capabilities",
+	"strace chown":                  "it traces those who have no capabilities",
+	"rsync no-write":                "it copies links",
+	"rsync no-place":                "it writes the file itself, with --inplace",
+	"tar no-write":                  "an archive may have links",
+	"bsdtar no-write":               "an archive may have links",
+	"cpio no-write":                 "an archive may have links",
+	"ln no-place":                   "others of that name remove the file first",
+	"mv no-place":                   "it copies, where a profile refuses with EXDEV",
+	"xfs_io landlock":               "with -r it opens the file to read it only",
+	"xfs_io read-only":              "with -r it opens the file to read it only",
+	"xfs_io seccomp readonly-tools": "with -r it opens the file to read it only",
+	"install no-attribute":          "it would do without, where a profile refuses with ENOTSUP",
+	"install read-only":             "the copy could go to a device",
+	"rsync read-only":               "the copy could go to a device",
+	"install landlock":              "the copy could go where it may write",
+	"rsync landlock":                "the copy could go where it may write",
+	"install landlock here":         "it takes no pipe's place",
+	"rsync landlock here":           "it takes no pipe's place",
+	"chown landlock usr":            "a number would do for the name",
+	"chgrp landlock usr":            "a number would do for the name",
+	"mknod landlock":                "the file could lie where it may write",
+	"chattr landlock usr":           "the file could be one that it may open",
+	"pkill landlock usr":            "it finds no process without /proc, and kill does",
+	"zstd seccomp strict":           "it makes threads",
 }
 
 // TestConfinedRows runs the rows that write, read, destroy and change owners under many
@@ -278,28 +277,32 @@ func TestConfinedRows(t *testing.T) {
 	g := newGround(t)
 	sections := g.general()
 	var done, refused, unseen atomic.Int32
+	seen := map[string]bool{}
 	for _, program := range slices.Sorted(maps.Keys(table)) {
 		path, err := exec.LookPath(program)
 		if err != nil || untried[program] != "" || !slices.Contains([]string{"/usr/bin", "/bin", "/usr/sbin", "/sbin"}, filepath.Dir(path)) {
 			continue
 		}
-		seen := map[string]bool{}
 		for i, w := range table[program] {
 			if asks(program) && w.deeds(program) == nil || untried[program+" "+w.form] != "" || !slices.Contains([]string{Write, Read, Owner, Destroy}, w.power) || w.form == "…" || strings.Contains(w.form, "{disk}") || strings.Contains(w.form, "{free}") {
 				continue
 			}
-			// What the keys do that have nothing to do with files is shown by one row.
-			own := maps.Clone(sections)
-			if seen[w.power] {
+			// What the keys do that have nothing to do with files is shown by one row of
+			// those that do the same.
+			own, same := maps.Clone(sections), fmt.Sprint(w.power, w.deeds(program))
+			if seen[same] {
 				own = map[string]string{}
 				for _, name := range []string{"capabilities", "landlock", "read-only", "seccomp default", "seccomp readonly-tools"} {
 					own[name] = sections[name]
 				}
 			}
-			seen[w.power] = true
+			seen[same] = true
 			t.Run(fmt.Sprintf("%s %d", program, i), func(t *testing.T) {
 				t.Parallel()
 				for _, d := range deedsOf[w.power] {
+					if d == "make" && !slices.Contains(w.deeds(program), d) {
+						continue // who opens with O_CREAT need not make a file
+					}
 					own["no-"+d] = "seccomp = " + g.refusing(t, d)
 				}
 				if list := deedsOf[w.power]; list != nil {
@@ -331,7 +334,7 @@ func TestConfinedRows(t *testing.T) {
 					switch {
 					case l.factor < 1 && why == "":
 						t.Errorf("%s: %s: %v of it is said to be left (%s), and it was done", name, w.form, l.factor, l.why)
-					case l.factor == 1 && why != "" && looser[program+" "+name] == "":
+					case l.factor == 1 && why != "" && name != "no-empty" && looser[program+" "+name] == "":
 						t.Errorf("%s: %s: it is said to be left, and was not: %s %s", name, w.form, why, said)
 					}
 					if why == "" {
@@ -406,6 +409,9 @@ func TestConfinedScenes(t *testing.T) {
 			sections := g.general()
 			for _, d := range slices.Concat(deedsOf[s.power], s.deeds(s.program)) {
 				for _, d := range strings.Split(d, "+") {
+					if d == "make" {
+						continue // no scene makes files, but some open theirs with O_CREAT
+					}
 					sections["no-"+d] = "seccomp = " + g.refusing(t, d)
 				}
 			}

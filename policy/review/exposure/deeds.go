@@ -48,6 +48,21 @@ var passages = []passage{
 	{"place", "symlinkat", "", "symlink(2)"},
 	{"place", "io_uring_setup", "", "IORING_OP_RENAMEAT, LINKAT, SYMLINKAT, io_uring_enter(2)"},
 
+	// Where a file or a directory was not, there is one that anybody may write.
+	{"make", "openat 2&0100=0100", "", "O_CREAT, whatever it is opened for, open(2)"},
+	{"make", "open 1&0100=0100", "", "O_CREAT, open(2)"},
+	{"make", "creat", "", "creat(2)"},
+	{"make", "openat2", "", "the flags are in memory, openat2(2)"},
+	{"make", "io_uring_setup", "", "IORING_OP_OPENAT, MKDIRAT, io_uring_enter(2)"},
+	{"make", "mknod 1&0170000=0", "", "a file, mknod(2)"},
+	{"make", "mknod 1&0170000=0100000", "", "S_IFREG, mknod(2)"},
+	{"make", "mknod 1&0170000=0010000", "", "S_IFIFO: whoever reads it gets what the caller writes, mknod(2)"},
+	{"make", "mknodat 2&0170000=0", "", "a file, mknod(2)"},
+	{"make", "mknodat 2&0170000=0100000", "", "S_IFREG, mknod(2)"},
+	{"make", "mknodat 2&0170000=0010000", "", "S_IFIFO, mknod(2)"},
+	{"make", "mkdir", "", "mkdir(2)"},
+	{"make", "mkdirat", "", "mkdir(2)"},
+
 	{"remove", "unlink", "", "unlink(2)"},
 	{"remove", "unlinkat", "", "unlink(2)"},
 	{"remove", "rmdir", "", "rmdir(2)"},
@@ -117,6 +132,7 @@ var passages = []passage{
 
 	// Whoever has a process of root's outside of the sandbox has what that has.
 	{"process", "ptrace", "", "ptrace(2)"},
+	{"trace", "ptrace", "", "ptrace(2)"},
 	{"process", "process_vm_writev", "", "process_vm_writev(2)"},
 	{"process", "pidfd_getfd", "", "pidfd_getfd(2)"},
 	// systemd, the system bus, docker, containerd and libvirt obey root, by what they are
@@ -148,10 +164,10 @@ var passages = []passage{
 // deedsOf are the deeds that are a power, for a program of which nothing is known: it may
 // do them in any way.
 var deedsOf = map[string][]string{
-	Write:     {"write", "place"},
+	Write:     {"write", "place", "make"},
 	Destroy:   {"write", "place", "remove", "empty"},
 	Owner:     {"mode", "owner", "attribute", "set-id"},
-	Users:     {"write", "place"},
+	Users:     {"write", "place", "make"},
 	Kernel:    {"module", "bpf", "kexec", "ports", "setting"},
 	Device:    {"disk", "node", "drive"},
 	Mount:     {"mount", "remount"},
@@ -163,7 +179,7 @@ var deedsOf = map[string][]string{
 
 // rulers are the deeds that make whoever may choose the program root outside of the
 // sandbox, and so give every power.
-var rulers = []string{"write", "place", "disk", "setting", "mode", "owner", "attribute", "set-id", "mount", "remount", "module", "bpf", "kexec", "ports", "process", "daemon", "node", "drive", "become"}
+var rulers = []string{"write", "place", "make", "disk", "setting", "mode", "owner", "attribute", "set-id", "mount", "remount", "module", "bpf", "kexec", "ports", "process", "daemon", "node", "drive", "become"}
 
 // alike are deeds with the calls of another, that a section confines otherwise: of writing,
 // those on devices, on settings of the kernel and on accounts, and a copy, which may go to
@@ -223,23 +239,41 @@ type does struct {
 // done holds for the programs whose rows TestConfinedRows and TestConfinedScenes run, and
 // for those that are of one make with them.
 var done = []does{
-	{Read, "cp install rsync tar dd curl qemu-img", "{dest}", "copy"},
+	{Read, "cp install rsync tar bsdtar dd curl qemu-img", "{dest}", "copy"},
 	{Write, "tee dd sort shuf uniq xxd split openssl script ptx curl", "", "write"},
 	{Write, "link ln", "", "place"},
+	{Write, "mkfifo", "", "make"},
 	{Write, "sed gsed", "", "write+place"},
-	{Write, "install", "", "write remove"},                                                  // it removes the file before it writes it
-	{Write, "cp mv rsync tar bsdtar cpio unzip 7z 7za 7zr patch", "", "write place remove"}, // a link in an archive is made without opening a file
+	{Read, "strace ltrace", "-p", "trace"},
+	{Code, "strace ltrace", "-p", "trace"},
+	{Write, "strace ltrace", "-p", "trace+write"},
+	{Write, "awk mawk gawk nawk install strace wget xfs_io zstd", "", "write"},
+	{Write, "cp", "-l {mine}", "place"},
+	{Write, "cp", "-s {mine}", "place"},
+	{Write, "cp mv rsync tar bsdtar cpio unzip 7z 7za 7zr patch", "", "write place"}, // a link in an archive is made without opening a file
 	{Destroy, "rm unlink", "", "remove"},
+	{Destroy, "install", "", "remove"}, // before it writes
+	{Destroy, "cp", "-f", "write remove"},
+	{Destroy, "cp", "", "remove"}, // --remove-destination
+	{Destroy, "zstd", "-o", "write remove"},
+	{Destroy, "tar", "-U", "remove"},
+	{Destroy, "tar", "--remove-files", "remove"},
+	{Destroy, "tar curl", "", "write"},
+	{Destroy, "ln", "", "place remove"},
 	{Destroy, "find", "-delete", "remove"},
 	{Destroy, "find", "-f", "write"}, // -fprint, -fls,
 	{Destroy, "mv", "", "place write"},
 	{Destroy, "shred truncate openssl iptables-save ip6tables-save start-stop-daemon", "", "write"},
-	{Destroy, "rsync", "", "write place remove"},
-	{Destroy, "gzip bzip2 xz", "", "write+remove"},
+	{Destroy, "rsync", "--log-file", "write"},
+	{Destroy, "rsync", "--delete", "remove"},
+	{Destroy, "rsync", "", "write+remove"}, // --remove-source-files
+	{Destroy, "gzip bzip2 xz zstd", "", "write+remove"},
 	{Owner, "chmod", "", "mode"},
 	{Owner, "chown chgrp", "", "owner"},
 	{Owner, "install", "-o", "write+owner"},
 	{Owner, "install", "-m", "write+mode"},
+	{Owner, "rsync", "--chown", "write+owner"},
+	{Owner, "rsync", "", "write+mode"},
 	{Owner, "setfacl", "", "attribute mode"},
 	{Owner, "setcap setfattr", "", "attribute"},
 	{Device, "dd", "", "disk"},
@@ -297,7 +331,7 @@ func (w way) deeds(program string) []string {
 
 // itself are programs that have no daemon do what they do: what they are refused is not
 // done. What they do they may do in any way.
-var itself = fieldSet("awk mawk gawk nawk base32 base64 bsdtar bzip2 cat cmp column comm cp cpio csplit curl cut date dd diff du egrep expand fgrep file find fmt fold grep gzip head hexdump install join link ln lz4 mkfs mke2fs mkswap mkfifo mkdir mktemp mv nl od openssl paste patch pr ptx rename rev rm rmdir rsync script sed gsed shred shuf sort split strings sum tac tail tar tee touch truncate tsort uniq unlink unzip wc wget xxd xz zcat zip zstd e2fsck resize2fs tune2fs debugfs wipefs sgdisk sfdisk fdisk 7z 7za 7zr qemu-img iptables-save ip6tables-save xfs_io strace ltrace")
+var itself = fieldSet("awk mawk gawk nawk ip base32 base64 bsdtar bzip2 cat cmp column comm cp cpio csplit curl cut date dd diff du egrep expand fgrep file find fmt fold grep gzip head hexdump install join link ln lz4 mkfs mke2fs mkswap mkfifo mkdir mktemp mv nl od openssl paste patch pr ptx rename rev rm rmdir rsync script sed gsed shred shuf sort split strings sum tac tail tar tee touch truncate tsort uniq unlink unzip wc wget xxd xz zcat zip zstd e2fsck resize2fs tune2fs debugfs wipefs sgdisk sfdisk fdisk 7z 7za 7zr qemu-img iptables-save ip6tables-save xfs_io strace ltrace")
 
 // asks tells that a program may have a daemon do it.
 func asks(program string) bool {

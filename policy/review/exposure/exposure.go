@@ -199,9 +199,14 @@ func Of(e *policy.Entry, m Machine) Filter {
 	b.imply()
 	b.arguments(s)
 	f.Cells = b.sorted()
-	f.Key = fingerprint(e, f.Sandbox...)
-	for i := range f.Cells {
-		f.Cells[i].ID = f.Cells[i].id(e)
+	allowed := meaning(e)
+	f.Key = fingerprint(allowed, f.Sandbox...)
+	for i, c := range f.Cells {
+		more := []string{c.Power}
+		if e.File == "" { // what the implicit filter gives away depends on its contexts, which the example names
+			more = append(more, Command(c.Example))
+		}
+		f.Cells[i].ID = fingerprint(allowed, more...)
 	}
 	if b.dead {
 		f.Notes = append(f.Notes, "no command can match this filter: a pattern that cannot be used, or a PathFilter's directory that is written as one")
@@ -211,15 +216,6 @@ func Of(e *policy.Entry, m Machine) Filter {
 	}
 	f.Band = Band(f.Score)
 	return f
-}
-
-// id is the fingerprint of a filter and a power. What the implicit filter gives away
-// depends on its contexts, which the example names.
-func (c Cell) id(e *policy.Entry) string {
-	if e.File == "" {
-		return fingerprint(e, c.Power, Command(c.Example))
-	}
-	return fingerprint(e, c.Power)
 }
 
 // board collects the cells of one filter, the worst for each power.

@@ -234,13 +234,16 @@ func Groups(all []Filter) (groups []Group) {
 	return groups
 }
 
-// fingerprint is the same for filters that allow the same as the same user: a name, a
-// place and a sandbox section do not matter. Of the implicit one example counts as well,
-// which tells its contexts apart. Reports of other versions are compared with it, so that
-// what is written here stays as it is.
-func fingerprint(e *policy.Entry, more ...string) string {
+// meaning is the same for filters that allow the same as the same user: a name, a place
+// and a sandbox section do not matter. Reports of other versions are compared with it, so
+// that what is written here stays as it is.
+func meaning(e *policy.Entry) string {
 	s := filters.ShapeOf(e.Filter)
-	sum := sha256.Sum256(fmt.Appendf(nil, "%q %q %q %q %q %q %q %q %q %t %q",
-		e.Class, e.Exec(), e.RunAs(), s.Name, s.Args, s.Vars, s.Target, s.Signals, s.File, s.More, more))
+	return fmt.Sprintf("%q %q %q %q %q %q %q %q %q %t", e.Class, e.Exec(), e.RunAs(), s.Name, s.Args, s.Vars, s.Target, s.Signals, s.File, s.More)
+}
+
+// fingerprint is the same for a meaning and the same words more.
+func fingerprint(meaning string, more ...string) string {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s %q", meaning, more))
 	return hex.EncodeToString(sum[:8])
 }
