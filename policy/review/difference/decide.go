@@ -210,7 +210,7 @@ func (c *comparison) finish() {
 	r := &c.report
 	rank := []string{Wider, Other, Narrower}
 	slices.SortStableFunc(r.Differences, func(a, b Difference) int {
-		return cmp.Compare(slices.Index(rank, a.Direction), slices.Index(rank, b.Direction))
+		return cmp.Or(cmp.Compare(slices.Index(rank, a.Direction), slices.Index(rank, b.Direction)), cmp.Compare(min(len(a.Changes), 1), min(len(b.Changes), 1)))
 	})
 	for i, d := range r.Differences {
 		d.Items = folded(d.Items)

@@ -23,7 +23,7 @@ type Report struct {
 	Never    []Place        `json:"never_used"` // only where executions are recorded
 	Unknown  []Unknown      `json:"filters_not_in_the_policy,omitempty"`
 	Narrower []Proposal     `json:"narrower"`
-	Kept     []Kept         `json:"kept"` // filters that were used, with why nothing narrower is proposed
+	Kept     []Kept         `json:"kept"`            // filters that were used, with why nothing narrower is proposed
 	Patch    string         `json:"patch,omitempty"` // for patch(1) with -p1, from the root of the tree
 	Root     string         `json:"root"`            // of the tree; / for this machine
 	Refused  []RefusedGroup `json:"refused"`
