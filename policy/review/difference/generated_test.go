@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"ironwrap/filters"
@@ -222,65 +223,72 @@ func size(words []string) (n int) {
 // it is due to and, of filters that are known exactly, no longer command; what is
 // reported is so; and where nothing is said to be open there is nothing else.
 func TestGenerated(t *testing.T) {
-	pairs, same, different, open := 300, 0, 0, 0
+	pairs := 300
 	if testing.Short() {
 		pairs = 60
 	}
-	for seed := range pairs {
-		r := rand.New(rand.NewPCG(13, uint64(seed)))
-		before, after := generate(r)
-		old, new := newSide(t, before), newSide(t, after)
-		report := compare(old, new)
-		w := worlds(old, new)
-		fail := func(format string, args ...any) {
-			t.Helper()
-			t.Errorf("seed %d: %s\nOLD\n%sNEW\n%sreport: %+v", seed, fmt.Sprintf(format, args...), before, after, report)
+	var verdicts sync.Map
+	t.Run("pairs", func(t *testing.T) {
+		for seed := range pairs {
+			t.Run(fmt.Sprint(seed), func(t *testing.T) {
+				t.Parallel()
+				verdicts.Store(seed, bruteForce(t, seed))
+			})
 		}
-		reported := map[string]int{}
-		for _, d := range report.Differences {
-			for _, item := range all(d.Items) {
-				line := raw(item.Witness)
-				decided := decide(w, line)
-				if !differ(decided) {
-					fail("%q is decided alike", line)
-				}
-				if (decided[0].Verdict == policy.Allowed) != (item.Old != nil) || (decided[1].Verdict == policy.Allowed) != (item.New != nil) {
-					fail("%q is decided otherwise than said", line)
-				}
-				reported[pair(decided)] = size(line)
-			}
-		}
-		for _, line := range lines {
+	})
+	count := map[string]int{}
+	verdicts.Range(func(_, verdict any) bool { count[verdict.(string)]++; return true })
+	t.Logf("%v", count)
+	if count[Same] < pairs/20 || count[Different] < pairs/4 {
+		t.Errorf("%v: the pairs show little", count)
+	}
+}
+
+// bruteForce compares the policies that seed makes, and holds the report against each of
+// lines.
+func bruteForce(t *testing.T, seed int) (verdict string) {
+	r := rand.New(rand.NewPCG(13, uint64(seed)))
+	before, after := generate(r)
+	old, new := newSide(t, before), newSide(t, after)
+	report := compare(old, new)
+	w := worlds(old, new)
+	fail := func(format string, args ...any) {
+		t.Helper()
+		t.Errorf("seed %d: %s\nOLD\n%sNEW\n%sreport: %+v", seed, fmt.Sprintf(format, args...), before, after, report)
+	}
+	reported := map[string]int{}
+	for _, d := range report.Differences {
+		for _, item := range all(d.Items) {
+			line := raw(item.Witness)
 			decided := decide(w, line)
 			if !differ(decided) {
-				continue
+				fail("%q is decided alike", line)
 			}
-			shortest, ok := reported[pair(decided)]
-			switch {
-			case !ok && report.Exact:
-				fail("%q is decided otherwise, and that is not reported", line)
-			case ok && report.Exact && shortest > size(line) && !strings.Contains(before+after, "PathFilter") && !strings.Contains(before+after, "IpFilter"):
-				fail("%q is shorter than the witness", line)
-			case !ok && len(report.Open) == 0:
-				fail("%q: neither reported nor open", line)
-			default:
-				continue
+			if (decided[0].Verdict == policy.Allowed) != (item.Old != nil) || (decided[1].Verdict == policy.Allowed) != (item.New != nil) {
+				fail("%q is decided otherwise than said", line)
 			}
-			break
+			reported[pair(decided)] = size(line)
 		}
-		switch report.Verdict {
-		case Same:
-			same++
-		case Different:
-			different++
+	}
+	for _, line := range lines {
+		decided := decide(w, line)
+		if !differ(decided) {
+			continue
+		}
+		shortest, ok := reported[pair(decided)]
+		switch {
+		case !ok && report.Exact:
+			fail("%q is decided otherwise, and that is not reported", line)
+		case ok && report.Exact && shortest > size(line) && !strings.Contains(before+after, "PathFilter") && !strings.Contains(before+after, "IpFilter"):
+			fail("%q is shorter than the witness", line)
+		case !ok && len(report.Open) == 0:
+			fail("%q: neither reported nor open", line)
 		default:
-			open++
+			continue
 		}
+		break
 	}
-	t.Logf("%d same, %d different, %d not settled", same, different, open)
-	if same < pairs/20 || different < pairs/4 {
-		t.Errorf("%d same, %d different: the pairs show little", same, different)
-	}
+	return report.Verdict
 }
 
 // all are items with those in them.
