@@ -159,7 +159,7 @@ func (p printer) print(w io.Writer, format string, report lint.Report) error {
 	case "json":
 		return printJSON(w, p, report)
 	case "sarif":
-		return printSARIF(w, report, p.dir, p.compared)
+		return printSARIF(w, report, p.dir, p.compared, p.notAsked())
 	case "prometheus":
 		return fleet.Findings(w, p.counts(report))
 	case "accepted":

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/url"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/owenrumney/go-sarif/v3/pkg/report/v210/sarif"
@@ -23,8 +24,9 @@ const sourceRoot = "%SRCROOT%"
 // printSARIF writes the report in the Static Analysis Results Interchange Format
 // 2.1.0 (OASIS), which code hosts and editors show beside the lines. All rules are
 // in it, also those that found nothing. Files below dir (absolute), where the report is
-// made, stand relative to it. compared tells that there is a baseline.
-func printSARIF(w io.Writer, report lint.Report, dir string, compared bool) error {
+// made, stand relative to it. compared tells that there is a baseline, notAsked which rules
+// were left out.
+func printSARIF(w io.Writer, report lint.Report, dir string, compared bool, notAsked []string) error {
 	run := sarif.NewRun()
 	run.Tool = sarif.NewTool().WithDriver(sarif.NewToolComponent().WithName("ironwrapctl").WithVersion(version))
 	columns := "unicodeCodePoints"
@@ -37,7 +39,7 @@ func printSARIF(w io.Writer, report lint.Report, dir string, compared bool) erro
 			WithFullDescription(sarif.NewMultiformatMessageString().WithText(r.Title + ". " + r.Help)).
 			WithHelp(sarif.NewMultiformatMessageString().WithText(r.Help)).
 			WithHelpURI(helpPage + "#" + r.ID).
-			WithDefaultConfiguration(sarif.NewReportingConfiguration().WithLevel(r.Severity.String()))
+			WithDefaultConfiguration(sarif.NewReportingConfiguration().WithLevel(r.Severity.String()).WithEnabled(!slices.Contains(notAsked, r.ID)))
 		if r.Score > 0 {
 			rule.WithProperties(sarif.NewPropertyBag().AddTag("security").Add("security-severity", fmt.Sprintf("%.1f", r.Score)))
 		}

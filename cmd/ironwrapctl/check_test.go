@@ -39,7 +39,7 @@ func TestSARIF(t *testing.T) {
 		{Rule: rule("open-shell"), Path: "/srv/r/d/a b.filters", Line: 2, Column: 4, Width: 2, Cited: "x: sh", Message: "below", Known: true, Accepted: &accepted.Mark{Reason: "r\x1b", Who: "w", Until: "2030-01-01"}},
 	}
 	identify(findings, "/srv/r")
-	if err := printSARIF(&out, lint.Report{Findings: findings}, "/srv/r", true); err != nil {
+	if err := printSARIF(&out, lint.Report{Findings: findings}, "/srv/r", true, []string{"untrusted-path"}); err != nil {
 		t.Fatal(err)
 	}
 	report, err := sarif.FromBytes(out.Bytes())
@@ -66,7 +66,8 @@ func TestSARIF(t *testing.T) {
 		t.Errorf("%d rules, not %d", len(rules), len(lint.Rules()))
 	}
 	for i, r := range lint.Rules() {
-		if j := rules[i].(map[string]any); j["id"] != r.ID || j["help"].(map[string]any)["text"] != r.Help {
+		if j := rules[i].(map[string]any); j["id"] != r.ID || j["help"].(map[string]any)["text"] != r.Help ||
+			j["defaultConfiguration"].(map[string]any)["enabled"] != (r.ID != "untrusted-path") {
 			t.Errorf("rule %d is %v, not %s", i, j["id"], r.ID)
 		}
 	}
@@ -108,7 +109,7 @@ func TestFingerprint(t *testing.T) {
 	prints := func(list ...lint.Finding) (all []string) {
 		var out bytes.Buffer
 		identify(list, "/srv")
-		if err := printSARIF(&out, lint.Report{Findings: list}, "/srv", false); err != nil {
+		if err := printSARIF(&out, lint.Report{Findings: list}, "/srv", false, nil); err != nil {
 			t.Fatal(err)
 		}
 		report, err := sarif.FromBytes(out.Bytes())
