@@ -80,11 +80,12 @@ func identify(all []lint.Finding, dir string) {
 }
 
 // fingerprint is the same for the same finding when lines above it come and go: it is
-// made of the rule, the file and the line's text. Messages name other lines by number,
-// and count only where no line is cited.
+// made of the rule, the file, the line's text, and the whole definition of the filter that
+// the line is a part of. Messages name other lines by number, and count only where no line
+// is cited.
 func fingerprint(f lint.Finding, dir string) string {
 	file, _ := uriIn(f.Path, dir)
-	what := strings.Join(strings.Fields(f.Cited), " ")
+	what := strings.Join(strings.Fields(f.Cited+" "+f.Risk().Text), " ")
 	if f.Line == 0 {
 		what = f.Message
 	}

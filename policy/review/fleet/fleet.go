@@ -4,6 +4,7 @@ package fleet
 
 import (
 	"cmp"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -151,8 +152,9 @@ func alike(config filters.Untrusted, all []*Policy) (groups []Variant) {
 // same places, and the same settings.
 func meaning(p *Policy) string {
 	var b strings.Builder
-	for _, f := range p.Report.Filters {
-		fmt.Fprintf(&b, "%s %s\n", f.Key, f.Found)
+	for i, f := range p.Report.Filters {
+		sandbox, err := json.Marshal(p.Side.Policy.Filters[i].Sandbox)
+		fmt.Fprintf(&b, "%s %s %s %v\n", f.Key, f.Found, sandbox, err)
 	}
 	c := p.Side.Policy.Config
 	c.FiltersPath = nil
