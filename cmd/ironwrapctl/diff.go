@@ -42,9 +42,9 @@ Nothing is executed.
 
 OLD and NEW are paths of configurations. With --old-root and --new-root they are paths in
 a tree that was collected from some host, and so are all paths that they name. With
---against-package OLD is what the packages that own NEW's files brought, where dpkg knows them; a
-file that was changed is taken from FILE.dpkg-dist, from the cache of apt,
-or from a package given with --archive.
+--against-package OLD is what the packages that own NEW's files brought, where dpkg or rpm
+knows them; a file that was changed is taken from FILE.dpkg-dist or FILE.rpmnew, from the
+cache of apt, or from a package given with --archive.
 
 What --accepted FILE accepts is shown and does not count. --format accepted prints an
 entry for all else, to be filled in: docs/accepted.md describes the file.
@@ -109,7 +109,7 @@ more), 2 wrong use or OLD or NEW cannot be used.`,
 	c.Flags().StringVar(&o.oldRoot, "old-root", "", "OLD lies in the tree at `DIR`")
 	c.Flags().StringVar(&o.newRoot, "new-root", "", "NEW lies in the tree at `DIR`")
 	c.Flags().BoolVar(&o.package_, "against-package", false, "OLD is what the packages of NEW's files brought")
-	c.Flags().StringArrayVar(&o.archives, "archive", nil, "take a changed file's original from this package `FILE` (.deb)")
+	c.Flags().StringArrayVar(&o.archives, "archive", nil, "take a changed file's original from this package `FILE` (.deb, .rpm)")
 	c.MarkFlagsMutuallyExclusive("against-package", "old-root")
 	c.MarkFlagsMutuallyExclusive("against-package", "new-root")
 	words(c, "format", "text", "json", "html", "accepted")

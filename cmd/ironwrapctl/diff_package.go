@@ -4,6 +4,7 @@ import (
 	"archive/tar"
 	"bytes"
 	"crypto/md5"
+	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -32,12 +33,9 @@ func packaged(config string, archives []string) (old, new *difference.Side, err 
 		return nil, nil, fmt.Errorf("cannot make a directory for the packages' files: %w", err)
 	}
 	defer os.RemoveAll(tree)
-	files, err := owned(path)
+	m, files, err := managerOf(path)
 	if err != nil {
 		return nil, nil, err
-	}
-	if len(files) == 0 {
-		return nil, nil, fmt.Errorf("cannot compare %s with its package: no package that dpkg knows has brought it: give OLD and NEW", filters.Show(path))
 	}
 	if err := lay(tree, files, archives); err != nil {
 		return nil, nil, err
@@ -46,7 +44,7 @@ func packaged(config string, archives []string) (old, new *difference.Side, err 
 		return nil, nil, err
 	}
 	for _, dir := range old.Policy.FiltersPath {
-		if files, err = owned(dir + "/*.filters"); err != nil {
+		if files, err = m.owned(dir + "/*.filters"); err != nil {
 			return nil, nil, err
 		}
 		if err := lay(tree, files, archives); err != nil {
@@ -60,10 +58,42 @@ func packaged(config string, archives []string) (old, new *difference.Side, err 
 	return old, new, nil
 }
 
+// manager is a package manager, and what it knows of the files of packages.
+type manager struct {
+	query string // the program that is asked
+	// owned are the files that packages brought and that a pattern matches, whether or not
+	// they are still there.
+	owned func(pattern string) ([]ownedFile, error)
+}
+
+var managers = []manager{{"dpkg-query", ownedByDpkg}, {"rpm", ownedByRPM}}
+
+// managerOf finds the package manager that knows a file.
+func managerOf(path string) (manager, []ownedFile, error) {
+	asked := []string{}
+	for _, m := range managers {
+		if _, err := exec.LookPath(m.query); err != nil {
+			continue
+		}
+		asked = append(asked, m.query)
+		if files, err := m.owned(path); err != nil || len(files) > 0 {
+			return m, files, err
+		}
+	}
+	if len(asked) == 0 {
+		return manager{}, nil, fmt.Errorf("cannot compare %s with its package: --against-package needs dpkg or rpm: give OLD and NEW", filters.Show(path))
+	}
+	return manager{}, nil, fmt.Errorf("cannot compare %s with its package: no package that %s knows has brought it: give OLD and NEW", filters.Show(path), strings.Join(asked, " or "))
+}
+
 // ownedFile is a file that a package brought.
 type ownedFile struct {
 	path, owner string
-	md5         string // of what the package brought, in hexadecimal
+	sum         string   // of what the package brought, in hexadecimal: MD5 or SHA-256
+	beside      []string // what the package manager calls the original that it lays beside a changed file
+	cached      []string // packages in which it may be
+	get         string   // the command that gets the package
+	within      func(archive, path string) ([]byte, error)
 }
 
 // lay writes files into a tree as their packages brought them.
@@ -83,9 +113,38 @@ func lay(tree string, files []ownedFile, archives []string) error {
 	return nil
 }
 
-// owned are the files that packages brought and that a pattern matches, whether or not
-// they are still there.
-func owned(pattern string) (files []ownedFile, err error) {
+// original is what the package brought: the file itself where nobody changed it, else
+// what the package manager laid beside it, or what is in an archive. Only the checksum
+// counts.
+func (f ownedFile) original(archives []string) ([]byte, error) {
+	for _, suffix := range append([]string{""}, f.beside...) {
+		if data, err := os.ReadFile(f.path + suffix); err == nil && f.is(data) {
+			return data, nil
+		}
+	}
+	for _, archive := range slices.Concat(archives, f.cached) {
+		data, err := f.within(archive, f.path)
+		if err != nil {
+			return nil, fmt.Errorf("cannot read package %s: %w", filters.Show(archive), err)
+		}
+		if f.is(data) {
+			return data, nil
+		}
+	}
+	return nil, fmt.Errorf("cannot tell what %s was as package %s brought it: it was changed, and the original is not at hand: get it with %q and give it with --archive",
+		filters.Show(f.path), filters.Show(f.owner), f.get)
+}
+
+func (f ownedFile) is(data []byte) bool {
+	if len(f.sum) == hex.EncodedLen(md5.Size) {
+		sum := md5.Sum(data)
+		return hex.EncodeToString(sum[:]) == f.sum
+	}
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:]) == f.sum
+}
+
+func ownedByDpkg(pattern string) (files []ownedFile, err error) {
 	out, err := output("dpkg-query", "--search", "--", pattern)
 	var exit *exec.ExitError
 	if errors.As(err, &exit) && exit.ExitCode() == 1 { // there is none
@@ -105,7 +164,7 @@ func owned(pattern string) (files []ownedFile, err error) {
 				return nil, err
 			}
 			if sum != "" {
-				files = append(files, ownedFile{"/" + path, name, sum})
+				files = append(files, dpkgFile("/"+path, name, sum))
 			}
 		}
 	}
@@ -139,40 +198,18 @@ func packagedSum(owner, path string) (string, error) {
 	return "", fmt.Errorf("cannot compare %s: package %s has no checksum of it", filters.Show(path), filters.Show(owner))
 }
 
-// original is what the package brought: the file itself where nobody changed it, else
-// what dpkg laid beside it, or what is in an archive. Only the checksum counts.
-func (f ownedFile) original(archives []string) ([]byte, error) {
-	for _, candidate := range []string{f.path, f.path + ".dpkg-dist", f.path + ".dpkg-new"} {
-		if data, err := os.ReadFile(candidate); err == nil && f.is(data) {
-			return data, nil
-		}
-	}
-	name, _, _ := strings.Cut(f.owner, ":")
+func dpkgFile(path, owner, sum string) ownedFile {
+	name, _, _ := strings.Cut(owner, ":")
 	cached, _ := filepath.Glob("/var/cache/apt/archives/" + name + "_*.deb")
-	for _, archive := range slices.Concat(archives, cached) {
-		data, err := f.within(archive)
-		if err != nil {
-			return nil, err
-		}
-		if f.is(data) {
-			return data, nil
-		}
-	}
-	version, _ := output("dpkg-query", "--show", "--showformat=${Version}", f.owner)
-	return nil, fmt.Errorf("cannot tell what %s was as package %s brought it: it was changed, and the original is not at hand: get it with \"apt-get download %s=%s\" and give it with --archive",
-		filters.Show(f.path), filters.Show(f.owner), name, version)
+	version, _ := output("dpkg-query", "--show", "--showformat=${Version}", owner)
+	return ownedFile{path, owner, sum, []string{".dpkg-dist", ".dpkg-new"}, cached, "apt-get download " + name + "=" + string(version), withinDeb}
 }
 
-func (f ownedFile) is(data []byte) bool {
-	sum := md5.Sum(data)
-	return hex.EncodeToString(sum[:]) == f.md5
-}
-
-// within is the file as it is in a .deb; nil where it is not.
-func (f ownedFile) within(archive string) ([]byte, error) {
+// withinDeb is a file as it is in a .deb; nil where it is not.
+func withinDeb(archive, path string) ([]byte, error) {
 	out, err := output("dpkg-deb", "--fsys-tarfile", archive)
 	if err != nil {
-		return nil, fmt.Errorf("cannot read package %s: %w", filters.Show(archive), err)
+		return nil, err
 	}
 	for entries := tar.NewReader(bytes.NewReader(out)); ; {
 		entry, err := entries.Next()
@@ -180,12 +217,54 @@ func (f ownedFile) within(archive string) ([]byte, error) {
 			return nil, nil
 		}
 		if err != nil {
-			return nil, fmt.Errorf("cannot read package %s: %w", filters.Show(archive), err)
+			return nil, err
 		}
-		if filepath.Clean("/"+entry.Name) == f.path {
+		if filepath.Clean("/"+entry.Name) == path {
 			return io.ReadAll(entries)
 		}
 	}
+}
+
+// ownedByRPM asks for all files of all packages: rpm has no patterns. A file without a
+// digest is a directory or a link.
+func ownedByRPM(pattern string) (files []ownedFile, err error) {
+	out, err := output("rpm", "--query", "--all", "--queryformat", `[%{=NAME}-%{=EVR}.%{=ARCH}\t%{FILENAMES}\t%{FILEDIGESTS}\n]`)
+	if err != nil {
+		return nil, fmt.Errorf("cannot ask rpm for the package of %s: %w", filters.Show(pattern), err)
+	}
+	for line := range strings.Lines(string(out)) {
+		fields := strings.Split(strings.TrimSuffix(line, "\n"), "\t")
+		if len(fields) != 3 || fields[2] == "" {
+			continue
+		}
+		owner, path, sum := fields[0], fields[1], fields[2]
+		if match, err := filepath.Match(pattern, path); err != nil || !match {
+			continue
+		}
+		if len(sum) != hex.EncodedLen(md5.Size) && len(sum) != hex.EncodedLen(sha256.Size) {
+			return nil, fmt.Errorf("cannot compare %s: package %s has a checksum of it that is neither MD5 nor SHA-256", filters.Show(path), filters.Show(owner))
+		}
+		files = append(files, ownedFile{path, owner, sum, []string{".rpmnew"}, nil, "dnf download " + owner, withinRPM})
+	}
+	return files, nil
+}
+
+// withinRPM is a file as it is in a .rpm; nil where it is not.
+func withinRPM(archive, path string) ([]byte, error) {
+	unpack := exec.Command("rpm2cpio", archive)
+	list := exec.Command("cpio", "--extract", "--to-stdout", "--quiet", "."+path)
+	var err error
+	if list.Stdin, err = unpack.StdoutPipe(); err != nil {
+		return nil, err
+	}
+	if err := unpack.Start(); err != nil {
+		return nil, err
+	}
+	data, err := list.Output()
+	if ended := unpack.Wait(); ended != nil {
+		return nil, fmt.Errorf("rpm2cpio: %w", ended)
+	}
+	return data, err
 }
 
 // output runs a program of the system for what it prints.
