@@ -12,6 +12,7 @@ import (
 	"ironwrap/policy/document"
 	"ironwrap/policy/inifile"
 	"ironwrap/policy/machine"
+	"ironwrap/policy/program"
 	"ironwrap/policy/review/accepted"
 	"ironwrap/policy/review/exposure"
 )
@@ -69,9 +70,29 @@ type config struct {
 	facts    Facts
 	given    map[*filter][]given // what gives has been asked
 	meanings map[string]*meaning // by pattern
-	checked  []string            // the configurations that are checked with this one
-	sudo     *sudo               // what beside has said
-	asked    bool                // and whether it was asked
+	places   map[[2]string]found // by name and user
+	prefixes map[string]bool     // by user: see chains
+	nearby   *nearness
+	checked  []string // the configurations that are checked with this one
+	sudo     *sudo    // what beside has said
+	asked    bool     // and whether it was asked
+}
+
+// found is where a program lies.
+type found struct {
+	program program.Program
+	err     error
+}
+
+// find looks for a filter's program, once.
+func (c *config) find(f *filter) (program.Program, error) {
+	key := [2]string{f.Exec(), f.RunAs()}
+	known, ok := c.places[key]
+	if !ok {
+		known.program, known.err = c.machine.Find(f.Exec(), f.RunAs())
+		c.places[key] = known
+	}
+	return known.program, known.err
 }
 
 // filter is one line of section [Filters].
@@ -82,6 +103,7 @@ type filter struct {
 	fields []field // class, program, user and so on
 	value  string  // the definition, as the file has it
 	err    error   // why no filter could be made of it
+	means  []*meaning
 }
 
 // at points at field i of a filter, or at its line where it has not that many.
@@ -113,7 +135,7 @@ func (f *filter) where() string {
 // refuses is read once more, without looking at who can have written it, so that
 // one fault does not hide all others.
 func read(t Target, facts Facts) *config {
-	c := &config{host: host{t.Tree}, path: t.Path, facts: facts}
+	c := &config{host: host{t.Tree}, path: t.Path, facts: facts, meanings: map[string]*meaning{}, places: map[[2]string]found{}, prefixes: map[string]bool{}}
 	c.policy, c.machine, c.refusal = c.load(t.Path)
 	c.written = c.readFile(t.Path, document.Strict)
 	if c.written.ini == nil {

@@ -82,10 +82,15 @@ func (f Finding) Risk() accepted.Risk {
 	return accepted.Risk{Rule: f.Rule.ID, Filter: f.Filter, File: f.Path, Text: f.text, Score: f.Rule.Score}
 }
 
-// same tells whether two findings say the same of the same place.
-func (f Finding) same(o Finding) bool {
-	return f.Rule == o.Rule && f.Path == o.Path && f.Line == o.Line && f.Column == o.Column && f.Message == o.Message
+// saying is what tells findings apart.
+type saying struct {
+	rule         *Rule
+	path         string
+	line, column int
+	message      string
 }
+
+func (f Finding) saying() saying { return saying{f.Rule, f.Path, f.Line, f.Column, f.Message} }
 
 // Report is what came of one or more configurations.
 type Report struct {
@@ -128,6 +133,7 @@ func Check(paths []string, facts Facts) Report {
 func CheckAll(targets []Target, facts Facts) Report {
 	var report Report
 	var here []string
+	said := map[saying]bool{}
 	for _, t := range targets {
 		if t.Tree == nil {
 			here = append(here, t.Path)
@@ -148,7 +154,8 @@ func CheckAll(targets []Target, facts Facts) Report {
 				f.Rule, f.Tree = rule, t.Tree
 				c.describe(&f)
 				f.Path = c.real(f.Path)
-				if !slices.ContainsFunc(report.Findings, f.same) && !slices.ContainsFunc(found, f.same) {
+				if s := f.saying(); !said[s] {
+					said[s] = true
 					found = append(found, f)
 				}
 			}

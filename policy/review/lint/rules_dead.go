@@ -185,7 +185,7 @@ func refusedHere(c *config) (found []Finding) {
 		if path < 0 || c.machine == nil {
 			continue
 		}
-		if p, err := c.machine.Find(f.Exec(), f.RunAs()); err == nil && p.InPATH {
+		if p, err := c.find(f); err == nil && p.InPATH {
 			found = append(found, f.at(3+path, "refused here, allowed there: "+quote(f.Exec())+", whose first line looks for its interpreter in PATH", ""))
 		}
 	}

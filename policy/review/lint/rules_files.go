@@ -318,7 +318,7 @@ func network(c *config) (found []Finding) {
 		if c.machine == nil || f.file == nil {
 			continue
 		}
-		if p, err := c.machine.Find(f.Exec(), f.RunAs()); err == nil {
+		if p, err := c.find(f); err == nil {
 			objects = append(objects, object{p.Path, false, false, func(message, hint string) Finding { return f.at(f.execField(), message, hint) }})
 		}
 	}

@@ -227,7 +227,7 @@ func (c *config) programs(meant func(error) bool) (found []Finding) {
 		if f.file == nil || f.Class == "KillFilter" { // ironwrap sends signals itself
 			continue
 		}
-		if _, err := c.machine.Find(f.Exec(), f.RunAs()); err != nil && meant(err) {
+		if _, err := c.find(f); err != nil && meant(err) {
 			message := err.Error()
 			if !filepath.IsAbs(f.Exec()) {
 				message = quote(f.Exec()) + ": " + message

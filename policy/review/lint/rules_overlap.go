@@ -3,6 +3,8 @@ package lint
 import (
 	"reflect"
 	"slices"
+	"strings"
+	"unicode/utf8"
 
 	"ironwrap/filters/pyre"
 	"ironwrap/policy"
@@ -86,7 +88,11 @@ b: RegExpFilter, ls, root, ls, .*a.{40}b?`, at: "a.filters:3:1", says: "not asse
 // unclear finds the filters of which nobody knows whether an earlier one decides.
 func unclear(c *config) (found []Finding) {
 	for i, f := range c.filters {
-		for _, earlier := range c.filters[:i] {
+		if c.near().cut[i] {
+			found = append(found, f.at(-1, "not assessed: too many filters before it could allow the same", ""))
+			continue
+		}
+		for _, earlier := range c.before(i) {
 			if f.Class != "RegExpFilter" || earlier.Class != f.Class || earlier.Exec() != f.Exec() {
 				continue
 			}
@@ -104,7 +110,7 @@ func deadFilters(c *config) (found []Finding) {
 		if f.file == nil {
 			continue
 		}
-		for _, earlier := range c.filters[:i] {
+		for _, earlier := range c.before(i) {
 			if c.covers(earlier, f) && earlier.RunAs() == f.RunAs() && sameSandbox(earlier.Sandbox, f.Sandbox) {
 				found = append(found, f.at(-1, "filter "+quote(f.Name)+" is never reached: "+earlier.where()+" decides", ""))
 				break
@@ -149,7 +155,120 @@ func (c *config) covers(a, b *filter) bool {
 
 // chains tells whether a filter may prefix commands of this user.
 func (c *config) chains(runAs string) bool {
-	return slices.ContainsFunc(c.filters, func(f *filter) bool { return f.chain() && f.RunAs() == runAs })
+	known, ok := c.prefixes[runAs]
+	if !ok {
+		known = slices.ContainsFunc(c.filters, func(f *filter) bool { return f.chain() && f.RunAs() == runAs })
+		c.prefixes[runAs] = known
+	}
+	return known
+}
+
+// nearness is which filters could allow what an earlier one allows.
+type nearness struct {
+	before [][]int32    // by filter, of those before it
+	cut    map[int]bool // filters of which there were too many
+}
+
+// maxNear bounds how many pairs of filters are compared.
+const maxNear = 1 << 21
+
+// near looks at all pairs once, without an automaton: of most pairs of a large policy that
+// is all there is to know.
+func (c *config) near() *nearness {
+	if c.nearby != nil {
+		return c.nearby
+	}
+	n := &nearness{before: make([][]int32, len(c.filters)), cut: map[int]bool{}}
+	names, all := map[string][]int32{}, 0
+	for i, f := range c.filters {
+		f.means = c.means(f)
+		name := f.name()
+		lists := [][]int32{names[name]}
+		if name != "" {
+			lists = append(lists, names[""])
+		} else {
+			lists = lists[:0]
+			for _, list := range names {
+				lists = append(lists, list)
+			}
+		}
+		for _, list := range lists {
+			for _, j := range list {
+				if !apart(c.filters[j].means, f.means) {
+					n.before[i] = append(n.before[i], j)
+				}
+			}
+		}
+		if all += len(n.before[i]); all > maxNear {
+			all -= len(n.before[i])
+			n.before[i], n.cut[i] = nil, true
+		}
+		slices.Sort(n.before[i])
+		names[name] = append(names[name], int32(i))
+	}
+	c.nearby = n
+	return n
+}
+
+// before lists the filters before number i that could allow the same.
+func (c *config) before(i int) []*filter {
+	var all []*filter
+	for _, j := range c.near().before[i] {
+		all = append(all, c.filters[j])
+	}
+	return all
+}
+
+// means are the patterns of a RegExpFilter; nil of another, or where one is no pattern.
+func (c *config) means(f *filter) (all []*meaning) {
+	if f.Class != "RegExpFilter" {
+		return nil
+	}
+	for _, p := range f.patterns() {
+		m := c.meaning(p.text)
+		if m.err != nil {
+			return nil
+		}
+		all = append(all, m)
+	}
+	return all
+}
+
+// apart tells that two lists of patterns have no line in common.
+func apart(p, q []*meaning) bool {
+	if p == nil || q == nil {
+		return false
+	}
+	if len(p) != len(q) {
+		return true
+	}
+	for i, x := range p {
+		y := q[i]
+		switch {
+		case x == y:
+		case !strings.HasPrefix(x.begin, y.begin) && !strings.HasPrefix(y.begin, x.begin),
+			x.exactly && !y.re.Match(x.literal), y.exactly && !x.re.Match(y.literal):
+			return true
+		}
+	}
+	return false
+}
+
+// begin is what all words begin with that a pattern matches, as far as it stands there
+// plainly.
+func begin(pattern string) string {
+	if strings.ContainsAny(pattern, "|") || strings.Contains(pattern, "(?") {
+		return ""
+	}
+	end := strings.IndexAny(pattern, `\.*+?()[]{}^$`)
+	switch {
+	case end < 0:
+		return pattern
+	case strings.IndexByte("*?{", pattern[end]) >= 0 && end > 0:
+		_, size := utf8.DecodeLastRuneInString(pattern[:end])
+		end -= size
+	}
+	return pattern[:end]
 }
 
 // sameProgram tells whether two filters run the same program when they are called
@@ -161,13 +280,13 @@ func (c *config) sameProgram(a, b *filter) bool {
 	if c.machine == nil || base(a.Exec()) != base(b.Exec()) {
 		return false
 	}
-	p, err := c.machine.Find(a.Exec(), a.RunAs())
-	q, err2 := c.machine.Find(b.Exec(), b.RunAs())
+	p, err := c.find(a)
+	q, err2 := c.find(b)
 	return err == nil && err2 == nil && p.Path == q.Path
 }
 
 func (c *config) found(f *filter) bool {
-	_, err := c.machine.Find(f.Exec(), f.RunAs())
+	_, err := c.find(f)
 	return err == nil
 }
 
@@ -184,6 +303,8 @@ const overlapSteps = 1 << 16
 type meaning struct {
 	word    language.Word
 	re      *pyre.Pattern
+	begin   string // of all words
+	example string // one of them
 	literal string // where it is the only word
 	exactly bool
 	err     error
@@ -196,14 +317,13 @@ func (c *config) meaning(pattern string) *meaning {
 	m := &meaning{}
 	if m.word, m.err = language.Pattern(pattern); m.err == nil {
 		m.word = m.word.Within(overlapSteps)
+		m.begin = begin(pattern)
+		m.example, _, _ = m.word.Shortest()
 		if m.re, m.err = pyre.Compile(pattern); m.err == nil && m.re.Engine() == pyre.Literal {
 			if words := pyre.Words(pattern, ""); len(words) == 1 {
-				m.literal, m.exactly = words[0], true
+				m.literal, m.begin, m.exactly = words[0], words[0], true
 			}
 		}
-	}
-	if c.meanings == nil {
-		c.meanings = map[string]*meaning{}
 	}
 	c.meanings[pattern] = m
 	return m
@@ -230,6 +350,9 @@ func (c *config) subset(a, b *filter) (all, known bool) {
 				return false, true
 			}
 			continue
+		}
+		if x.re.Match(x.example) && !y.re.Match(x.example) {
+			return false, true
 		}
 		within, err := x.word.Subset(y.word)
 		switch {
@@ -264,7 +387,7 @@ func conflicts(c *config) (found []Finding) {
 		if f.file == nil || f.chain() {
 			continue
 		}
-		for _, earlier := range c.filters[:i] {
+		for _, earlier := range c.before(i) {
 			as := earlier.RunAs() != f.RunAs()
 			if earlier.file == nil || earlier.chain() || !as && sameSandbox(earlier.Sandbox, f.Sandbox) {
 				continue

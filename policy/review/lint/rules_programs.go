@@ -71,7 +71,7 @@ func (c *config) runnable(look func(f *filter, p program.Program) string) (found
 		if f.file == nil || f.Class == "KillFilter" {
 			continue
 		}
-		p, err := c.machine.Find(f.Exec(), f.RunAs())
+		p, err := c.find(f)
 		if err != nil {
 			continue
 		}

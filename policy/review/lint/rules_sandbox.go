@@ -213,7 +213,7 @@ func (c *config) eachProfile(look func(Profile) string) (found []Finding) {
 		if !ok {
 			continue
 		}
-		if one := at.at(at.whole(e.Line), message, ""); !slices.ContainsFunc(found, one.same) {
+		if one := at.at(at.whole(e.Line), message, ""); !slices.ContainsFunc(found, func(f Finding) bool { return f.saying() == one.saying() }) {
 			found = append(found, one)
 		}
 	}
