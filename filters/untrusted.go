@@ -1,6 +1,7 @@
 package filters
 
 import (
+	"errors"
 	"strconv"
 	"strings"
 	"unicode/utf16"
@@ -176,6 +177,34 @@ func QuoteLine(words []Untrusted) string {
 		parts[i] = w.Quote()
 	}
 	return strings.Join(parts, " ")
+}
+
+// UnquoteLine reads what QuoteLine writes, and what people write instead: words with
+// blanks between, each in double quotes with Go's escapes, or as it is. Then it has no
+// quote, backquote or backslash: who writes one has a shell in mind, and there is none.
+func UnquoteLine(line string) (argv []Untrusted, err error) {
+	for line = strings.TrimLeft(line, " "); line != ""; line = strings.TrimLeft(line, " ") {
+		word, rest, _ := strings.Cut(line, " ")
+		if line[0] == '"' {
+			quoted, err := strconv.QuotedPrefix(line)
+			if err != nil {
+				return nil, errors.New(Untrusted(line[:min(len(line), 100)]).String() + " is not quoted to its end")
+			}
+			if word, err = strconv.Unquote(quoted); err != nil {
+				return nil, errors.New(Show(quoted) + " cannot be unquoted")
+			}
+			if rest = line[len(quoted):]; rest != "" && rest[0] != ' ' {
+				return nil, errors.New("behind " + Show(quoted) + " there is no blank")
+			}
+		} else if strings.ContainsAny(word, "\"'`\\") {
+			return nil, errors.New(Show(word) + " has quotes or a backslash and is not in double quotes: put all of the word into them, with Go's escapes")
+		}
+		if strings.IndexByte(word, 0) >= 0 {
+			return nil, errors.New(Show(word) + " holds a NUL, which no word can")
+		}
+		argv, line = append(argv, Untrusted(word)), rest
+	}
+	return argv, nil
 }
 
 const hex = "0123456789abcdef"

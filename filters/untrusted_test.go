@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -249,4 +250,27 @@ for line in sys.stdin.buffer:
 			t.Errorf("%q: Python reads %s, not %s", raw, lines.Text(), want)
 		}
 	}
+}
+
+// FuzzUnquoteLine: what QuoteLine writes UnquoteLine reads, and it takes nothing for a
+// word that QuoteLine would not write as the same.
+func FuzzUnquoteLine(f *testing.F) {
+	for _, s := range []string{`id "a b" "\xff"`, `"a"b`, `'a'`, `a\b`, `"`, `"\x00"`, "a  b ", "`id`"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, line string) {
+		for _, line := range []string{line, QuoteLine(Words(strings.Split(strings.ReplaceAll(line, "\x00", ""), " ")))} {
+			words, err := UnquoteLine(line)
+			if err != nil {
+				if strings.ContainsAny(err.Error(), "\n\x1b") {
+					t.Errorf("the message has more than a line: %q", err)
+				}
+				continue
+			}
+			again, err := UnquoteLine(QuoteLine(words))
+			if err != nil || !slices.Equal(again, words) {
+				t.Errorf("%q became %q, %v", words, again, err)
+			}
+		}
+	})
 }

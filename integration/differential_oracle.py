@@ -157,8 +157,13 @@ def main():
     config, every = load(sys.argv[1])
     print(json.dumps({"filters": [describe(f) for f in every],
                       "exec_dirs": config.exec_dirs}), flush=True)
+    loaded = {sys.argv[1]: (config, every)}
     for line in sys.stdin:
         request = json.loads(line)
+        conf = request.get("conf") or sys.argv[1]
+        if conf not in loaded:
+            loaded[conf] = load(conf)
+        config, every = loaded[conf]
         if "pattern" in request:
             rnd = random.Random(request["seed"])
             answer = tohex(strings(request["pattern"], request["count"], rnd))

@@ -97,22 +97,39 @@ func (o *oracle) read(to any) {
 // that neither waits for the other.
 func (o *oracle) askAll(commands [][]string) []peerAnswer {
 	o.t.Helper()
+	questions := make([]peerQuestion, len(commands))
+	for i, argv := range commands {
+		questions[i] = peerQuestion{"", argv}
+	}
+	return o.ask(questions)
+}
+
+// peerQuestion is a command that is put before the filters of one rootwrap.conf; "" for
+// the oracle's own.
+type peerQuestion struct {
+	conf string
+	argv []string
+}
+
+// ask is askAll, of any configuration.
+func (o *oracle) ask(questions []peerQuestion) []peerAnswer {
+	o.t.Helper()
 	done := make(chan error)
 	go func() {
 		requests := json.NewEncoder(o.in)
-		for _, argv := range commands {
-			words := make([]string, len(argv))
-			for i, w := range argv {
+		for _, q := range questions {
+			words := make([]string, len(q.argv))
+			for i, w := range q.argv {
 				words[i] = hex.EncodeToString([]byte(w))
 			}
-			if err := requests.Encode(map[string]any{"argv": words}); err != nil {
+			if err := requests.Encode(map[string]any{"conf": q.conf, "argv": words}); err != nil {
 				done <- err
 				return
 			}
 		}
 		done <- nil
 	}()
-	answers := make([]peerAnswer, len(commands))
+	answers := make([]peerAnswer, len(questions))
 	for i := range answers {
 		a := &answers[i]
 		o.read(a)

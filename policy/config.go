@@ -43,9 +43,9 @@ type Config struct {
 	filtersPathLine, execDirsLine int
 }
 
-// The search path of a rootwrap.conf without exec_dirs. The peer takes the
-// caller's PATH.
-const defaultExecDirs = "/usr/local/sbin,/usr/local/bin,/usr/sbin,/usr/bin,/sbin,/bin"
+// DefaultExecDirs is the search path of a rootwrap.conf without exec_dirs. The peer
+// takes the caller's PATH.
+const DefaultExecDirs = "/usr/local/sbin,/usr/local/bin,/usr/sbin,/usr/bin,/sbin,/bin"
 
 // maxSocketDir is the longest path of a directory for sockets, in bytes: 108 with
 // "/", 32 digits, "/rootwrap.sock" and a NUL byte behind it.
@@ -138,7 +138,7 @@ func parseConfig(path string, file *document.Document) (Config, []Note, error) {
 		return Config{}, nil, fmt.Errorf("%s: section [DEFAULT] has no filters_path", filters.Untrusted(path))
 	}
 	if c.ExecDirs == nil {
-		c.ExecDirs, _ = directories(defaultExecDirs)
+		c.ExecDirs, _ = directories(DefaultExecDirs)
 	}
 	return c, notes, nil
 }

@@ -309,12 +309,11 @@ func (p *Policy) addPrivsep() error {
 	if p.StrictPaths {
 		config = ""
 	}
-	known := append(slices.Clip(privsepContexts), p.PrivsepContexts...)
 	sandbox, err := p.sandboxes.of(p.Path, nil)
 	if err != nil {
 		return err
 	}
-	p.Filters = append(p.Filters, Entry{Filter: filters.Privsep(known, config), Name: "privsep-helper", Class: "CommandFilter", Sandbox: sandbox})
+	p.Filters = append(p.Filters, Entry{Filter: filters.Privsep(p.Contexts(), config), Name: "privsep-helper", Class: "CommandFilter", Sandbox: sandbox})
 	return nil
 }
 

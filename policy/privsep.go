@@ -41,6 +41,9 @@ var privsepContexts = []string{
 	"zun.common.privileged.default",
 }
 
+// Contexts are the dotted names that the implicit filter lets the helper be asked for.
+func (p *Policy) Contexts() []string { return slices.Concat(privsepContexts, p.PrivsepContexts) }
+
 // privsepEnv keeps oslo.log from obeying the files that a service names with
 // --config-file: many belong to the service, and a log configuration is Python
 // code, which the helper would run as root. oslo.config lets the environment win

@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -62,11 +61,7 @@ func (s *sources) define(all []exposure.Filter) {
 	}
 }
 
-func about(s sources, p *policy.Policy, sudo *lint.Sudoers) exposure.About {
-	host, err := os.Hostname()
-	if err != nil {
-		host = "unknown"
-	}
+func about(s sources, p *policy.Policy, sudo *lint.Sudoers, host string) exposure.About {
 	return exposure.About{
 		Date: time.Now().UTC().Format(time.RFC3339), Host: host, Version: version,
 		Digest: s.digest(), Files: s.files, Callers: append(callers(p), sudoCallers(p, sudo)...),

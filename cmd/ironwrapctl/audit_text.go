@@ -50,6 +50,7 @@ func auditText(w io.Writer, r exposure.Report) error {
 
 	changes(w, r.Plan, width)
 	news(w, r, width)
+	acceptedLines(w, r.Accepted, width)
 
 	t := table.NewWriter()
 	t.SetStyle(plainTable)
@@ -114,6 +115,28 @@ func news(w io.Writer, r exposure.Report, width int) {
 	}
 }
 
+// acceptedLines say what is left without what is accepted, and which entries hold no more.
+func acceptedLines(w io.Writer, a *exposure.Accepted, width int) {
+	if a == nil {
+		return
+	}
+	fmt.Fprintf(w, "\n%s accepted: what is left is %s\n", exposure.Count(a.Powers, "power"), bandAndScore(a.Score))
+	for _, s := range a.Stale {
+		what := "unused"
+		if s.Expired {
+			what = "expired"
+		}
+		fmt.Fprintln(w, "  "+strings.ReplaceAll(wrapLines(fmt.Sprintf("entry in line %d is %s: %s", s.Line, what, s.Why), width-4), "\n", "\n    "))
+	}
+}
+
+func bandAndScore(s exposure.Score) string {
+	if s == exposure.NotAssessed {
+		return exposure.Unknown
+	}
+	return fmt.Sprintf("%s, %s of 10", exposure.Band(s), s)
+}
+
 // waysToRoot says how many filters make their callers root, and by what.
 func waysToRoot(r exposure.Report) string {
 	var by []string
@@ -147,10 +170,13 @@ func because(f exposure.Filter) string {
 	if len(c.Limits) > 0 {
 		s += "\nbut " + filters.Prose(strings.Join(c.Limits, "; "))
 	}
+	if c.Accepted != nil {
+		s += "\n" + c.Accepted.String()
+	}
 	var more []string
 	for _, o := range f.Cells[1:] {
 		if o.Score > 0 && o.Extent != exposure.Implied && o.Power != exposure.Arguments {
-			more = append(more, fmt.Sprintf("%s %s", strings.ToLower(exposure.Title(o.Power)), o.Score))
+			more = append(more, fmt.Sprintf("%s %s", strings.ToLower(exposure.Title(o.Power)), o.Score)+acceptedToo(o))
 		}
 	}
 	if len(more) > 0 {
@@ -162,6 +188,13 @@ func because(f exposure.Filter) string {
 		}
 	}
 	return s
+}
+
+func acceptedToo(c exposure.Cell) string {
+	if c.Accepted == nil {
+		return ""
+	}
+	return " (accepted)"
 }
 
 // wrapLines wraps each line by itself.

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/url"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/owenrumney/go-sarif/v3/pkg/report/v210/sarif"
@@ -23,8 +24,9 @@ const sourceRoot = "%SRCROOT%"
 // printSARIF writes the report in the Static Analysis Results Interchange Format
 // 2.1.0 (OASIS), which code hosts and editors show beside the lines. All rules are
 // in it, also those that found nothing. Files below dir (absolute), where the report is
-// made, stand relative to it.
-func printSARIF(w io.Writer, report lint.Report, dir string) error {
+// made, stand relative to it. compared tells that there is a baseline, notAsked which rules
+// were left out.
+func printSARIF(w io.Writer, report lint.Report, dir string, compared bool, notAsked []string) error {
 	run := sarif.NewRun()
 	run.Tool = sarif.NewTool().WithDriver(sarif.NewToolComponent().WithName("ironwrapctl").WithVersion(version))
 	columns := "unicodeCodePoints"
@@ -37,22 +39,25 @@ func printSARIF(w io.Writer, report lint.Report, dir string) error {
 			WithFullDescription(sarif.NewMultiformatMessageString().WithText(r.Title + ". " + r.Help)).
 			WithHelp(sarif.NewMultiformatMessageString().WithText(r.Help)).
 			WithHelpURI(helpPage + "#" + r.ID).
-			WithDefaultConfiguration(sarif.NewReportingConfiguration().WithLevel(r.Severity.String()))
+			WithDefaultConfiguration(sarif.NewReportingConfiguration().WithLevel(r.Severity.String()).WithEnabled(!slices.Contains(notAsked, r.ID)))
 		if r.Score > 0 {
 			rule.WithProperties(sarif.NewPropertyBag().AddTag("security").Add("security-severity", fmt.Sprintf("%.1f", r.Score)))
 		}
 	}
-	seen := map[string]int{}
 	for _, f := range report.Findings {
-		print := fingerprint(f, dir)
-		seen[print]++
 		result := run.CreateResultForRule(f.Rule.ID).
 			WithLevel(f.Rule.Severity.String()).
 			WithMessage(sarif.NewTextMessage(filters.Prose(f.Message))).
-			WithPartialFingerprints(map[string]string{"ironwrapFinding/v1": fmt.Sprintf("%s:%d", print, seen[print])}).
+			WithPartialFingerprints(map[string]string{"ironwrapFinding/v1": f.ID}).
 			AddLocation(sarif.NewLocationWithPhysicalLocation(physical(f, dir)))
 		if f.Witness != nil {
 			result.WithProperties(sarif.NewPropertyBag().Add("witness", filters.Line(filters.Words(f.Witness))))
+		}
+		if f.Accepted != nil {
+			result.AddSuppression(sarif.NewSuppression().WithKind("external").WithStatus("accepted").WithJustification(f.Accepted.String()))
+		}
+		if compared {
+			result.WithBaselineState(map[bool]string{true: "unchanged", false: "new"}[f.Known])
 		}
 	}
 	out := sarif.NewReport()
@@ -64,12 +69,23 @@ func printSARIF(w io.Writer, report lint.Report, dir string) error {
 	return err
 }
 
+// identify gives each finding its ID: its fingerprint, and the how manieth it is with it.
+func identify(all []lint.Finding, dir string) {
+	seen := map[string]int{}
+	for i, f := range all {
+		print := fingerprint(f, dir)
+		seen[print]++
+		all[i].ID = fmt.Sprintf("%s:%d", print, seen[print])
+	}
+}
+
 // fingerprint is the same for the same finding when lines above it come and go: it is
-// made of the rule, the file and the line's text. Messages name other lines by number,
-// and count only where no line is cited.
+// made of the rule, the file, the line's text, and the whole definition of the filter that
+// the line is a part of. Messages name other lines by number, and count only where no line
+// is cited.
 func fingerprint(f lint.Finding, dir string) string {
 	file, _ := uriIn(f.Path, dir)
-	what := strings.Join(strings.Fields(f.Cited), " ")
+	what := strings.Join(strings.Fields(f.Cited+" "+f.Risk().Text), " ")
 	if f.Line == 0 {
 		what = f.Message
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/owenrumney/go-sarif/v3/pkg/report/v210/sarif"
 
 	"ironwrap/policy"
+	"ironwrap/policy/review/accepted"
 	"ironwrap/policy/review/lint"
 )
 
@@ -31,12 +32,14 @@ func TestSARIF(t *testing.T) {
 		return nil
 	}
 	var out bytes.Buffer
-	if err := printSARIF(&out, lint.Report{Findings: []lint.Finding{
+	findings := []lint.Finding{
 		{Rule: rule("not-a-filters-file"), Path: "/etc/x y/d/ü.bak", Message: "not read"},
 		{Rule: rule("open-shell"), Path: "/etc/x/d/a.filters", Line: 3, Column: 5, Width: 2, Cited: "x: sh", Message: "a \x1b message"},
 		{Rule: rule("reads-any-file"), Path: "/etc/x/d/a.filters", Line: 4, Message: "the whole line", Witness: []string{"cat", "/a b"}},
-		{Rule: rule("open-shell"), Path: "/srv/r/d/a b.filters", Line: 2, Column: 4, Width: 2, Cited: "x: sh", Message: "below"},
-	}}, "/srv/r"); err != nil {
+		{Rule: rule("open-shell"), Path: "/srv/r/d/a b.filters", Line: 2, Column: 4, Width: 2, Cited: "x: sh", Message: "below", Known: true, Accepted: &accepted.Mark{Reason: "r\x1b", Who: "w", Until: "2030-01-01"}},
+	}
+	identify(findings, "/srv/r")
+	if err := printSARIF(&out, lint.Report{Findings: findings}, "/srv/r", true, []string{"untrusted-path"}); err != nil {
 		t.Fatal(err)
 	}
 	report, err := sarif.FromBytes(out.Bytes())
@@ -63,7 +66,8 @@ func TestSARIF(t *testing.T) {
 		t.Errorf("%d rules, not %d", len(rules), len(lint.Rules()))
 	}
 	for i, r := range lint.Rules() {
-		if j := rules[i].(map[string]any); j["id"] != r.ID || j["help"].(map[string]any)["text"] != r.Help {
+		if j := rules[i].(map[string]any); j["id"] != r.ID || j["help"].(map[string]any)["text"] != r.Help ||
+			j["defaultConfiguration"].(map[string]any)["enabled"] != (r.ID != "untrusted-path") {
 			t.Errorf("rule %d is %v, not %s", i, j["id"], r.ID)
 		}
 	}
@@ -104,7 +108,8 @@ func golden(t *testing.T, path string, value any) {
 func TestFingerprint(t *testing.T) {
 	prints := func(list ...lint.Finding) (all []string) {
 		var out bytes.Buffer
-		if err := printSARIF(&out, lint.Report{Findings: list}, "/srv"); err != nil {
+		identify(list, "/srv")
+		if err := printSARIF(&out, lint.Report{Findings: list}, "/srv", false, nil); err != nil {
 			t.Fatal(err)
 		}
 		report, err := sarif.FromBytes(out.Bytes())

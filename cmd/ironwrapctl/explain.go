@@ -22,8 +22,9 @@ import (
 
 func explainCommand() *cobra.Command {
 	var format, user, commands string
+	var expectations bool
 	c := &cobra.Command{
-		Use:                   "explain [--format text|json] [--user NAME] CONFIG COMMAND [ARG...] | --commands FILE CONFIG",
+		Use:                   "explain [--format text|json | --expectations] [--user NAME] CONFIG COMMAND [ARG...] | --commands FILE CONFIG",
 		DisableFlagsInUseLine: true,
 		Short:                 "tell what would become of a command, and why",
 		Long: `Explain puts COMMAND before the filters that CONFIG leads to, with the
@@ -39,13 +40,16 @@ they are resolved as yourself.
 With --commands it explains each line of FILE: words with blanks between, a word in
 double quotes with Go's escapes where it holds anything else than letters, digits
 and ./:,@%+_- (so they stand in ironwrap's log). Empty lines, and those that begin
-with #, are passed over. With --format json it prints one object a line. The exit status is the greatest of all.
+with #, are passed over. With --format json it prints one object a line. The exit
+status is the greatest of all. With --expectations it prints a file of expectations,
+which "ironwrapctl test" holds the policy to from then on; the exit status is 0 then.
 
 exit status: 0 allowed, 96 program not found, 97 configuration not usable,
 99 no filter matched, 2 wrong use.`,
 		Example: `  ironwrapctl explain /etc/neutron/rootwrap.conf ip netns list
   ironwrapctl explain /etc/neutron/rootwrap.conf ip netns exec qrouter-1 ip link
   ironwrapctl explain --format json /etc/nova/rootwrap.conf cat /etc/shadow
+  ironwrapctl explain --expectations --commands commands /etc/nova/rootwrap.conf > nova.yaml
   ironwrapctl explain --user nova /etc/ironwrap/nova/rootwrap.conf id`,
 		Args: needs("CONFIG"),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -62,9 +66,15 @@ exit status: 0 allowed, 96 program not found, 97 configuration not usable,
 			if (commands == "") == (len(args) < 2) {
 				return errors.New("which command is to be explained? give COMMAND behind CONFIG, or --commands FILE and no COMMAND")
 			}
+			if expectations && (c.Flags().Changed("format") || user != "") {
+				return errors.New("--expectations has a form of its own: leave out --format and --user")
+			}
 			x, err := newExplainer(args[0], user)
 			if err != nil {
 				return err
+			}
+			if expectations {
+				return x.saveExpectations(c, commands, args)
 			}
 			if commands != "" {
 				return x.explainAll(c, commands, format)
@@ -76,6 +86,7 @@ exit status: 0 allowed, 96 program not found, 97 configuration not usable,
 	c.Flags().StringVar(&format, "format", "text", "how to print: text or json")
 	c.Flags().StringVar(&user, "user", "", "tell also whether NAME may call ironwrap where it is setuid")
 	c.Flags().StringVar(&commands, "commands", "", "explain each line of FILE (- for standard input)")
+	c.Flags().BoolVar(&expectations, "expectations", false, `print the answers as a file of expectations for "ironwrapctl test"`)
 	words(c, "format", "text", "json")
 	return c
 }
@@ -84,7 +95,8 @@ exit status: 0 allowed, 96 program not found, 97 configuration not usable,
 type explainer struct {
 	policy  *policy.Policy // nil where it cannot be used
 	refusal error
-	machine *machine.Machine
+	machine engineMachine
+	env     []filters.Untrusted // the caller's environment
 	guide   *lint.Guide
 	caller  *callerJSON
 }
@@ -96,7 +108,7 @@ func newExplainer(config, user string) (*explainer, error) {
 	if err != nil {
 		return nil, err
 	}
-	x := &explainer{}
+	x := &explainer{env: filters.Words(os.Environ())}
 	if x.policy, x.refusal = policy.Load(path, trust.Object, inifile.Parse); x.refusal != nil {
 		return x, nil
 	}
@@ -137,6 +149,7 @@ func (x *explainer) explain(argv []filters.Untrusted) explanation {
 		e.Notes = append(e.Notes, n.String())
 	}
 	d := x.policy.Decide(policy.Request{Argv: argv, Machine: x.machine, Trace: true})
+	e.decision = d
 	e.Steps = steps(d.Steps)
 	e.Filter, e.Nested = entry(d.Filter), entry(d.Leaf)
 	switch d.Verdict {
@@ -157,7 +170,7 @@ func (x *explainer) explain(argv []filters.Untrusted) explanation {
 		}
 		return e
 	}
-	plan, err := exec.NewPlan(d, exec.Caller{Env: filters.Words(os.Environ())})
+	plan, err := exec.NewPlan(d, exec.Caller{Env: x.env})
 	var long *policy.TooLongError
 	if errors.As(err, &long) {
 		e.Verdict, e.Exit, e.Error = "too-long", 97, err.Error()
@@ -217,10 +230,7 @@ func callerOf(name string, p *policy.Policy) (*callerJSON, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := exec.Caller{UID: int(u.UID), GID: int(u.GID)}
-	for _, g := range u.Groups {
-		c.Groups = append(c.Groups, int(g))
-	}
+	c := callerFor(u)
 	answer := &callerJSON{User: filters.Untrusted(name)}
 	err = c.MayCall(p)
 	if err == nil && c.Setuid() {

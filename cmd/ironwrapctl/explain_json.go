@@ -32,6 +32,8 @@ type explanation struct {
 	Notes      []string            `json:"notes,omitempty"`
 	Near       []nearJSON          `json:"near,omitempty"` // of deny: near misses
 	Steps      []stepJSON          `json:"steps"`
+
+	decision policy.Decision
 }
 
 type filterJSON struct {

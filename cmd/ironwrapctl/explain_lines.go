@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -16,28 +15,9 @@ import (
 // explainAll explains the commands of a file, one a line. The error is the greatest
 // exit status among them.
 func (x *explainer) explainAll(c *cobra.Command, path, format string) error {
-	in := c.InOrStdin()
-	if path != "-" {
-		f, err := os.Open(path)
-		if err != nil {
-			return err
-		}
-		defer f.Close()
-		in = f
-	}
 	out := bufio.NewWriter(c.OutOrStdout())
 	worst := status(0)
-	lines := bufio.NewScanner(in)
-	lines.Buffer(nil, 4<<20) // more than execve(2) takes
-	for n := 1; lines.Scan(); n++ {
-		text := strings.TrimSpace(lines.Text())
-		if text == "" || text[0] == '#' { // no word begins so without its quotes
-			continue
-		}
-		argv, err := unquoteLine(text)
-		if err != nil {
-			return fmt.Errorf("%s:%d: %w", path, n, err)
-		}
+	err := eachCommand(c, path, func(argv []filters.Untrusted) error {
 		if format == "text" {
 			fmt.Fprintf(out, "\n%s\n", filters.QuoteLine(argv))
 		}
@@ -47,9 +27,10 @@ func (x *explainer) explainAll(c *cobra.Command, path, format string) error {
 		} else if err != nil {
 			return err
 		}
-	}
-	if err := errors.Join(lines.Err(), out.Flush()); err != nil {
-		return fmt.Errorf("%s: %w", path, err)
+		return nil
+	})
+	if err = errors.Join(err, out.Flush()); err != nil {
+		return err
 	}
 	if worst != 0 {
 		return worst
@@ -57,22 +38,34 @@ func (x *explainer) explainAll(c *cobra.Command, path, format string) error {
 	return nil
 }
 
-// unquoteLine reads what filters.QuoteLine writes: words separated by blanks, each
-// as it is or in double quotes with Go's escapes.
-func unquoteLine(line string) (argv []filters.Untrusted, err error) {
-	for line = strings.TrimLeft(line, " "); line != ""; line = strings.TrimLeft(line, " ") {
-		word, rest, _ := strings.Cut(line, " ")
-		if line[0] == '"' {
-			quoted, err := strconv.QuotedPrefix(line)
-			if err != nil {
-				return nil, fmt.Errorf("%s is not quoted to its end", filters.Untrusted(line))
-			}
-			if word, err = strconv.Unquote(quoted); err != nil {
-				return nil, fmt.Errorf("%s cannot be unquoted: %w", filters.Untrusted(quoted), err)
-			}
-			rest = line[len(quoted):]
+// eachCommand reads a file of commands, one a line, each as the log has it.
+func eachCommand(c *cobra.Command, path string, do func(argv []filters.Untrusted) error) error {
+	in := c.InOrStdin()
+	if path != "-" {
+		f, err := os.Open(path)
+		if err != nil {
+			return err
 		}
-		argv, line = append(argv, filters.Untrusted(word)), rest
+		defer f.Close()
+		in = f
 	}
-	return argv, nil
+	lines := bufio.NewScanner(in)
+	lines.Buffer(nil, 4<<20) // more than execve(2) takes
+	for n := 1; lines.Scan(); n++ {
+		text := strings.TrimSpace(lines.Text())
+		if text == "" || text[0] == '#' { // no word begins so without its quotes
+			continue
+		}
+		argv, err := filters.UnquoteLine(text)
+		if err != nil {
+			return fmt.Errorf("%s:%d: %w", path, n, err)
+		}
+		if err := do(argv); err != nil {
+			return err
+		}
+	}
+	if err := lines.Err(); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	return nil
 }

@@ -12,6 +12,7 @@ import (
 
 	"ironwrap/exec"
 	"ironwrap/policy"
+	"ironwrap/policy/review/accepted"
 	"ironwrap/policy/review/exposure"
 	"ironwrap/policy/review/lint"
 	"ironwrap/policy/trust"
@@ -24,9 +25,11 @@ import (
 type facts struct {
 	profiles profiles
 	sudoers  *lint.Sudoers
+	accepted *accepted.List
 }
 
-func (f facts) Sudoers() *lint.Sudoers { return f.sudoers }
+func (f facts) Sudoers() *lint.Sudoers   { return f.sudoers }
+func (f facts) Accepted() *accepted.List { return f.accepted }
 
 // networkFileSystems are the values of f_type in statfs(2) whose files come from
 // another machine, or are shared with others. One that FUSE serves is never trusted

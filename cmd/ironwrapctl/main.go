@@ -49,10 +49,13 @@ nothing, but for what "compile", "seccomp compile" and "learn" make.`,
 	root.AddCommand(auditCommand())
 	root.AddCommand(checkCommand())
 	root.AddCommand(compileCommand())
+	root.AddCommand(diffCommand())
 	root.AddCommand(explainCommand())
 	root.AddCommand(seccompCommand())
 	root.AddCommand(sudoersCommand())
 	root.AddCommand(learnCommand(), learnBecomeCommand(), learnGuardCommand())
+	root.AddCommand(testCommand())
+	root.AddCommand(usageCommand())
 	root.AddCommand(manCommand())
 	root.InitDefaultCompletionCmd()
 	for _, c := range root.Commands() {
@@ -104,7 +107,7 @@ func needs(names ...string) cobra.PositionalArgs {
 		if len(names)-len(args) > 1 {
 			is = "are"
 		}
-		return fmt.Errorf("%s %s missing: %s", missing, is, usage(c))
+		return fmt.Errorf("%s %s missing: %s", missing, is, useLine(c))
 	}
 }
 
@@ -112,10 +115,10 @@ func needs(names ...string) cobra.PositionalArgs {
 func takes(names ...string) cobra.PositionalArgs {
 	return func(c *cobra.Command, args []string) error {
 		if len(args) > len(names) {
-			return fmt.Errorf("%q is one too many: %s", args[len(names)], usage(c))
+			return fmt.Errorf("%q is one too many: %s", args[len(names)], useLine(c))
 		}
 		return needs(names...)(c, args)
 	}
 }
 
-func usage(c *cobra.Command) string { return strings.TrimSuffix(c.UseLine(), " [flags]") }
+func useLine(c *cobra.Command) string { return strings.TrimSuffix(c.UseLine(), " [flags]") }

@@ -7,8 +7,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/spf13/cobra"
-
 	"ironwrap/sandbox/seccomp"
 )
 
@@ -25,12 +23,17 @@ const small = `{"defaultAction": "SCMP_ACT_ERRNO", "syscalls": [
 // status.
 func call(t *testing.T, args ...string) (stdout, stderr string, exit int) {
 	t.Helper()
-	root := &cobra.Command{Use: "ironwrapctl", SilenceUsage: true, SilenceErrors: true}
-	root.AddCommand(seccompCommand())
+	return session(t, append([]string{"seccomp"}, args...)...)
+}
+
+// session runs the command line in this process.
+func session(t *testing.T, args ...string) (stdout, stderr string, exit int) {
+	t.Helper()
+	root := newRoot()
 	var out, errs bytes.Buffer
 	root.SetOut(&out)
 	root.SetErr(&errs)
-	root.SetArgs(append([]string{"seccomp"}, args...))
+	root.SetArgs(args)
 	switch err := root.Execute().(type) {
 	case nil:
 	case status:

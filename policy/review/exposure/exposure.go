@@ -16,6 +16,7 @@ import (
 
 	"ironwrap/filters"
 	"ironwrap/policy"
+	"ironwrap/policy/review/accepted"
 )
 
 // Report is what a policy gives away.
@@ -30,6 +31,7 @@ type Report struct {
 	Plan     Plan              `json:"plan"`
 	Compared bool              `json:"compared"` // with a baseline
 	New      []New             `json:"new"`      // what the baseline has not got, worst first
+	Accepted *Accepted         `json:"accepted"` // null where no file of accepted risks was read
 	Powers   []Power           `json:"powers"`   // the columns, in order
 	Filters  []Filter          `json:"filters"`
 	Notes    []string          `json:"notes"` // what the loader passed over
@@ -78,18 +80,21 @@ type Filter struct {
 	Cells   []Cell            `json:"powers"` // worst first; what is not in here it does not give away
 	Notes   []string          `json:"notes"`
 	Remedy  *Remedy           `json:"remedy"` // nil where none was found that helps
+
+	builtIn string // the text of the implicit filter
 }
 
 // Cell is one power that a filter gives away.
 type Cell struct {
-	ID      string              `json:"id"`      // the same as long as a filter allows the same: for baselines
-	Power   string              `json:"power"`   // Power.ID
-	Score   Score               `json:"score"`   // 0 where the sandbox takes all of it back
-	Extent  string              `json:"extent"`  // whole; part: what a pattern says; implied: by a program of the caller's; confined, blocked: by the sandbox or the run-as user
-	How     string              `json:"how"`     // what does it
-	Example []filters.Untrusted `json:"example"` // a command that the filter allows, and that does it
-	Limits  []string            `json:"limits"`  // what keeps it down
-	Free    bool                `json:"-"`       // by its arguments, and to what it is done the caller chooses
+	ID       string              `json:"id"`       // the same as long as a filter allows the same: for baselines
+	Power    string              `json:"power"`    // Power.ID
+	Score    Score               `json:"score"`    // 0 where the sandbox takes all of it back
+	Extent   string              `json:"extent"`   // whole; part: what a pattern says; implied: by a program of the caller's; confined, blocked: by the sandbox or the run-as user
+	How      string              `json:"how"`      // what does it
+	Example  []filters.Untrusted `json:"example"`  // a command that the filter allows, and that does it
+	Limits   []string            `json:"limits"`   // what keeps it down
+	Accepted *accepted.Mark      `json:"accepted"` // null where nobody has accepted it
+	Free     bool                `json:"-"`        // by its arguments, and to what it is done the caller chooses
 }
 
 // The extents of a cell.
@@ -115,6 +120,9 @@ func Assess(p *policy.Policy, m Machine) Report {
 	}
 	for i := range p.Filters {
 		f := Of(&p.Filters[i], m)
+		if p.Filters[i].File == "" {
+			f.builtIn = builtIn(p)
+		}
 		r.Filters = append(r.Filters, f)
 		r.Counts[f.Band]++
 		r.Score = max(r.Score, f.Score)
@@ -156,12 +164,12 @@ func rootOf(all []Filter) Root {
 }
 
 // Gate is the score for those who let nothing pass that could be above a limit: a filter
-// that was not assessed counts as the most it could be.
-func (r Report) Gate() float64 {
-	if r.Counts[Unknown] > 0 {
-		return NotAssessed.Gate()
+// that was not assessed counts as the most it could be. What is accepted does not count.
+func (r Report) Gate() (worst float64) {
+	for _, f := range r.Filters {
+		worst = max(worst, f.Open().Gate())
 	}
-	return r.Score.Gate()
+	return worst
 }
 
 // Of tells what one filter gives away.

@@ -70,7 +70,7 @@ func (r *Report) Compare(b Baseline) {
 	for _, f := range r.Filters {
 		for _, c := range f.Cells {
 			old, known := b[c.ID]
-			if c.Extent == Implied || c.Score.Gate() < 1 || known && !worse(c.Score, old) {
+			if c.Extent == Implied || c.Accepted != nil || c.Score.Gate() < 1 || known && !worse(c.Score, old) {
 				continue
 			}
 			n := New{Filter: f.Name.String(), Power: c.Power, Score: c.Score, ID: c.ID}
@@ -123,7 +123,7 @@ func count(number string) bool {
 
 // Gates are the words for what can be counted.
 func Gates() []string {
-	words := []string{"new", "ways", "root", "high", "medium", "low", "not-assessed"}
+	words := []string{"new", "stale", "ways", "root", "high", "medium", "low", "not-assessed"}
 	for _, p := range powers {
 		words = append(words, p.ID)
 	}
@@ -135,7 +135,7 @@ func Gates() []string {
 func (r Report) Above(l Limit) string {
 	if l.What == "score" {
 		if n := r.Gate(); n > l.Most {
-			if r.Counts[Unknown] > 0 && r.Score.Gate() <= l.Most {
+			if r.count("not-assessed") > 0 && r.Score.Gate() <= l.Most {
 				return fmt.Sprintf("score: 10.0, for what was not assessed, is above %v", l.Most)
 			}
 			return fmt.Sprintf("score: %.1f is above %v", n, l.Most)
@@ -152,26 +152,40 @@ func (r Report) count(what string) (n int) {
 	switch what {
 	case "new":
 		return len(r.New)
-	case "ways":
-		return r.Root.Ways + r.Counts[Unknown]
-	case "not-assessed":
-		return r.Counts[Unknown]
+	case "stale":
+		if r.Accepted != nil {
+			n = len(r.Accepted.Stale)
+		}
+		return n
 	}
 	for _, f := range r.Filters {
-		if f.counts(what) {
-			n++
-		}
+		n += f.counts(what)
 	}
 	return n
 }
 
-// counts tells whether a filter is in a band or a worse one, or may give a power away.
-func (f Filter) counts(what string) bool {
-	if f.Score == NotAssessed {
-		return true
+// counts is how often a filter counts for a limit: in a band or a worse one, for a power
+// that it may give away, for each of its ways to root. What is accepted does not count.
+func (f Filter) counts(what string) (n int) {
+	open := f.Open()
+	if open == NotAssessed {
+		return 1
+	}
+	if what == "not-assessed" {
+		return 0
 	}
 	if at := rank(what); at >= 0 {
-		return rank(f.Band) <= at
+		if rank(Band(open)) <= at {
+			return 1
+		}
+		return 0
 	}
-	return slices.ContainsFunc(f.Cells, func(c Cell) bool { return c.Power == what && c.Score.Gate() >= 1 })
+	for _, c := range f.Cells {
+		switch {
+		case c.Accepted != nil:
+		case what == "ways" && Band(c.Score) == "root" && c.Extent != Implied, c.Power == what && c.Score.Gate() >= 1:
+			n++
+		}
+	}
+	return n
 }

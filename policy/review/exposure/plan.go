@@ -152,10 +152,11 @@ func rank(band string) int { return slices.Index(Bands, band) }
 func equal(all []Filter) (groups [][]int) {
 	at := map[string]int{}
 	for i, f := range all {
-		n, ok := at[f.Key]
+		key := f.Key + f.marks()
+		n, ok := at[key]
 		if !ok {
 			n = len(groups)
-			at[f.Key] = n
+			at[key] = n
 			groups = append(groups, nil)
 		}
 		groups[n] = append(groups[n], i)

@@ -53,6 +53,14 @@ var powers = []Power{
 	{Arguments, "Choose arguments", 3, "chooses words of a program that is not known to give away more, but was not written to be called by somebody less trusted"},
 }
 
+// PowerIDs are the ids of all powers.
+func PowerIDs() (ids []string) {
+	for _, p := range powers {
+		ids = append(ids, p.ID)
+	}
+	return ids
+}
+
 func power(id string) Power {
 	for _, p := range powers {
 		if p.ID == id {

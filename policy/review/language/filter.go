@@ -1,6 +1,7 @@
 package language
 
 import (
+	"errors"
 	"path"
 	"slices"
 	"strings"
@@ -16,6 +17,7 @@ import (
 //   - a KillFilter matches if the process runs the right program: fewer
 //   - an IpFilter, an IpNetnsExecFilter and the implicit filter have rules of their own:
 //     fewer
+//   - a pattern may be too large to be asked anything (ErrTooLarge): fewer
 //
 // A ReadFileFilter is taken to find its file where nobody else can put one. Of a filter
 // that prefixes a command, all commands stand here: see Behind.
@@ -23,7 +25,7 @@ func Of(f filters.Filter) (l Lines, exact bool) {
 	shape := filters.ShapeOf(f)
 	switch {
 	case shape.More:
-		before, exact := prefix(f, shape)
+		before, exact := Before(f)
 		return before.Then(Line(AnyWord())).Then(AnyLine()), exact
 	case shape.Target != "":
 		return kill(shape), false
@@ -44,7 +46,7 @@ func Of(f filters.Filter) (l Lines, exact bool) {
 	case shape.Name == "" && len(shape.Args) == 0: // a RegExpFilter without patterns
 		return Lines{}, true
 	}
-	return patterns(append([]string{shape.Name}, shape.Args...)), true
+	return patterns(append([]string{shape.Name}, shape.Args...))
 }
 
 // Behind is the set of the lines that are made of what stands before a command in those
@@ -52,7 +54,7 @@ func Of(f filters.Filter) (l Lines, exact bool) {
 // not exact where Of is not of one of them; or else where the program is named by a path
 // that is not the leaf's own.
 func Behind(chain, leaf filters.Filter) (l Lines, exact bool) {
-	before, exact := prefix(chain, filters.ShapeOf(chain))
+	before, exact := Before(chain)
 	if filters.Chaining(leaf) || leaf.RunAs() != chain.RunAs() {
 		return Lines{}, true
 	}
@@ -67,8 +69,11 @@ func Behind(chain, leaf filters.Filter) (l Lines, exact bool) {
 	return before.Then(named), exact && exactly
 }
 
-// prefix is what stands before a command in the lines of f, which prefixes one.
-func prefix(f filters.Filter, shape filters.Shape) (l Lines, exact bool) {
+// Before is the set of what stands before a command in the lines of f, which prefixes
+// one: none of a filter that does not. A network namespace's name is taken for one
+// however long it is; else it is exact.
+func Before(f filters.Filter) (l Lines, exact bool) {
+	shape := filters.ShapeOf(f)
 	switch {
 	case !shape.More || filters.Prefix(f) == 0:
 		return Lines{}, true
@@ -80,18 +85,22 @@ func prefix(f filters.Filter, shape filters.Shape) (l Lines, exact bool) {
 		name := noSlash().Minus(Prefix("-")).Minus(Text("", ".", ".."))
 		return Line(Text("ip"), Text("net", "netn", "netns"), Text("e", "ex", "exe", "exec"), name), false
 	}
-	return patterns(append([]string{shape.Name}, shape.Args...)), true
+	return patterns(append([]string{shape.Name}, shape.Args...))
 }
 
 // patterns is a line that has a word for each pattern. A pattern that cannot be used
-// matches nothing.
-func patterns(sources []string) Lines {
+// matches nothing. It is not exact where one is too large, which may match any word.
+func patterns(sources []string) (l Lines, exact bool) {
 	var words []Word
+	exact = true
 	for _, source := range sources {
-		w, _ := Pattern(source)
+		w, err := Pattern(source)
+		if errors.Is(err, ErrTooLarge) {
+			w, exact = AnyWord(), false
+		}
 		words = append(words, w)
 	}
-	return Line(words...)
+	return Line(words...), exact
 }
 
 func open(f filters.Filter) Lines { return Line(called(f)).Then(AnyLine()) }
@@ -186,7 +195,8 @@ func env(f filters.Filter, shape filters.Shape) (l Lines, exact bool) {
 	if shape.Open {
 		return l.Then(AnyLine()), exact
 	}
-	return l.Then(patterns(shape.Args)), exact
+	args, exactly := patterns(shape.Args)
+	return l.Then(args), exact && exactly
 }
 
 // orders are the lines that have a word of each of words, in any order.

@@ -193,3 +193,24 @@ func TestBehind(t *testing.T) {
 		}
 	}
 }
+
+// TestTooLargeFilter: of a pattern that nothing can be asked about, nothing is said.
+func TestTooLargeFilter(t *testing.T) {
+	var pattern strings.Builder
+	for i := range 1100 {
+		pattern.WriteString("[\u4e00-" + string(rune('\u4e01'+i)) + "]?")
+	}
+	if _, err := Pattern(pattern.String()); !errors.Is(err, ErrTooLarge) {
+		t.Fatalf("the pattern is not too large: %v", err)
+	}
+	for _, definition := range []string{"RegExpFilter, x, root, x, ", "EnvFilter, env, root, A=, x, ", "ChainingRegExpFilter, x, root, x, "} {
+		f, err := filters.New(definition + pattern.String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		l, exact := Of(f)
+		if empty, err := l.Empty(); empty || err != nil || exact {
+			t.Errorf("%s: empty %v, exact %v, %v", definition, empty, exact, err)
+		}
+	}
+}

@@ -274,12 +274,12 @@ func TestManyOptions(t *testing.T) {
 	}
 	program := Line(Text("x")).Then(Permuted(option, AnyLine()))
 	evil := Line(Text("x")).Then(Permuted(option, AnyLine()).And(AnyLine().Then(Line(Text("--exec"), Prefix("/tmp/"))).Then(AnyLine())))
-	filter := patterns([]string{"x", "-[a-e]", "--[a-z]+", "/t.*", ".*"})
+	filter, _ := patterns([]string{"x", "-[a-e]", "--[a-z]+", "/t.*", ".*"})
 	line, ok, err := filter.And(evil).Shortest()
 	if err != nil || !ok || !holds(t, program, line) || !holds(t, filter, line) {
 		t.Errorf("%q, %v, %v", line, ok, err)
 	}
-	none := patterns([]string{"x", "-[a-e]", "--[a-z]+", "/t[a-l].*", ".*"})
+	none, _ := patterns([]string{"x", "-[a-e]", "--[a-z]+", "/t[a-l].*", ".*"})
 	if line, ok, err := none.And(evil).Shortest(); ok || err != nil {
 		t.Errorf("%q, %v, %v", line, ok, err)
 	}

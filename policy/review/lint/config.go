@@ -3,7 +3,6 @@ package lint
 import (
 	"errors"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -14,8 +13,8 @@ import (
 	"ironwrap/policy/inifile"
 	"ironwrap/policy/machine"
 	"ironwrap/policy/program"
+	"ironwrap/policy/review/accepted"
 	"ironwrap/policy/review/exposure"
-	"ironwrap/policy/trust"
 )
 
 // Facts is what the rules ask of the machine besides its files: what a test cannot
@@ -31,6 +30,8 @@ type Facts interface {
 	Allows(profile string, call exposure.Syscall) (bool, error)
 	// Sudoers is what sudo allows on this machine; nil where it is not looked at.
 	Sudoers() *Sudoers
+	// Accepted are the risks that somebody has accepted; nil for none.
+	Accepted() *accepted.List
 }
 
 // Profile is what there is to know of a seccomp profile.
@@ -53,6 +54,7 @@ type Idle struct {
 
 // config is one rootwrap.conf with all it leads to, as the rules see it.
 type config struct {
+	host
 	path     string
 	policy   *policy.Policy // as the executor has it; nil where it refuses
 	refusal  error
@@ -97,8 +99,10 @@ func (c *config) find(f *filter) (program.Program, error) {
 // filter is one line of section [Filters].
 type filter struct {
 	policy.Entry
+	host   host
 	file   *file   // nil for the implicit filter
 	fields []field // class, program, user and so on
+	value  string  // the definition, as the file has it
 	err    error   // why no filter could be made of it
 	means  []*meaning
 	cells  []exposure.Cell // see config.cells
@@ -134,10 +138,10 @@ func (f *filter) where() string {
 // read takes a configuration in. The executor's own Load has the word; what it
 // refuses is read once more, without looking at who can have written it, so that
 // one fault does not hide all others.
-func read(path string, facts Facts) *config {
-	c := &config{path: path, facts: facts, meanings: map[string]*meaning{}, places: map[[2]string]found{}, prefixes: map[string]bool{}}
-	c.policy, c.refusal = policy.Load(path, trust.Object, inifile.Parse)
-	c.written = readFile(path, document.Strict)
+func read(t Target, facts Facts) *config {
+	c := &config{host: host{t.Tree}, path: t.Path, facts: facts, meanings: map[string]*meaning{}, places: map[[2]string]found{}, prefixes: map[string]bool{}}
+	c.policy, c.machine, c.refusal = c.load(t.Path)
+	c.written = c.readFile(t.Path, document.Strict)
 	if c.written.ini == nil {
 		return c
 	}
@@ -152,7 +156,6 @@ func read(path string, facts Facts) *config {
 	}
 	if c.policy != nil {
 		c.take(c.policy.Filters)
-		c.machine = machine.New(c.policy.ExecDirs, c.policy.Trust)
 	}
 	return c
 }
@@ -161,17 +164,16 @@ func (c *config) readDir(dir string) {
 	if !filepath.IsAbs(dir) {
 		return
 	}
-	entries, _ := os.ReadDir(dir)
-	for _, e := range entries {
-		path := dir + "/" + e.Name()
+	for _, name := range c.names(dir) {
+		path := dir + "/" + name
 		switch {
-		case strings.HasPrefix(e.Name(), "."):
-		case !strings.HasSuffix(e.Name(), ".filters"):
+		case strings.HasPrefix(name, "."):
+		case !strings.HasSuffix(name, ".filters"):
 			c.others = append(c.others, path)
-		case !regular(path):
+		case !c.regular(path):
 			c.nofiles = append(c.nofiles, path)
 		default:
-			f := readFile(path, document.Lenient)
+			f := c.readFile(path, document.Lenient)
 			c.files = append(c.files, f)
 			c.readFilters(f)
 		}
@@ -179,8 +181,8 @@ func (c *config) readDir(dir string) {
 }
 
 // regular tells whether path leads to a file, or to what cannot be looked at.
-func regular(path string) bool {
-	st, err := os.Stat(path)
+func (h host) regular(path string) bool {
+	st, err := h.stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return false
 	}
@@ -194,7 +196,7 @@ func (c *config) readFilters(f *file) {
 	items, _ := f.ini.Items("Filters")
 	for _, item := range items {
 		made, err := filters.New(item.Value)
-		line := &filter{file: f, fields: f.fields(item), err: err}
+		line := &filter{host: c.host, file: f, fields: f.fields(item), value: item.Value, err: err}
 		line.Entry = policy.Entry{Filter: made, Name: item.Key, Class: line.fields[0].text, File: f.path, Line: item.Line}
 		if err != nil {
 			c.skipped = append(c.skipped, line)
@@ -212,7 +214,7 @@ func (c *config) take(entries []policy.Entry) {
 		if i >= 0 {
 			c.filters[i].Entry = e
 		} else if e.File == "" {
-			c.filters = append(c.filters, &filter{Entry: e})
+			c.filters = append(c.filters, &filter{Entry: e, host: c.host})
 		}
 	}
 }
@@ -257,7 +259,7 @@ func (c *config) errorAt(err error) Finding {
 		return f
 	}
 	f := fileAt(c.path, err.Error(), "")
-	f.Path, f.Line, f.Message = splitPlace(err.Error(), c.path)
+	f.Path, f.Line, f.Message = c.splitPlace(err.Error(), c.path)
 	c.cite(&f)
 	return f
 }

@@ -68,7 +68,7 @@ func shown(list []example) string {
 			where = "/etc/nova"
 		}
 		var b strings.Builder
-		for _, part := range []string{e.conf, e.filters, e.sudoers} {
+		for _, part := range []string{e.conf, e.filters, e.sudoers, e.accepts} {
 			for line := range strings.Lines(part) {
 				fmt.Fprintf(&b, "    %s\n", placeholder.ReplaceAllString(strings.TrimRight(line, "\n"), where))
 			}

@@ -11,8 +11,10 @@ type example struct {
 	filters string
 	also    string
 	sudoers string // what sudo allows on the machine; DIR stands here too
+	accepts string // a file of accepted risks
 	setup   string // a shell script, run in DIR when all is laid out
 
+	here    bool    // it is so only where programs and users are known: not in a tree
 	gcc     bool    // setup needs a C compiler
 	nobody  bool    // the check has the file access rights of nobody
 	network string  // the answers of Facts

@@ -25,9 +25,9 @@ type file struct {
 	err   error              // why
 }
 
-func readFile(path string, mode document.Mode) *file {
+func (h host) readFile(path string, mode document.Mode) *file {
 	f := &file{path: path}
-	data, err := readText(path)
+	data, err := h.text(path)
 	if err != nil {
 		f.err = err
 		return f

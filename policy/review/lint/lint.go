@@ -10,6 +10,9 @@ package lint
 import (
 	"cmp"
 	"slices"
+
+	"ironwrap/policy/review/accepted"
+	"ironwrap/policy/review/collected"
 )
 
 // Severity is how bad a finding is. The zero Severity is none.
@@ -39,6 +42,11 @@ type Rule struct {
 	Help     string // why that matters, and what to do
 	check    func(*config) []Finding
 
+	// Here tells that the rule asks the machine on which the configuration is in force: who
+	// owns files, what is installed, which users there are, what sudo allows. It says
+	// nothing about a tree.
+	Here bool
+
 	// Score is how much an intruder gets out of it, from 0 to 10, as audit counts it; 0
 	// where nobody knows.
 	Score float64
@@ -59,6 +67,19 @@ type Finding struct {
 	Hint    string // what to do here; empty where the rule's help says all
 
 	Witness []string // of a filter that allows too much: a command that it accepts
+
+	Filter   string          // the name of the filter that it is about; "" for none
+	Tree     *collected.Tree // that it is in; nil for this machine
+	Hosts    []string        // more than one where it was merged with others
+	ID       string          // stays when lines come and go; whoever asks for the report fills it in
+	Accepted *accepted.Mark  // nil where nobody has accepted it
+	Known    bool            // a baseline has it
+	text     string          // what an entry of the accepted risks has to say of it
+}
+
+// Risk is a finding as somebody may accept it.
+func (f Finding) Risk() accepted.Risk {
+	return accepted.Risk{Rule: f.Rule.ID, Filter: f.Filter, File: f.Path, Text: f.text, Score: f.Rule.Score}
 }
 
 // saying is what tells findings apart.
@@ -78,18 +99,21 @@ type Report struct {
 	Beside   []string  // for each configuration, whose sudoers lines were checked
 }
 
-// Worst is the gravest severity among the findings; 0 without any.
+// Worst is the gravest severity among the findings that are neither accepted nor known
+// from a baseline; 0 without any.
 func (r Report) Worst() (worst Severity) {
 	for _, f := range r.Findings {
-		worst = max(worst, f.Rule.Severity)
+		if f.Accepted == nil && !f.Known {
+			worst = max(worst, f.Rule.Severity)
+		}
 	}
 	return worst
 }
 
-// Count is how many findings are of a severity.
+// Count is how many findings are of a severity, and not accepted.
 func (r Report) Count(s Severity) (n int) {
 	for _, f := range r.Findings {
-		if f.Rule.Severity == s {
+		if f.Rule.Severity == s && f.Accepted == nil {
 			n++
 		}
 	}
@@ -98,18 +122,38 @@ func (r Report) Count(s Severity) (n int) {
 
 // Check applies all rules to each rootwrap.conf of paths, which are absolute.
 func Check(paths []string, facts Facts) Report {
-	var report Report
-	said := map[saying]bool{}
+	var targets []Target
 	for _, path := range paths {
-		c := read(path, facts)
-		c.checked = paths
+		targets = append(targets, Target{Path: path})
+	}
+	return CheckAll(targets, facts)
+}
+
+// CheckAll applies to each target all rules that can say something of it.
+func CheckAll(targets []Target, facts Facts) Report {
+	var report Report
+	var here []string
+	said := map[saying]bool{}
+	for _, t := range targets {
+		if t.Tree == nil {
+			here = append(here, t.Path)
+		}
+	}
+	for _, t := range targets {
+		c := read(t, facts)
+		c.checked = here
 		if c.conf == nil {
 			report.Unusable++
 		}
 		var found []Finding
 		for _, rule := range rules {
+			if rule.Here && t.Tree != nil {
+				continue
+			}
 			for _, f := range rule.check(c) {
-				f.Rule = rule
+				f.Rule, f.Tree = rule, t.Tree
+				c.describe(&f)
+				f.Path = c.real(f.Path)
 				if s := f.saying(); !said[s] {
 					said[s] = true
 					found = append(found, f)
@@ -123,10 +167,11 @@ func Check(paths []string, facts Facts) Report {
 				cmp.Compare(b.Rule.Severity, a.Rule.Severity), cmp.Compare(a.Rule.ID, b.Rule.ID))
 		})
 		report.Findings = append(report.Findings, found...)
-		if text := c.besides(); text != "" {
+		if text := c.besides(); text != "" && t.Tree == nil {
 			report.Beside = append(report.Beside, text)
 		}
 	}
+	report.accept(facts.Accepted())
 	return report
 }
 

@@ -10,10 +10,12 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
 	"ironwrap/policy"
+	"ironwrap/policy/review/accepted"
 	"ironwrap/policy/review/exposure"
 )
 
@@ -57,6 +59,9 @@ func (e example) lay(t testing.TB) (dir string) {
 	if e.sudoers != "" {
 		put("sudoers", e.sudoers+"\n")
 	}
+	if e.accepts != "" {
+		put("accepted.yaml", "accepted:\n"+e.accepts)
+	}
 	if err := os.Chmod(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -71,6 +76,18 @@ func (e example) lay(t testing.TB) (dir string) {
 }
 
 func (e example) NetworkFileSystem(string) (string, error) { return e.network, nil }
+
+// Accepted reads the file of the example.
+func (e example) Accepted() *accepted.List {
+	if e.accepts == "" {
+		return nil
+	}
+	l, err := accepted.Read(e.dir+"/accepted.yaml", Acceptable(), nil, time.Now())
+	if err != nil {
+		panic(err)
+	}
+	return l
+}
 
 func (e example) Seccomp(s *policy.Sandbox) Profile { return e.profile }
 
@@ -111,7 +128,7 @@ func (e example) found(t *testing.T, r *Rule) (dir string, list []Finding) {
 // in the same order, and a finding wherever it tolerated something.
 func faithful(t *testing.T, path string, facts Facts, all []Finding) {
 	t.Helper()
-	c := read(path, facts)
+	c := read(Target{Path: path}, facts)
 	if c.policy == nil {
 		if len(all) == 0 {
 			t.Errorf("refused, and nothing is found: %v", c.refusal)
@@ -241,7 +258,7 @@ func TestOneJudgement(t *testing.T) {
 	for _, text := range lines {
 		e := example{filters: text}
 		dir := e.lay(t)
-		c := read(dir+"/rootwrap.conf", e)
+		c := read(Target{Path: dir + "/rootwrap.conf"}, e)
 		all := Check([]string{dir + "/rootwrap.conf"}, e).Findings
 		for _, f := range c.filters {
 			if f.file == nil {

@@ -37,7 +37,7 @@ func NewGuide(p *policy.Policy) *Guide {
 		f := &filter{Entry: e}
 		if e.File != "" {
 			if files[e.File] == nil {
-				files[e.File] = readFile(e.File, document.Lenient)
+				files[e.File] = host{}.readFile(e.File, document.Lenient)
 			}
 			f.file = files[e.File]
 			f.fields = f.file.definition(e.Name)

@@ -54,7 +54,7 @@ var argumentRules = []*Rule{
 		passes: []example{{filters: "x: KillFilter, root, /usr/sbin/dnsmasq, -9\ny: CommandFilter, id, root"}},
 	},
 	{
-		ID: "kill-ambiguous", Severity: Note,
+		ID: "kill-ambiguous", Here: true, Severity: Note,
 		Title: "a KillFilter names a program that several directories of exec_dirs have",
 		Help:  "It is for the processes of all of them. The absolute path says which one is meant.",
 		check: killAmbiguous,
@@ -88,7 +88,7 @@ var argumentRules = []*Rule{
 		passes: []example{{filters: "x: PathFilter, cp, root, passed, /srv\ny: RegExpFilter, ls, root, ls, pass"}},
 	},
 	{
-		ID: "path-race", Severity: Note,
+		ID: "path-race", Here: true, Severity: Note,
 		Title: "somebody besides root owns the directory of a PathFilter",
 		Help:  "Who owns it can put a link on the path between the check and the command's use of it. pin_paths = yes in a sandbox section hands over the checked file itself, where the program takes /proc/self/fd/N. It does not change who decides which directory the filter is for: redirected-path and replaceable-directory tell that.",
 		check: races,
@@ -103,7 +103,7 @@ var argumentRules = []*Rule{
 		},
 	},
 	{
-		ID: "privsep-service-config", Severity: Warning,
+		ID: "privsep-service-config", Here: true, Severity: Warning,
 		Title: "privsep-helper may be given configuration that a service can write",
 		Help:  "The helper obeys it as root: it sets the helper's user and capabilities. ironwrap turns off the options that execute code (log configuration), and no others. Give the files to root, with the group of the service; or set privsep_contexts = none where no service needs the implicit filter.",
 		check: privsepConfig,

@@ -9,7 +9,6 @@ import (
 
 	"ironwrap/filters"
 	"ironwrap/filters/pyre"
-	"ironwrap/policy/account"
 )
 
 // deadRules are about filters that allow nothing, or not what they were written for.
@@ -29,7 +28,7 @@ var deadRules = []*Rule{
 			{filters: "x: IpNetnsExecFilter, ip, nobody", says: "run-as root"},
 			{filters: "x: KillFilter, root, /usr/bin/sleep, 9", at: "a.filters:2:38", says: "no signal that is written like -9"},
 			{filters: "x: ReadFileFilter, etc/hostname", says: "not an absolute path"},
-			{filters: "x: ReadFileFilter, DIR/t/f", setup: "mkdir t; echo >t/f; chown 65534 t", says: "owned by uid 65534"},
+			{filters: "x: ReadFileFilter, DIR/t/f", setup: "mkdir t; echo >t/f; chown 65534 t", here: true, says: "owned by uid 65534"},
 		},
 		passes: []example{
 			{filters: "x: RegExpFilter, ls, root, ls\ny: PathFilter, cat, root, /etc\nz: EnvFilter, env, root, A=, ls\nk: KillFilter, root, /usr/bin/sleep, -9, -HUP\nr: ReadFileFilter, /etc/hostname"},
@@ -83,7 +82,7 @@ var deadRules = []*Rule{
 			{filters: "x: EnvFilter, env, root, LC_ALL=, LANG=, qemu-img, root", at: "a.filters:2:52", says: "refused here, allowed there: any other arguments of qemu-img than root"},
 			{filters: "x: EnvFilter, env, root, A=, ls, -l, /srv/[a-z]+", at: "a.filters:2:34", says: "than -l, /srv/[a-z]+"},
 			{filters: "x: EnvFilter, /bin/ls, root, A=1, -l", at: "a.filters:2:35"},
-			{filters: "x: EnvFilter, env, root, A=, PATH=, DIR/x", setup: "echo '#!/usr/bin/env sh' >x; chmod 755 x", at: "a.filters:2:30", says: "refused here, allowed there: DIR/x"},
+			{filters: "x: EnvFilter, env, root, A=, PATH=, DIR/x", setup: "echo '#!/usr/bin/env sh' >x; chmod 755 x", here: true, at: "a.filters:2:30", says: "refused here, allowed there: DIR/x"},
 		},
 		passes: []example{
 			{filters: "x: EnvFilter, env, root, LC_ALL=, LANG=, qemu-img\ny: RegExpFilter, ls, root, ls, root\nz: EnvFilter, /bin/ls, root, A=1"},
@@ -166,7 +165,7 @@ func patternPaths(c *config) (found []Finding) {
 			if !strings.HasPrefix(x.text, "/") || !strings.ContainsAny(x.text, `*[]()\^$|?+`) {
 				continue
 			}
-			if _, err := os.Lstat(x.text); errors.Is(err, fs.ErrNotExist) {
+			if _, err := c.stat(x.text); errors.Is(err, fs.ErrNotExist) {
 				found = append(found, f.at(3+i, "there is no directory of the name "+quote(x.text)+", and it is taken as it is written", ""))
 			}
 		}
@@ -201,7 +200,7 @@ func (f *filter) enforced(first int) Finding {
 	}
 	written := strings.Join(texts, ", ")
 	hint := ""
-	if _, err := account.Lookup(written); err == nil {
+	if _, err := f.host.uid(written); err == nil {
 		hint = "it reads like the user, who stands in the third field: take " + quote(written) + " out"
 	}
 	return f.at(first, "refused here, allowed there: any other arguments of "+quote(base(f.Exec()))+" than "+quote(written), hint)

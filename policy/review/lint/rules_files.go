@@ -30,7 +30,7 @@ var fileRules = []*Rule{
 		passes: []example{{filters: "id: CommandFilter, id, root"}, {setup: "chmod 600 d/a.filters", nobody: true}},
 	},
 	{
-		ID: "authkey-readable", Severity: Warning,
+		ID: "authkey-readable", Here: true, Severity: Warning,
 		Title: "everybody may read the daemon's key",
 		Help:  "The key is what tells the daemon's clients and the daemon from others. Let root, and the group of the service at most, read it.",
 		check: readableKey,
@@ -56,7 +56,7 @@ var fileRules = []*Rule{
 		passes: []example{{nobody: true}, {setup: "chmod 600 d/a.filters"}, {filters: "x: CommandFilter, DIR/x, root", setup: "echo >x"}},
 	},
 	{
-		ID: "untrusted-path", Severity: Error, Score: 10,
+		ID: "untrusted-path", Here: true, Severity: Error, Score: 10,
 		Title: "somebody besides root can write a file or directory that is trusted",
 		Help:  "Who can write it decides what runs as root. The executor refuses it: give it to root, and take the right to write from all others.",
 		check: untrusted,
@@ -74,7 +74,7 @@ var fileRules = []*Rule{
 		},
 	},
 	{
-		ID: "service-owned-ancestor", Severity: Warning,
+		ID: "service-owned-ancestor", Here: true, Severity: Warning,
 		Title: "a directory above a trusted file belongs to somebody besides root",
 		Help:  "Its owner can put another file of root's in the place of this one. That is tolerated where root names the path (sudo), and refused with strict_paths and where ironwrap is setuid. Give the directory to root, with the group of the service, or keep the filters elsewhere.",
 		check: ancestors,
@@ -85,7 +85,7 @@ var fileRules = []*Rule{
 		passes: []example{{}, {setup: "chgrp 65534 .; chmod 750 ."}},
 	},
 	{
-		ID: "exec-dir-not-searched", Severity: Warning,
+		ID: "exec-dir-not-searched", Here: true, Severity: Warning,
 		Title: "a directory of exec_dirs is passed over, since somebody besides root can write to it or redirect its path",
 		Help:  "Programs in it are not found (exit status 96), and it is not in the PATH of commands. Let it, and every directory above it, be root's and writable by nobody else, or keep the programs elsewhere.",
 		check: notSearched,
@@ -109,7 +109,7 @@ var fileRules = []*Rule{
 		passes: []example{{}},
 	},
 	{
-		ID: "missing-exec-dir", Severity: Note,
+		ID: "missing-exec-dir", Here: true, Severity: Note,
 		Title:  "a directory of exec_dirs does not exist",
 		Help:   "It is left out of the search path. Where one list serves several machines that is as it should be.",
 		check:  func(c *config) []Finding { return c.missing("exec_dirs") },
@@ -136,7 +136,7 @@ var fileRules = []*Rule{
 		check: func(c *config) (found []Finding) {
 			for _, path := range c.nofiles {
 				message := "not read: it is not a regular file"
-				if _, err := os.Stat(path); err != nil {
+				if _, err := c.stat(path); err != nil {
 					message = "not read: it leads to a file that does not exist"
 				}
 				found = append(found, fileAt(path, message, ""))
@@ -170,7 +170,7 @@ var fileRules = []*Rule{
 		passes: []example{{}, {filters: "# nothing"}},
 	},
 	{
-		ID: "network-file-system", Severity: Warning,
+		ID: "network-file-system", Here: true, Severity: Warning,
 		Title:  "a trusted file, directory or program comes over the network",
 		Help:   "Whoever answers in the name of the file server decides what runs as root; owners and modes are what that machine says. Keep it on a disk of this machine.",
 		check:  network,
@@ -305,7 +305,7 @@ func notSearched(c *config) (found []Finding) {
 
 func (c *config) missing(key string) (found []Finding) {
 	for _, d := range c.listed(key) {
-		if _, err := os.Stat(d.text); filepath.IsAbs(d.text) && errors.Is(err, fs.ErrNotExist) {
+		if _, err := c.stat(d.text); filepath.IsAbs(d.text) && errors.Is(err, fs.ErrNotExist) {
 			found = append(found, c.conf.at(d.place, quote(d.text)+" does not exist", ""))
 		}
 	}

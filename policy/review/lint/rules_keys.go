@@ -72,7 +72,7 @@ var keyRules = []*Rule{
 		},
 	},
 	{
-		ID: "audit-file-unusable", Severity: Error,
+		ID: "audit-file-unusable", Here: true, Severity: Error,
 		Title: "audit_file cannot be trusted or written",
 		Help:  "Nobody but root may be able to write to the file, to any directory above it, or to put something in its place. Where audit_required is set no command runs otherwise. Make a directory of root's for it: install -d -m 700 /var/lib/ironwrap.",
 		check: auditFileUnusable,

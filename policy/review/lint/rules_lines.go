@@ -88,7 +88,7 @@ var lineRules = []*Rule{
 		passes: []example{{filters: "x: RegExpFilter, ls, root, ls, /etc\ny: CommandFilter, id, root\nz: CommandFilter, id, root,"}},
 	},
 	{
-		ID: "unknown-run-as", Severity: Warning,
+		ID: "unknown-run-as", Here: true, Severity: Warning,
 		Title: "the run-as user does not exist on this machine",
 		Help:  "A command that the filter allows ends with exit status 97. Often a field was forgotten, and an argument stands in the place of the user.",
 		check: unknownUsers,
@@ -99,7 +99,7 @@ var lineRules = []*Rule{
 		passes: []example{{filters: "x: CommandFilter, id, nobody\ny: ReadFileFilter, /etc/hostname"}},
 	},
 	{
-		ID: "executable-missing", Severity: Note,
+		ID: "executable-missing", Here: true, Severity: Note,
 		Title: "the program of a filter is not on this machine",
 		Help:  "A command that only this filter allows ends with exit status 96. Packages list programs that are needed on some machines only; what is needed nowhere should be removed, for it comes alive with the program.",
 		check: func(c *config) []Finding {
@@ -112,7 +112,7 @@ var lineRules = []*Rule{
 		passes: []example{{filters: "x: CommandFilter, id, root\nk: KillFilter, root, /opt/nosuch, -9"}},
 	},
 	{
-		ID: "untrusted-program", Severity: Error, Score: 10,
+		ID: "untrusted-program", Here: true, Severity: Error, Score: 10,
 		Title: "the program of a filter is there, and cannot be trusted or executed",
 		Help:  "The command ends with exit status 96. A program, each directory above it, and what it runs by (the interpreters of a script, what env finds in exec_dirs, the loader, the directories of RUNPATH) must be root's and writable by nobody else, or who can write it would be root.",
 		check: func(c *config) []Finding {

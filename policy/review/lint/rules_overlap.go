@@ -19,7 +19,7 @@ var overlapRules = []*Rule{
 		check: deadFilters,
 		finds: []example{
 			{filters: "a: CommandFilter, ls, root\nb: CommandFilter, ls, root", at: "a.filters:3:1", says: "filter a (DIR/d/a.filters:2) decides"},
-			{filters: "a: CommandFilter, /bin/ls, root\nb: RegExpFilter, ls, root, ls, /etc", at: "a.filters:3:1"},
+			{filters: "a: CommandFilter, /bin/ls, root\nb: RegExpFilter, ls, root, ls, /etc", here: true, at: "a.filters:3:1"},
 			{filters: "a: IpFilter, ip, root", also: "b: IpFilter, ip, root", at: "b.filters:2:1"},
 			{filters: "a: RegExpFilter, ls, root, ls, .*\nb: RegExpFilter, ls, root, ls, /etc", at: "a.filters:3:1"},
 			{filters: "a: RegExpFilter, ls, root, ls, /(etc|srv)/.*\nb: RegExpFilter, ls, root, ls, /srv/[a-z]+", at: "a.filters:3:1"},
@@ -54,7 +54,7 @@ b: RegExpFilter, ls, root, ls, .*a.{40}b?`, at: "a.filters:3:1", says: "not asse
 		check: pointless,
 		finds: []example{
 			{filters: "a: RegExpFilter, cat, root, cat, /etc/hostname\nb: CommandFilter, cat, root", at: "a.filters:2:1", says: "filter b (DIR/d/a.filters:3) allows cat with any arguments"},
-			{conf: "exec_dirs=/bin", filters: "a: CommandFilter, /bin/cat, root", also: "b: PathFilter, cat, root, /srv", at: "b.filters:2:1"},
+			{conf: "exec_dirs=/bin", filters: "a: CommandFilter, /bin/cat, root", also: "b: PathFilter, cat, root, /srv", here: true, at: "b.filters:2:1"},
 			{filters: "a: CommandFilter, ip, root\nb: IpFilter, ip, root", at: "a.filters:3:1"},
 		},
 		passes: []example{

@@ -13,7 +13,7 @@ import (
 // elsewhere, or can.
 var pathRules = []*Rule{
 	{
-		ID: "redirected-path", Severity: Error,
+		ID: "redirected-path", Here: true, Severity: Error,
 		Title: "a path leads through a symbolic link that somebody besides root decides about",
 		Help:  "The link is not followed. A PathFilter with such a directory matches nothing (99), a sandbox section with such a path lets nothing run (97). pin_paths does not help: it holds the file that was checked, and this is about what it is checked against. Write down the directory that is meant, or let root make the link in a directory of root's.",
 		check: redirected,
@@ -41,7 +41,7 @@ var pathRules = []*Rule{
 		},
 	},
 	{
-		ID: "replaceable-rule", Severity: Warning,
+		ID: "replaceable-rule", Here: true, Severity: Warning,
 		Title: "somebody besides root can put something else in the place of what read_only or seccomp names",
 		Help:  "Who owns a directory above moves what is meant away, and makes another of the name: what was read-only is written then. (A link in its place is not followed: nothing runs.) Name the directory above, or keep it in directories of root's alone.",
 		check: func(c *config) (found []Finding) {
@@ -70,7 +70,7 @@ var pathRules = []*Rule{
 		},
 	},
 	{
-		ID: "replaceable-directory", Severity: Note,
+		ID: "replaceable-directory", Here: true, Severity: Note,
 		Title: "somebody besides root can put something else in the place of a directory that a PathFilter or a Landlock rule names",
 		Help:  "Who owns a directory above makes another directory of the name, which the filter or the rule is for then, or a link, and nothing is allowed. Between the check of a PathFilter and the command's use of the path, a link leads the command elsewhere, but for pin_paths = yes in a sandbox section. A directory in directories of root's alone can be given to a service as well.",
 		check: func(c *config) (found []Finding) {

@@ -38,7 +38,7 @@ var powerRules = []*Rule{
 			{filters: `x: RegExpFilter, python3, root, python3, -m, pip, list`},
 			{filters: "x: CommandFilter, sha256sum, root\ny: CommandFilter, pythonx, root"},
 			{filters: "x: CommandFilter, sh, nobody\n[Sandbox:x]\nseccomp=strict\nlandlock_ro=/usr\nlandlock_rw=none"},
-			{filters: "x: CommandFilter, sh, nosuchuser"},
+			{filters: "x: CommandFilter, sh, nosuchuser", here: true},
 		},
 	},
 	{
@@ -75,7 +75,7 @@ var powerRules = []*Rule{
 			return c.powers(func(f *filter, g given) bool { return !f.root() && !f.interpreter() && g.rules() && !g.held })
 		},
 		finds:  []example{{filters: "x: CommandFilter, find, nobody", at: "a.filters:2:19", says: "all rights of nobody"}},
-		passes: []example{{filters: "x: CommandFilter, find, root\ny: CommandFilter, ls, nobody\nz: CommandFilter, find, nosuchuser"}},
+		passes: []example{{filters: "x: CommandFilter, find, root\ny: CommandFilter, ls, nobody\nz: CommandFilter, find, nosuchuser", here: true}},
 	},
 	{
 		ID: "confined-power", Severity: Note,
@@ -197,7 +197,7 @@ func (c *config) exposed() exposure.Machine {
 		return *c.powersOf
 	}
 	m := exposure.Machine{
-		UID:     func(name string) (uint32, error) { u, err := account.Lookup(name); return u.UID, err },
+		UID:     c.uid,
 		Seccomp: c.facts.Allows,
 	}
 	for _, f := range c.filters {
@@ -238,7 +238,7 @@ func (c *config) rules(f *filter) bool {
 // powers finds filters that give away what is wanted, each with the worst of it.
 func (c *config) powers(wanted func(*filter, given) bool) (found []Finding) {
 	for _, f := range c.filters {
-		_, err := account.Lookup(f.RunAs())
+		_, err := c.uid(f.RunAs())
 		if f.file == nil || errors.Is(err, account.ErrUnknown) { // where the user does not exist nothing is given away
 			continue
 		}
@@ -282,8 +282,8 @@ func (f *filter) interpreter() bool { return exposure.Interpreter(f.Exec()) }
 
 // root tells whether f runs as root, by whatever name.
 func (f *filter) root() bool {
-	u, err := account.Lookup(f.RunAs())
-	return err == nil && u.UID == 0
+	id, err := f.host.uid(f.RunAs())
+	return err == nil && id == 0
 }
 
 // landlocked tells whether f says which files its command may touch, and not only

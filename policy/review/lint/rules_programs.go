@@ -19,7 +19,7 @@ import (
 // programRules are about what comes with a program: who can change that.
 var programRules = []*Rule{
 	{
-		ID: "capabilities-for-theirs", Severity: Error,
+		ID: "capabilities-for-theirs", Here: true, Severity: Error,
 		Title: "a sandbox gives capabilities to a program that its run-as user can change",
 		Help:  "The user would have those capabilities whenever they like: who can write the program, or what it loads, decides what it does. The command ends with exit status 97. Let all of it be root's; run an interpreter as root with these capabilities alone, or (python3) with -I.",
 		check: capableTheirs,
@@ -39,7 +39,7 @@ var programRules = []*Rule{
 		},
 	},
 	{
-		ID: "library-of-others", Severity: Error, Score: 10,
+		ID: "library-of-others", Here: true, Severity: Error, Score: 10,
 		Title: "a library of a program can be changed by somebody besides root",
 		Help:  "It runs with the rights of the command. The executor looks at what the program itself names (RUNPATH); this looks at the libraries of libraries too, where ld.so.conf and ld.so.preload lead, and the places that they are looked for in. Let the library, and every directory above it, be root's.",
 		check: foreignLibraries,

@@ -18,7 +18,7 @@ import (
 // nothing can run under.
 var sandboxRules = []*Rule{
 	{
-		ID: "seccomp-unusable", Severity: Error,
+		ID: "seccomp-unusable", Here: true, Severity: Error,
 		Title: "a seccomp profile has no program that could be loaded",
 		Help:  "Commands under it end with exit status 97: the profile is not there, was not compiled, has changed since, is for another machine, or can be written by somebody besides root.",
 		check: func(c *config) []Finding {
@@ -41,7 +41,7 @@ var sandboxRules = []*Rule{
 		},
 	},
 	{
-		ID: "seccomp-foreign-calls", Severity: Warning,
+		ID: "seccomp-foreign-calls", Here: true, Severity: Warning,
 		Title: "a seccomp profile lets programs of another architecture make system calls",
 		Help:  "A 32-bit or x32 program has other numbers for its calls, and some that take several in one (socketcall, ipc), so that rules about arguments do not hold for it. Leave the architecture out of the profile, unless such a program is needed.",
 		check: func(c *config) []Finding {
@@ -56,7 +56,7 @@ var sandboxRules = []*Rule{
 		passes: []example{{filters: "id: CommandFilter, id, root\n[Sandbox:id]\nseccomp=x"}},
 	},
 	{
-		ID: "seccomp-idle-capability", Severity: Warning,
+		ID: "seccomp-idle-capability", Here: true, Severity: Warning,
 		Title: "a sandbox gives a capability of which its seccomp profile refuses every use",
 		Help:  "One of the two is not meant. Take the capability off the list, or allow its system calls in the profile.",
 		check: func(c *config) []Finding {
@@ -74,7 +74,7 @@ var sandboxRules = []*Rule{
 		passes: []example{{filters: "id: CommandFilter, id, root\n[Sandbox:id]\nseccomp=x\ncapabilities=CAP_SYS_BOOT"}},
 	},
 	{
-		ID: "seccomp-other-capabilities", Severity: Warning,
+		ID: "seccomp-other-capabilities", Here: true, Severity: Warning,
 		Title: "a seccomp profile was compiled for other capabilities than its sandbox gives",
 		Help:  "Rules with includes or excludes were decided when it was compiled. Compile it again with --capabilities as in the section; sections that differ need profiles of their own.",
 		check: func(c *config) []Finding {
@@ -89,7 +89,7 @@ var sandboxRules = []*Rule{
 		passes: []example{{filters: "id: CommandFilter, id, root\n[Sandbox:id]\nseccomp=x"}},
 	},
 	{
-		ID: "sandbox-path", Severity: Warning,
+		ID: "sandbox-path", Here: true, Severity: Warning,
 		Title: "a path of a sandbox leads nowhere",
 		Help:  "Commands under it end with exit status 97, since a sandbox is set up exactly as written or not at all. Make the directory, or take the path out.",
 		check: sandboxPaths,

@@ -15,7 +15,7 @@ import (
 // wrapper. A line for somebody else is none of theirs.
 var sudoRules = []*Rule{
 	{
-		ID: "sudoers-refused", Severity: Warning,
+		ID: "sudoers-refused", Here: true, Severity: Warning,
 		Title: "sudoers cannot be read",
 		Help:  "What stands beside the policy was not checked. sudo passes over a line that it cannot read and obeys the others. Correct it: visudo -c names the place.",
 		check: func(c *config) []Finding {
@@ -33,7 +33,7 @@ var sudoRules = []*Rule{
 		passes: []example{{sudoers: wrapped}},
 	},
 	{
-		ID: "sudoers-not-assessed", Severity: Note,
+		ID: "sudoers-not-assessed", Here: true, Severity: Note,
 		Title: "a part of what sudo allows was not checked",
 		Help:  "It may let a user do as root what the policy does not. Run the check as root, with cvtsudoers (of the package sudo) installed; look at what it cannot know by hand: sudo -l -U USER.",
 		check: func(c *config) (found []Finding) {
@@ -80,7 +80,7 @@ var sudoRules = []*Rule{
 		passes: []example{{sudoers: wrapped + "Defaults:nova !requiretty"}, {}, {sudoers: "root ALL = (ALL:ALL) ALL\n" + wrapped}},
 	},
 	{
-		ID: "sudoers-privsep-helper", Severity: Error,
+		ID: "sudoers-privsep-helper", Here: true, Severity: Error,
 		Title: "sudo runs privsep-helper with options of the user's choice",
 		Help:  "privsep-helper --log-config-append FILE runs the Python in FILE as root, and so does a --config-file that names one. The policy has a filter for privsep-helper that takes only the options that are needed, from files of root's: take the line out of sudoers, and set helper_command to the wrapper: sudo nova-rootwrap /etc/nova/rootwrap.conf privsep-helper --config-file /etc/nova/nova.conf.",
 		check: func(c *config) []Finding {
@@ -128,7 +128,7 @@ var sudoRules = []*Rule{
 		},
 	},
 	{
-		ID: "sudoers-gives-root", Severity: Error,
+		ID: "sudoers-gives-root", Here: true, Severity: Error,
 		Title: "sudo makes the user root, past the wrapper",
 		Help:  "The command named is allowed, and with it the user runs what they like. No filter is asked. Take the line out of sudoers, and put what the service needs into the filters.",
 		check: func(c *config) []Finding {
@@ -177,7 +177,7 @@ var sudoRules = []*Rule{
 		},
 	},
 	{
-		ID: "sudoers-gives-power", Severity: Warning,
+		ID: "sudoers-gives-power", Here: true, Severity: Warning,
 		Title: "sudo lets the user read or destroy files, or act as root otherwise, past the wrapper",
 		Help:  "It is not all of root, and no filter is asked. Take the line out of sudoers, and put what the service needs into the filters.",
 		check: func(c *config) []Finding {
@@ -206,7 +206,7 @@ var sudoRules = []*Rule{
 		},
 	},
 	{
-		ID: "sudoers-wildcard", Severity: Warning,
+		ID: "sudoers-wildcard", Here: true, Severity: Warning,
 		Title: "a sudoers line has a pattern that takes more than it seems to",
 		Help:  "In arguments a * takes blanks and slashes: further options, further paths, and two dots. A pattern or a directory in the place of the program takes whatever is installed there later. Name the program and its arguments, or use the policy's filters, which compare word by word.",
 		check: func(c *config) []Finding {
@@ -237,7 +237,7 @@ var sudoRules = []*Rule{
 		},
 	},
 	{
-		ID: "sudoers-blacklist", Severity: Warning,
+		ID: "sudoers-blacklist", Here: true, Severity: Warning,
 		Title: "a sudoers line allows a pattern or everything but some programs",
 		Help:  "A copy under another name, or another program that runs it, is not among those that are forbidden (sudoers(5), \"Limitations of the '!' operator\"). Name what is allowed.",
 		check: func(c *config) []Finding {
@@ -264,7 +264,7 @@ var sudoRules = []*Rule{
 		},
 	},
 	{
-		ID: "sudoers-writable-program", Severity: Error,
+		ID: "sudoers-writable-program", Here: true, Severity: Error,
 		Title: "sudo runs a program that somebody besides root can change",
 		Help:  "Who can write the program, or put one at its path, is root. Give it, and every directory above it, to root.",
 		check: func(c *config) []Finding {
@@ -308,7 +308,7 @@ var sudoRules = []*Rule{
 		},
 	},
 	{
-		ID: "sudoers-any-configuration", Severity: Error,
+		ID: "sudoers-any-configuration", Here: true, Severity: Error,
 		Title: "sudo runs a wrapper with a configuration of the user's choice",
 		Help:  "oslo.rootwrap obeys a configuration that the user wrote: CommandFilter, sh, root. Name the configuration: /usr/bin/nova-rootwrap /etc/nova/rootwrap.conf *.",
 		check: func(c *config) []Finding {
@@ -345,7 +345,7 @@ var sudoRules = []*Rule{
 		},
 	},
 	{
-		ID: "sudoers-other-configuration", Severity: Warning,
+		ID: "sudoers-other-configuration", Here: true, Severity: Warning,
 		Title: "sudo runs ironwrap with any configuration of root's",
 		Help:  "ironwrap refuses a configuration that somebody besides root can have written, but the user may name any other: that of another service, an example, a copy that was set aside. Name the configuration: /usr/bin/nova-rootwrap /etc/nova/rootwrap.conf *.",
 		check: func(c *config) []Finding {
@@ -367,7 +367,7 @@ var sudoRules = []*Rule{
 		},
 	},
 	{
-		ID: "sudoers-other-wrapper", Severity: Warning,
+		ID: "sudoers-other-wrapper", Here: true, Severity: Warning,
 		Title: "sudo also runs the original wrapper, or a program of ironwrap's that is not for callers",
 		Help:  "What ironwrap refuses, oslo.rootwrap may allow under the same filters, and it knows no sandbox section. ironwrapctl writes files as root. ironwrap-launch is for the daemon alone. Take the line out of sudoers.",
 		check: func(c *config) []Finding {
@@ -398,7 +398,7 @@ var sudoRules = []*Rule{
 		},
 	},
 	{
-		ID: "sudoers-sudoedit", Severity: Error,
+		ID: "sudoers-sudoedit", Here: true, Severity: Error,
 		Title: "sudoedit lets the user write a file that root obeys",
 		Help:  "The user edits a copy with an editor of their own, and sudo puts it in the place of the file as root. Without a file, with a pattern, or with a file that sudo, the policy or the system obeys, that is root. Take the line out of sudoers.",
 		check: func(c *config) []Finding {

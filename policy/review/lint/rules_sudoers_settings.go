@@ -14,7 +14,7 @@ import (
 // what a command of theirs is given. ironwrap takes none of it over.
 var sudoSettingRules = []*Rule{
 	{
-		ID: "sudoers-loads-code", Severity: Error,
+		ID: "sudoers-loads-code", Here: true, Severity: Error,
 		Title: "sudo lets the user set a variable by which the program loads code",
 		Help:  "With SETENV, sudo LD_PRELOAD=/tmp/x.so PROGRAM runs the user's code as root in every program that is linked dynamically; PYTHONPATH does so in one that is written in Python, as oslo.rootwrap is. ironwrap is not, and empties its environment. Take the tag, or the variable in env_keep, out of sudoers.",
 		check: func(c *config) []Finding {
@@ -45,7 +45,7 @@ var sudoSettingRules = []*Rule{
 		},
 	},
 	{
-		ID: "sudoers-environment", Severity: Warning,
+		ID: "sudoers-environment", Here: true, Severity: Warning,
 		Title: "sudo lets more of the user's environment through than it does by itself",
 		Help:  "Programs that were not written to be called by somebody less trusted obey variables: for libraries, pagers, configuration, and PATH where there is no secure_path. ironwrap empties its environment; other programs do not.",
 		check: func(c *config) []Finding {
@@ -99,7 +99,7 @@ var sudoSettingRules = []*Rule{
 		},
 	},
 	{
-		ID: "sudoers-chroot", Severity: Error,
+		ID: "sudoers-chroot", Here: true, Severity: Error,
 		Title: "sudo runs the program below a root directory of the user's choice",
 		Help:  "sudo -R DIRECTORY PROGRAM runs what the user has put there under the program's name, as root. Take CHROOT=* or runchroot out of sudoers, or name a directory of root's.",
 		check: func(c *config) []Finding {
@@ -129,7 +129,7 @@ var sudoSettingRules = []*Rule{
 		},
 	},
 	{
-		ID: "sudoers-runas-any", Severity: Warning,
+		ID: "sudoers-runas-any", Here: true, Severity: Warning,
 		Title: "sudo runs the wrapper as any user",
 		Help:  "The wrapper needs root. As any other user it is a program like others, and decides nothing: (root) is enough.",
 		check: func(c *config) []Finding {
@@ -150,7 +150,7 @@ var sudoSettingRules = []*Rule{
 		passes: []example{{sudoers: wrapped}, {sudoers: "Defaults runas_default = root\nnova ALL = NOPASSWD: /usr/bin/nova-rootwrap DIR/rootwrap.conf *"}},
 	},
 	{
-		ID: "sudoers-handed-in", Severity: Note,
+		ID: "sudoers-handed-in", Here: true, Severity: Note,
 		Title: "sudo lets the user hand a program open files, or a working directory, of their choice",
 		Help:  "closefrom_override leaves open what sudo would close (sudo -C); CWD=* lets the command begin in a directory that the user may not enter (sudo -D). ironwrap closes all descriptors but the first three; other programs do not.",
 		check: func(c *config) []Finding {

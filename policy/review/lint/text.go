@@ -2,7 +2,6 @@ package lint
 
 import (
 	"fmt"
-	"os"
 	"strconv"
 	"strings"
 
@@ -21,18 +20,18 @@ func position(path string, line int) string { return fmt.Sprintf("%s:%d", quote(
 
 // splitPlace takes "PATH:LINE: WHY" or "PATH: WHY" apart, PATH being that of a file
 // that exists. Without such a beginning the error is about path as a whole.
-func splitPlace(text, path string) (string, int, string) {
+func (h host) splitPlace(text, path string) (string, int, string) {
 	head, why, ok := strings.Cut(text, ": ")
 	if !ok {
 		return path, 0, text
 	}
 	if i := strings.LastIndexByte(head, ':'); i > 0 {
 		n, err := strconv.Atoi(head[i+1:])
-		if _, missing := os.Lstat(head[:i]); err == nil && missing == nil {
+		if err == nil && h.there(head[:i]) {
 			return head[:i], n, why
 		}
 	}
-	if _, err := os.Lstat(head); err == nil || head == path {
+	if h.there(head) || head == path {
 		return head, 0, why
 	}
 	return path, 0, text
