@@ -42,7 +42,7 @@ ASROOT  = $(if $(filter 0,$(shell id -u)),,sudo)
 # The privileged programs are static and pure Go: no dynamic loader, no name service
 # plug-ins, no C. ironwrapctl compiles seccomp profiles with libseccomp.
 build: deps
-	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/ironwrap ./cmd/ironwrap-read ./cmd/ironwrap-daemon ./cmd/ironwrap-launch
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/ironwrap ./cmd/ironwrap-read ./cmd/ironwrap-daemon ./cmd/ironwrap-launch ./cmd/ironwrap-call
 	CGO_ENABLED=1 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ironwrapctl ./cmd/ironwrapctl
 	@mkdir -p bin/profiles
 	@for p in profiles/*.json; do \
@@ -133,6 +133,7 @@ install: build
 	install -D -m 0755 bin/ironwrap-daemon $(DESTDIR)$(PREFIX)/bin/ironwrap-daemon
 	install -D -m 0700 bin/ironwrap-read $(DESTDIR)$(LIBDIR)/ironwrap-read
 	install -D -m 0700 bin/ironwrap-launch $(DESTDIR)$(LIBDIR)/ironwrap-launch
+	install -D -m 0755 bin/ironwrap-call $(DESTDIR)$(PREFIX)/bin/ironwrap-call
 	install -D -m 0755 bin/ironwrapctl $(DESTDIR)$(PREFIX)/bin/ironwrapctl
 	install -d $(DESTDIR)$(LIBDIR)/profiles
 	install -m 0644 profiles/*.json bin/profiles/*.bpf $(DESTDIR)$(LIBDIR)/profiles

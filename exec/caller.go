@@ -26,6 +26,7 @@ type Caller struct {
 
 	Client   *Client           // of a daemon that the caller started; else nil
 	Accounts *account.Database // a daemon's; else nil
+	Guards   []sandbox.Limit   // that a client of a daemon has around it; else those of this process hold
 
 	unseen bool // LoginID and Dir are to be looked at
 }

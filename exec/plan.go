@@ -55,6 +55,11 @@ func NewPlan(d policy.Decision, c Caller) (*Plan, error) {
 		level = trust.Ancestors
 	}
 	err = confine(p, d, level)
+	for _, l := range c.Guards {
+		if !slices.ContainsFunc(p.Spec.Limits, func(o sandbox.Limit) bool { return o.Resource == l.Resource }) {
+			p.Spec.Limits = append(p.Spec.Limits, l)
+		}
+	}
 	if err == nil {
 		err = mayHave(p, d)
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -24,12 +25,13 @@ type Process struct {
 	from     *Launchers
 	launcher *launcher
 	command  *launch.Command
-	stay     bool // the launcher stays, and the command is its child
+	stay     bool   // the launcher stays, and the command is its child
+	kind     string // where it stays: the confinement
 
-	heard  []byte         // from the launcher, and not yet understood
-	quiet  bool           // the launcher says no more: it has become the command
-	pid    int            // 0 before it is known
-	asked  syscall.Signal // to be sent once it is
+	heard  []byte           // from the launcher, and not yet understood
+	quiet  bool             // the launcher says no more: it has become the command
+	pid    int              // 0 before it is known
+	asked  []syscall.Signal // to be sent once it is
 	ended  bool
 	status syscall.WaitStatus
 	err    error
@@ -54,12 +56,7 @@ var errLauncher = errors.New("the launcher of the command was killed, and the co
 // descriptors. p may be closed afterwards. Whether the command was executed is known
 // from Wait only.
 func (l *Launchers) Spawn(p *Plan) (*Process, error) {
-	kind := ""
-	if p.Plain() {
-		kind = p.Confinement()
-	}
-	c := &Process{from: l, command: &p.Command, stay: kind != "", Stdin: -1, Stdout: -1, Stderr: -1}
-	order := &launch.Order{Command: c.command, Stay: c.stay}
+	c, order := l.process(p)
 	if err := c.pipes(order); err != nil {
 		return nil, fmt.Errorf("cannot make pipes for the command: %w", err)
 	}
@@ -68,22 +65,43 @@ func (l *Launchers) Spawn(p *Plan) (*Process, error) {
 			unix.Close(fd)
 		}
 	}()
-	if err := c.hand(order, kind); err != nil {
+	if err := c.hand(order); err != nil {
 		c.closePipes()
 		return nil, err
 	}
 	return c, nil
 }
 
+// SpawnOn is Spawn with the standard descriptors and the working directory of a client,
+// which the launcher takes: whoever reads from the socket does so after the process has
+// Begun. The socket stays the caller's.
+func (l *Launchers) SpawnOn(p *Plan, client *launch.Client) (*Process, error) {
+	c, order := l.process(p)
+	order.Client = client
+	if err := c.hand(order); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// process returns one that nobody runs yet, and an order that lacks its descriptors.
+func (l *Launchers) process(p *Plan) (*Process, *launch.Order) {
+	c := &Process{from: l, command: &p.Command, Stdin: -1, Stdout: -1, Stderr: -1}
+	if p.Plain() {
+		c.kind, c.stay = p.Confinement(), true
+	}
+	return c, &launch.Order{Command: c.command, Stay: c.stay}
+}
+
 // hand gives an order to a launcher, and to another one where that is dead.
-func (c *Process) hand(order *launch.Order, kind string) error {
+func (c *Process) hand(order *launch.Order) error {
 	message, fds, err := order.Message()
 	if err != nil {
 		return err
 	}
 	const attempts = 3 // with one that was started just now
 	for failed := 0; ; {
-		p, fresh, err := c.from.take(kind)
+		p, fresh, err := c.from.take(c.kind)
 		if err != nil {
 			return err
 		}
@@ -94,7 +112,7 @@ func (c *Process) hand(order *launch.Order, kind string) error {
 			err = p.send(message, fds)
 		}
 		if err == nil {
-			p.kind = kind
+			p.kind = c.kind
 			return nil
 		}
 		p.end()
@@ -117,6 +135,9 @@ func (c *Process) attach(p *launcher) (err error) {
 		return err
 	}
 	for _, end := range []End{c.Stdout, c.Stderr} {
+		if end < 0 {
+			continue
+		}
 		if err := c.Waiter.Add(int(end)); err != nil {
 			return err
 		}
@@ -214,9 +235,7 @@ func (c *Process) said(reply launch.Reply, err error) {
 		c.err, c.ended = reply.Err, true
 	case reply.Started > 0:
 		c.pid = reply.Started
-		if c.asked != 0 {
-			c.Kill(c.asked)
-		}
+		c.sendAsked()
 	case reply.Ended:
 		c.status, c.ended = syscall.WaitStatus(reply.Status), true
 	}
@@ -227,6 +246,7 @@ func (c *Process) becomes(reply launch.Reply, err error) {
 	c.quiet = true
 	switch {
 	case err == io.EOF:
+		c.sendAsked()
 	case errors.Is(err, unix.ECONNRESET): // the order was not read
 		c.err = launch.ErrGone
 	case err != nil:
@@ -250,13 +270,20 @@ func (c *Process) poll(timeout int) bool {
 	return n > 0
 }
 
+// Begun tells that the launcher has taken all that it was given, as far as Listen has
+// heard: there will be no other.
+func (c *Process) Begun() bool {
+	return c.err == nil && (c.ended || c.stay && c.pid > 0 || !c.stay && c.quiet)
+}
+
 // Ended tells that the command has ended, whatever still holds its pipes, as far as
 // Listen has heard.
 func (c *Process) Ended() bool { return c.ended }
 
 // Kill sends a signal to the command and to what is left of its process group, until
 // Wait. What has made a session of its own is not in it. Before the command is known to
-// be started the signal is kept, and sent by Listen.
+// be started the signal is kept, and sent by Listen: a launcher on its way has more rights
+// than the command, and is nobody's to stop or to end half-way. SIGKILL ends it, too.
 func (c *Process) Kill(signal syscall.Signal) {
 	if c.stay {
 		select {
@@ -265,11 +292,35 @@ func (c *Process) Kill(signal syscall.Signal) {
 		default:
 		}
 	}
-	c.asked = signal
 	// The group has the id of the command, which nobody else can get meanwhile: not
 	// waited for, it is there at least as a zombie.
-	if !c.waited && c.pid > 0 {
+	switch begun := c.pid > 0 && (c.stay || c.quiet); {
+	case c.waited:
+	case begun:
 		_ = unix.Kill(-c.pid, signal)
+	case signal == syscall.SIGKILL:
+		c.KillLauncher()
+	default: // one that is pending twice is sent once (signal(7))
+		c.asked = append(slices.DeleteFunc(c.asked, func(s syscall.Signal) bool { return s == signal }), signal)
+	}
+}
+
+// KillLauncher ends the launcher, and the command with it: one that a descriptor of a
+// client's holds up does nothing else any more.
+func (c *Process) KillLauncher() {
+	p := c.launcher
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.waited {
+		_ = unix.Kill(p.pid, unix.SIGKILL)
+	}
+}
+
+func (c *Process) sendAsked() {
+	asked := c.asked
+	c.asked = nil
+	for _, signal := range asked {
+		c.Kill(signal)
 	}
 }
 

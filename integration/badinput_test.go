@@ -65,6 +65,24 @@ func (b bad) touch(t *testing.T, conf string, stdin string) result {
 	})
 }
 
+// way is one in which commands are asked for: a program, and the word before the command.
+type way struct {
+	bad
+	program, first string
+}
+
+func (w way) name() string { return filepath.Base(w.program) }
+
+// inEachWay plays a test by the one-shot program, and by ironwrap-call.
+func inEachWay(t *testing.T, b bad, test func(t *testing.T, b way)) {
+	t.Helper()
+	socket := b.calls(t)
+	serve(t, b.policy)
+	for _, w := range []way{{b, ours, b.conf}, {b, oursCall, socket}} {
+		t.Run(w.name(), func(t *testing.T) { test(t, w) })
+	}
+}
+
 // refused complains unless the program ended with that status and one clean line
 // that begins and contains what is given, and the command did not run.
 func (b bad) refused(t *testing.T, r result, status int, begin, contains string) {
@@ -429,8 +447,9 @@ func without(t *testing.T, script string, args ...string) *exec.Cmd {
 }
 
 // No argv at all, as pkexec got it (CVE-2021-4034), and no words to speak of.
-func TestBadArgvCount(t *testing.T) {
-	b := newBad(t)
+func TestBadArgvCount(t *testing.T) { inEachWay(t, newBad(t), badArgvCount) }
+
+func badArgvCount(t *testing.T, b way) {
 	for name, script := range map[string]string{
 		"argc 0":             "execve(args[0], [], [])",
 		"argc 0 and environ": "execve(args[0], [], [b'PATH=/tmp', args[1], b'touch', args[2], b'GCONV_PATH=.'])",
@@ -440,44 +459,48 @@ func TestBadArgvCount(t *testing.T) {
 		"two empty words":    "execve(args[0], [b'', b''], [])",
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := promptly(t, func() *exec.Cmd { return without(t, script, ours, b.conf, b.marker) })
-			b.refused(t, r, 98, "ironwrap: ", "No command specified")
+			r := promptly(t, func() *exec.Cmd { return without(t, script, b.program, b.first, b.marker) })
+			b.refused(t, r, 98, b.name()+": ", "No command specified")
 		})
 	}
 	t.Run("empty name and a command", func(t *testing.T) {
 		r := promptly(t, func() *exec.Cmd {
-			return without(t, "execve(args[0], [b'', args[1], b'touch', args[2]], [])", ours, b.conf, b.marker)
+			return without(t, "execve(args[0], [b'', args[1], b'touch', args[2]], [])", b.program, b.first, b.marker)
 		})
 		b.allowed(t, r)
 	})
 	for _, word := range []string{"--version", "--help"} {
 		// Only as the one and only argument.
-		r := run(t, ours, word, "touch", b.marker)
-		b.refused(t, r, 97, incorrect, "")
+		r := run(t, b.program, word, "touch", b.marker)
+		b.refused(t, r, 97, b.name()+": ", "")
 	}
 }
 
 // The name that the program is called by goes to standard error, and is what the
 // caller likes (CVE-2012-0809, CVE-2023-6246).
-func TestBadName(t *testing.T) {
-	b := newBad(t)
+func TestBadName(t *testing.T) { inEachWay(t, newBad(t), badName) }
+
+func badName(t *testing.T, b way) {
 	for name, c := range map[string]struct{ argv0, shown string }{
 		"plain":         {"/opt/x/nova-rootwrap", "nova-rootwrap"},
 		"relative":      {"a/b/c-rootwrap", "c-rootwrap"},
-		"another's":     {"/usr/bin/sudo", "ironwrap"},
-		"format":        {"%n%s%x%d%!", "ironwrap"},
-		"line break":    {"a\nb\r\n", "ironwrap"},
-		"escape":        {"\x1b[31mred\x07", "ironwrap"},
-		"bidirectional": {"\u202egnp.exe", "ironwrap"},
-		"not utf-8":     {"\xff\xfe\x80", "ironwrap"},
-		"backslash":     {`a\b`, "ironwrap"},
-		"long":          {strings.Repeat("x", 64<<10), "ironwrap"},
-		"very long":     {strings.Repeat("\x01", 128<<10-1), "ironwrap"},
-		"a tag":         {"sshd[1]: Accepted password for root", "ironwrap"},
+		"another's":     {"/usr/bin/sudo", ""},
+		"format":        {"%n%s%x%d%!", ""},
+		"line break":    {"a\nb\r\n", ""},
+		"escape":        {"\x1b[31mred\x07", ""},
+		"bidirectional": {"\u202egnp.exe", ""},
+		"not utf-8":     {"\xff\xfe\x80", ""},
+		"backslash":     {`a\b`, ""},
+		"long":          {strings.Repeat("x", 64<<10), ""},
+		"very long":     {strings.Repeat("\x01", 128<<10-1), ""},
+		"a tag":         {"sshd[1]: Accepted password for root", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
+			if c.shown == "" {
+				c.shown = b.name()
+			}
 			r := promptly(t, func() *exec.Cmd {
-				cmd := exec.Command(ours, b.conf, "unknown")
+				cmd := exec.Command(b.program, b.first, "unknown")
 				cmd.Args[0] = c.argv0
 				cmd.Env = []string{"PATH=/usr/bin:/bin"}
 				return cmd
@@ -486,7 +509,7 @@ func TestBadName(t *testing.T) {
 
 			// The command is none the worse for it.
 			r = promptly(t, func() *exec.Cmd {
-				cmd := exec.Command(ours, b.conf, "touch", b.marker)
+				cmd := exec.Command(b.program, b.first, "touch", b.marker)
 				cmd.Args[0] = c.argv0
 				cmd.Env = []string{"PATH=/usr/bin:/bin"}
 				return cmd
@@ -497,8 +520,9 @@ func TestBadName(t *testing.T) {
 }
 
 // Every word arrives as it was given, byte by byte (CVE-2021-3156).
-func TestWordsArriveUnchanged(t *testing.T) {
-	b := newBad(t)
+func TestWordsArriveUnchanged(t *testing.T) { inEachWay(t, newBad(t), wordsArriveUnchanged) }
+
+func wordsArriveUnchanged(t *testing.T, b way) {
 	var all []byte
 	for i := 1; i < 256; i++ {
 		all = append(all, byte(i))
@@ -530,7 +554,7 @@ func TestWordsArriveUnchanged(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := promptly(t, func() *exec.Cmd {
-				c := exec.Command(ours, append([]string{b.conf, "printf", `%s\0`}, words...)...)
+				c := exec.Command(b.program, append([]string{b.first, "printf", `%s\0`}, words...)...)
 				c.Env = []string{"PATH=/usr/bin:/bin"}
 				return c
 			})
@@ -547,19 +571,19 @@ func TestWordsArriveUnchanged(t *testing.T) {
 		r := promptly(t, func() *exec.Cmd {
 			return without(t, "import resource\n"+
 				"resource.setrlimit(resource.RLIMIT_STACK, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))\n"+
-				"execve(args[0], [args[0], args[1], b'touch', args[2]] + [b'x' * 100000] * 40, [])", ours, b.conf, b.marker)
+				"execve(args[0], [args[0], args[1], b'touch', args[2]] + [b'x' * 100000] * 40, [])", b.program, b.first, b.marker)
 		})
 		if strings.Contains(r.err, "not allowed to raise") || strings.HasPrefix(r.err, "execve:") {
 			t.Skipf("this machine's hard stack limit is too low: too many words were not checked: %s", r.err)
 		}
-		b.refused(t, r, 97, "ironwrap: cannot pass the arguments: argument list too long: 42 words and 6 variables take ", "execve(2) takes 2097152 at most")
+		b.refused(t, r, 97, b.name()+": cannot pass the arguments: argument list too long: 42 words and 6 variables take ", "execve(2) takes 2097152 at most")
 	})
 
 	// Refused words are shown, on one line, with nothing that a terminal obeys.
 	for name, words := range map[string][]string{"each byte": every, "all bytes": {string(all)}, "large": large(3, 100<<10)} {
 		t.Run("refused/"+name, func(t *testing.T) {
-			r := promptly(t, func() *exec.Cmd { return exec.Command(ours, append([]string{b.conf, "unknown"}, words...)...) })
-			b.refused(t, r, 99, "ironwrap: Unauthorized command: unknown ", "(no filter matched)")
+			r := promptly(t, func() *exec.Cmd { return exec.Command(b.program, append([]string{b.first, "unknown"}, words...)...) })
+			b.refused(t, r, 99, b.name()+": Unauthorized command: unknown ", "(no filter matched)")
 		})
 	}
 }
@@ -583,7 +607,11 @@ func fixed(t *testing.T) []string {
 // ironwrap does.
 func TestHostileEnvironment(t *testing.T) {
 	p := newPolicy(t, "cat: CommandFilter, cat, root")
-	fifo := p.dir + "/fifo"
+	inEachWay(t, bad{policy: p}, hostileEnvironment)
+}
+
+func hostileEnvironment(t *testing.T, p way) {
+	fifo := p.dir + "/" + p.name() + ".fifo"
 	if err := syscall.Mkfifo(fifo, 0o666); err != nil {
 		t.Fatal(err)
 	}
@@ -626,7 +654,7 @@ func TestHostileEnvironment(t *testing.T) {
 					count = "env = []\n"
 				}
 				return without(t, "env = open(args[2], 'rb').read().split(b'\\0')\n"+count+
-					"execve(args[0], [args[0], args[1], b'cat', b'/proc/self/environ'], env)", ours, p.conf, path)
+					"execve(args[0], [args[0], args[1], b'cat', b'/proc/self/environ'], env)", p.program, p.first, path)
 			})
 			if r.status != 0 || r.err != "" || r.out != want {
 				t.Errorf("the environment is %.2000q, not %q; status %d, %.2000q", r.out, want, r.status, r.err)
@@ -642,7 +670,7 @@ func TestHostileEnvironment(t *testing.T) {
 	} {
 		t.Run(fmt.Sprintf("%.30s", v), func(t *testing.T) {
 			r := promptly(t, func() *exec.Cmd {
-				c := exec.Command(ours, p.conf, "cat", "/proc/self/environ")
+				c := exec.Command(p.program, p.first, "cat", "/proc/self/environ")
 				c.Env = []string{v}
 				return c
 			})

@@ -104,7 +104,7 @@ func (j *journal) records() []string {
 		}
 		_, record, _ := strings.Cut(strings.TrimSuffix(line, "\x00"), ">")
 		tag, text, _ := strings.Cut(record, ": ")
-		if tag == "oslo-rootwrap" || strings.HasPrefix(tag, "ironwrap[") {
+		if tag == "oslo-rootwrap" || strings.HasPrefix(tag, "ironwrap[") || strings.HasPrefix(tag, "ironwrap-daemon[") {
 			list = append(list, text)
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // B1 to B4, B7, B8, B11 and B12: what surrounds the command.
@@ -257,18 +258,18 @@ func signalsIn(s *stage, r result) string {
 // processOfCommand compares the process that was started with the one that the
 // command says it is.
 func processOfCommand(s *stage) string {
-	c := exec.Command(s.program, s.conf, "sh", "-c", "echo $$")
+	c := exec.Command(s.first()[0], append(s.first()[1:], "sh", "-c", "echo $$")...)
 	s.last = runCmd(s, c)
 	if s.last.out == fmt.Sprintln(c.Process.Pid) {
 		return "the command is the process that was started"
 	}
-	return "the command is a child of the process that was started"
+	return "the command is another process than the one that was started"
 }
 
 // killedHalfWay kills the process that was started, as services do when a command
 // takes too long, and looks whether the command lives on.
 func killedHalfWay(s *stage) string {
-	c := exec.Command(s.program, s.conf, "sh", "-c", "echo $$ >"+s.dir+"/pid; exec sleep 60")
+	c := exec.Command(s.first()[0], append(s.first()[1:], "sh", "-c", "echo $$ >"+s.dir+"/pid; exec sleep 60")...)
 	if err := c.Start(); err != nil {
 		s.Fatal(err)
 	}
@@ -286,8 +287,11 @@ func killedHalfWay(s *stage) string {
 	})
 	c.Process.Kill()
 	c.Wait()
-	if comm, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid)); err != nil || string(comm) != "sleep\n" {
-		return "the command is gone too"
+	for range 50 { // by whoever sees that the process is gone
+		if comm, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid)); err != nil || string(comm) != "sleep\n" {
+			return "the command is gone too"
+		}
+		time.Sleep(20 * time.Millisecond)
 	}
 	syscall.Kill(pid, syscall.SIGKILL)
 	return "the command lives on without a parent"

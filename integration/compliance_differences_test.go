@@ -157,7 +157,7 @@ var intendedDifferences = map[string]intendedDifference{
 		"a command of another user's must not type into root's shell"},
 	"B6/^Z while the ids change":            {"stopped on its way", "not stopped", "who can stop the program half-way can change what it has looked at"},
 	"B6/^Z while the configuration is read": {"stopped on its way", "not stopped", "who can stop the program half-way can change what it has looked at"},
-	"B7/process of the command": {"the command is a child of the process that was started", "the command is the process that was started",
+	"B7/process of the command": {"the command is another process than the one that was started", "the command is the process that was started",
 		"ironwrap becomes the command, so that a signal to it is one to the command"},
 	"B7/killed half-way": {"the command lives on without a parent", "the command is gone too",
 		"ironwrap becomes the command, so that a signal to it is one to the command"},
@@ -250,3 +250,22 @@ var testedElsewhere = map[string]string{
 }
 
 const daemons = "it takes the daemon's socket: shown by daemon_*_test.go"
+
+// notPlayed is for attempts that are not made through ironwrap-call.
+const notPlayed = "not played"
+
+const clientsLimit = "a limit around the client is none around the daemon, whose the command is"
+
+// callDifferences are what comes of an attempt through ironwrap-call where that is not
+// what comes of it with ironwrap.
+var callDifferences = map[string]struct{ got, why string }{
+	"A31/id that comes to mean another process":                 {notPlayed, "the system call to be delayed is the daemon's"},
+	"A36/every process":                                         {notPlayed, "the daemon is outside of the namespace that keeps the signal from the machine"},
+	"A36/the caller's process group":                            {notPlayed, "as above"},
+	"B4/hard limit of the file size that cannot be raised":      {"the file has 20480 bytes", clientsLimit},
+	"B4/hard limit of the processor time that cannot be raised": {itPrinted("0"), clientsLimit},
+	"B7/process of the command": {"the command is another process than the one that was started",
+		"it is the daemon's; what the client gets, its command does"},
+	"B6/^Z while the ids change":            {notPlayed, "no id changes in a process of the terminal's"},
+	"B6/^Z while the configuration is read": {notPlayed, "nothing is read in a process of the terminal's"},
+}

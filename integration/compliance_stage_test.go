@@ -41,6 +41,7 @@ type stage struct {
 	vars     map[string]string // what the words in braces stand for
 	written  bool              // setup has written all of rootwrap.conf
 	eventlet bool              // eventlet must not be hidden
+	socket   string            // of the daemon, for ironwrap-call
 	last     result
 	state    *os.ProcessState // of what was started last
 	log      *journal         // of what came to /dev/log; nil without
@@ -71,7 +72,50 @@ func newStage(t *testing.T, program string, a attempt) *stage {
 	if a.syslog != "" {
 		s.log = listen(s)
 	}
+	if program == oursCall {
+		s.daemon()
+	}
 	return s
+}
+
+// daemon starts the daemon that ironwrap-call reaches, in the namespaces of the attempt.
+// One that does not start, for its configuration, leaves the client without an answer.
+func (s *stage) daemon() {
+	s.Helper()
+	s.socket = newPolicy(s, "").dir + "/s/t.call" // no other directory need be root's
+	conf, err := os.ReadFile(s.conf)
+	if err != nil {
+		return
+	}
+	st, err := os.Stat(s.conf)
+	if err == nil && strings.HasPrefix(string(conf), "[DEFAULT]\n") {
+		err = os.WriteFile(s.conf, []byte("[DEFAULT]\ncall_socket="+s.socket+"\n"+strings.TrimPrefix(string(conf), "[DEFAULT]\n")), st.Mode())
+	}
+	if err != nil {
+		s.Fatal(err)
+	}
+	jail, script := s.jail(), ""
+	if jail != "" {
+		script = "exec " + strings.Join(s.apart(), " ") + ` /bin/sh -ec "$JAIL" sh "$@"`
+	}
+	_, _ = begin(s, s.policy, serving(s.policy, script, "JAIL="+jail+`exec "$@"`))
+}
+
+// first are the words before the command.
+func (s *stage) first() []string {
+	if s.program == oursCall {
+		return []string{s.program, s.socket}
+	}
+	return []string{s.program, s.conf}
+}
+
+// apart is the program that makes the namespaces.
+func (s *stage) apart() []string {
+	unshare := words("/usr/bin/unshare --mount --propagation private")
+	if s.attempt.netns != "" {
+		unshare = append(unshare, "--net")
+	}
+	return unshare
 }
 
 // configure writes rootwrap.conf, unless setup has written all of it.
@@ -211,8 +255,8 @@ func (s *stage) perform() string {
 // becomes the caller, what the caller puts before it, sudo, the program.
 func (s *stage) command() *exec.Cmd {
 	a := s.attempt
-	argv := append([]string{s.program, s.conf}, a.argv...)
-	if !a.unit {
+	argv := append(s.first(), a.argv...)
+	if !a.unit && s.program != oursCall {
 		argv = append([]string{"/usr/bin/sudo", "-n"}, argv...)
 	}
 	env := append([]string{"/usr/bin/env", "-i", "PATH=/usr/bin:/bin", "HOME=" + s.home, "USER=" + caller.name}, a.env...)
@@ -221,16 +265,12 @@ func (s *stage) command() *exec.Cmd {
 		argv[i] = s.expand(argv[i])
 	}
 	who := &syscall.Credential{Uid: caller.uid, Gid: caller.gid}
-	if jail := s.jail(); jail != "" {
+	if jail := s.jail(); jail != "" && s.program != oursCall {
 		if !a.unit {
 			become := fmt.Sprintf("--reuid=%d --regid=%d --clear-groups", caller.uid, caller.gid)
 			argv = append(append([]string{"/usr/bin/setpriv"}, words(become)...), argv...)
 		}
-		unshare := words("/usr/bin/unshare --mount --propagation private")
-		if a.netns != "" {
-			unshare = append(unshare, "--net")
-		}
-		argv = append(append(unshare, "/bin/sh", "-ec", jail+`exec "$@"`, "sh"), argv...)
+		argv = append(append(s.apart(), "/bin/sh", "-ec", jail+`exec "$@"`, "sh"), argv...)
 		who = nil
 	}
 	if a.unit {
@@ -276,8 +316,8 @@ func (s *stage) outcome(r result) string {
 	out := strings.TrimSuffix(r.out, "\n")
 	complaint := r.err // the peer's may be of several lines, ours may not
 	name := s.program
-	if s.program == ours {
-		name = filepath.Base(ours)
+	if s.program != peer {
+		name = filepath.Base(s.program)
 		lines := strings.Split(strings.TrimSuffix(r.err, "\n"), "\n")
 		complaint = lines[len(lines)-1]
 	}

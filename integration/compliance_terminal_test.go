@@ -151,7 +151,7 @@ func typesIntoShell(s *stage) string {
 		s.Skip("dev.tty.legacy_tiocsti is 0: the kernel refuses TIOCSTI by itself, and whether ironwrap does was not checked")
 	}
 	t := openTerminal(s)
-	t.enter(fmt.Sprintf("%s %s typist 'touch %s/typed'\n", s.program, s.conf, s.dir))
+	t.enter(fmt.Sprintf("%s typist 'touch %s/typed'\n", strings.Join(s.first(), " "), s.dir))
 	screen := t.expect("typist: ")
 	t.enter("exit\n")
 	<-t.ended
@@ -170,7 +170,7 @@ func typesIntoShell(s *stage) string {
 func onTerminal(command string) func(*stage) string {
 	return func(s *stage) string {
 		t := openTerminal(s)
-		t.enter(fmt.Sprintf("clear=; %s %s %s; echo status: $?\n", s.program, s.conf, command))
+		t.enter(fmt.Sprintf("clear=; %s %s; echo status: $?\n", strings.Join(s.first(), " "), command))
 		screen := t.expect("status: 0", "status: 1", "status: 9")
 		_, out, _ := strings.Cut(screen, "$?\n")
 		out, status, _ := strings.Cut(out, "status: ")
@@ -216,7 +216,7 @@ func stopWhile(peers, ours_ string) func(*stage) string {
 // stopCommand types ^Z once the command runs.
 func stopCommand(s *stage) string {
 	t := openTerminal(s)
-	t.enter(fmt.Sprintf("%s %s sh -c 'echo now it r''uns; exec sleep 60'; echo status: $?\n", s.program, s.conf))
+	t.enter(fmt.Sprintf("%s sh -c 'echo now it r''uns; exec sleep 60'; echo status: $?\n", strings.Join(s.first(), " ")))
 	t.expect("now it runs")
 	t.enter("\x1a")
 	screen := t.expect("status: 148\n", "status: 0\n")

@@ -9,7 +9,8 @@ import (
 
 // The compliance suite: what is known to go wrong in the peer, row by row of a
 // list (A1 to A48 the filters and the configuration, B1 to B12 what surrounds the
-// command), tried for real: against the peer first, and against ironwrap second.
+// command), tried for real: against the peer first, against ironwrap second, and against
+// ironwrap-call with a daemon third.
 // Each row has its neighbours: requests of the same shape that are legitimate, and
 // must pass.
 //
@@ -93,6 +94,13 @@ func compare(t *testing.T, name string, a attempt) {
 		t.Skip("CAP_SYS_ADMIN is missing here, which the attempt takes to make namespaces: it was not made")
 	}
 	check("ironwrap", ours, want.ours)
+	through, differs := callDifferences[name]
+	if !differs {
+		through.got = want.ours
+	}
+	if through.got != notPlayed {
+		check("ironwrap-call", oursCall, through.got)
+	}
 	if t.Failed() && listed {
 		t.Logf("this is listed as an intended difference: %s", want.why)
 	}
@@ -148,6 +156,11 @@ func TestComplianceTables(t *testing.T) {
 		}
 		if d.peer == "" || d.ours == "" || d.peer == d.ours || d.why == "" {
 			t.Errorf("difference %s: must say two different outcomes, and why", name)
+		}
+	}
+	for name, d := range callDifferences {
+		if !names[name] || d.got == "" || d.why == "" {
+			t.Errorf("difference of ironwrap-call %s: must be of an attempt, and say what comes of it, and why", name)
 		}
 	}
 	for name := range leftAlike {

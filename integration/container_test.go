@@ -55,12 +55,16 @@ func TestContainer(t *testing.T) {
 func TestContainerDaemon(t *testing.T) {
 	p := daemonPolicy(t, "id: CommandFilter, id, nobody\n"+allowTrue)
 	argv := contained()
+	socket := p.calls(t)
 	s := serveBy(t, p, "exec "+strings.Join(argv, " ")+` "$@"`)
 	client := s.client()
 	for range 3 {
 		if r := client.run("id", "-u"); r.status != 0 || r.out != "65534\n" || r.err != "" {
 			t.Errorf("%v", r)
 		}
+	}
+	if r := runCmd(t, calling(socket, "id", "-u")); r.status != 0 || r.out != "65534\n" || r.err != "" {
+		t.Errorf("by ironwrap-call: %v", r)
 	}
 	s.dropAll()
 }

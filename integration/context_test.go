@@ -150,6 +150,8 @@ func member(t *testing.T) string {
 // The command's context is the same whoever calls, from wherever.
 func TestContext(t *testing.T) {
 	p := newPolicy(t, "", "syslog_log_level=ERROR", "allow_users="+caller.name)
+	socket := p.calls(t)
+	serve(t, p)
 	program := variant(t, p.dir)
 	if err := os.Chmod(program, os.ModeSetuid|0o755); err != nil {
 		t.Fatal(err)
@@ -176,7 +178,7 @@ func TestContext(t *testing.T) {
 	for _, user := range []string{"root", "nobody", member(t)} {
 		who := lookUp(t, user)
 		write(t, p.filters, "[Filters]\nsh: CommandFilter, sh, "+user+"\ncat: CommandFilter, cat, "+user+"\n")
-		for _, from := range []string{"root", "hostile root", "hostile user, setuid", "user, sudo"} {
+		for _, from := range []string{"root", "hostile root", "hostile user, setuid", "user, sudo", "hostile user, call"} {
 			dir := open
 			command := func(words ...string) *exec.Cmd {
 				words = append([]string{p.conf}, words...)
@@ -193,6 +195,9 @@ func TestContext(t *testing.T) {
 					c.SysProcAttr = hostileUser
 				case "user, sudo":
 					c = exec.Command("/usr/bin/sudo", append([]string{"-n", ours}, words...)...)
+					c.SysProcAttr = hostileUser
+				case "hostile user, call":
+					c = without(t, hostile, append([]string{oursCall, socket}, words[1:]...)...)
 					c.SysProcAttr = hostileUser
 				}
 				c.Dir = dir
@@ -230,7 +235,7 @@ func TestContext(t *testing.T) {
 				if contained && from == "hostile user, setuid" {
 					want["Nice"] = "10" // which cannot be lowered without CAP_SYS_NICE
 				}
-				if from != "user, sudo" { // sudo stays, and starts us as its child
+				if from != "user, sudo" && from != "hostile user, call" { // where another process starts it
 					want["Pid of the shell"] = strconv.Itoa(c.Process.Pid)
 				}
 				for key, value := range want {

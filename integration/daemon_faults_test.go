@@ -22,9 +22,13 @@ import (
 // command is exactly what it would have been.
 func TestDaemonFaults(t *testing.T) {
 	need(t, "strace", "/usr/bin/strace")
-	for _, user := range []string{"root", "nobody"} {
-		t.Run(user, func(t *testing.T) {
-			p := newPolicy(t, "cp: CommandFilter, cp, "+user)
+	for _, tt := range []struct {
+		name, user string
+		call       bool // by ironwrap-call
+	}{{"root", "root", false}, {"nobody", "nobody", false}, {"root, call", "root", true}, {"nobody, call", "nobody", true}} {
+		t.Run(tt.name, func(t *testing.T) {
+			p := newPolicy(t, "cp: CommandFilter, cp, "+tt.user, "allow_users="+caller.name)
+			socket := p.calls(t)
 			out := p.dir + "/out"
 			if err := os.Mkdir(out, 0o777); err != nil {
 				t.Fatal(err)
@@ -38,13 +42,26 @@ func TestDaemonFaults(t *testing.T) {
 			}
 			defer d.Stop()
 
-			before := tracedRun(t, d, out, "")
+			ask := func(argv ...string) (rootwrapclient.Result, error) {
+				if tt.call {
+					r := runCmd(t, calling(socket, argv...))
+					// The command has the same standard error, and may be hit by the fault too.
+					return rootwrapclient.Result{Status: r.status, Stdout: []byte(r.out), Stderr: []byte(r.err[strings.LastIndex(strings.TrimSuffix(r.err, "\n"), "\n")+1:])}, nil
+				}
+				c, err := rootwrapclient.Dial(d.Path, d.Key)
+				if err != nil {
+					return rootwrapclient.Result{}, err
+				}
+				defer c.Close()
+				return c.Run(argv, nil)
+			}
+			before := tracedRun(t, d, ask, out, "")
 			if before.Status != 0 || before.as == nil {
 				t.Fatalf("without a fault: %+v", before)
 			}
 			refused := 0
 			for _, place := range launcherPlaces(before.log) {
-				o := tracedRun(t, d, out, fmt.Sprintf("%s:error=EPERM:when=%d", place.call, place.n))
+				o := tracedRun(t, d, ask, out, fmt.Sprintf("%s:error=EPERM:when=%d", place.call, place.n))
 				if !strings.Contains(o.log, "INJECTED") {
 					t.Errorf("%v: no call was made to fail", place)
 				}
@@ -72,7 +89,7 @@ type traced struct {
 }
 
 // tracedRun attaches strace to all launchers that wait, and has one command run.
-func tracedRun(t *testing.T, d *rootwrapclient.Daemon, dir, inject string) traced {
+func tracedRun(t *testing.T, d *rootwrapclient.Daemon, ask func(argv ...string) (rootwrapclient.Result, error), dir, inject string) traced {
 	t.Helper()
 	logs := t.TempDir()
 	args := []string{"-ff", "-o", logs + "/log", "-e", "trace=!futex,nanosleep"}
@@ -97,15 +114,11 @@ func tracedRun(t *testing.T, d *rootwrapclient.Daemon, dir, inject string) trace
 			return err != nil || fields(string(status))["TracerPid"] != "0"
 		})
 	}
-	c, err := rootwrapclient.Dial(d.Path, d.Key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
 	marker := filepath.Join(dir, "marker")
 	defer os.Remove(marker)
 	var o traced
-	if o.Result, err = c.Run([]string{"cp", "/proc/self/status", marker}, nil); err != nil {
+	var err error
+	if o.Result, err = ask("cp", "/proc/self/status", marker); err != nil {
 		t.Fatal(err)
 	}
 	if status, err := os.ReadFile(marker); err == nil {
@@ -119,7 +132,7 @@ func tracedRun(t *testing.T, d *rootwrapclient.Daemon, dir, inject string) trace
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !strings.Contains(string(log), "close_range(") {
+		if !strings.Contains(string(log), "close_range(") && !strings.Contains(string(log), "statx(") {
 			continue
 		}
 		o.log = string(log)
@@ -162,12 +175,12 @@ func launcherPlaces(log string) (list []place) {
 			continue
 		}
 		count[name]++
-		inside = inside || name == "close_range"
+		inside = inside || name == "close_range" || name == "statx" // of what a client gave
 		if inside && first[name] == 0 && !isNoise(name) {
 			first[name] = count[name]
 			order = append(order, name)
 		}
-		if name == "execve" {
+		if name == "execve" || name == "waitid" { // the command is there
 			break
 		}
 	}

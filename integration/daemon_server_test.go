@@ -64,6 +64,10 @@ func serve(t testing.TB, p policy) *server {
 // serveBy has a shell run a script first, which ends in exec "$@".
 func serveBy(t testing.TB, p policy, script string, extra ...string) *server {
 	t.Helper()
+	return await(t, p, serving(p, script, extra...))
+}
+
+func serving(p policy, script string, extra ...string) *exec.Cmd {
 	argv := []string{oursDaemon, p.conf}
 	if script != "" {
 		argv = append([]string{"/bin/sh", "-ec", script, "sh"}, argv...)
@@ -71,10 +75,20 @@ func serveBy(t testing.TB, p policy, script string, extra ...string) *server {
 	c := exec.Command(argv[0], argv[1:]...)
 	c.Dir = "/"
 	c.Env = append([]string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", fmt.Sprintf("SUDO_UID=%d", caller.uid), fmt.Sprintf("SUDO_GID=%d", caller.gid)}, extra...)
-	return await(t, p, c)
+	return c
 }
 
 func await(t testing.TB, p policy, c *exec.Cmd) *server {
+	t.Helper()
+	s, err := begin(t, p, c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// begin is await where the daemon may also not start, which is the error then.
+func begin(t testing.TB, p policy, c *exec.Cmd) (*server, error) {
 	t.Helper()
 	var errOut bytes.Buffer
 	var mu sync.Mutex
@@ -118,15 +132,17 @@ func await(t testing.TB, p policy, c *exec.Cmd) *server {
 		close(s.gone)
 	}()
 	s.path = strings.TrimSuffix(line, "\n")
+	if err != nil {
+		c.Process.Kill()
+		<-s.gone
+		return nil, fmt.Errorf("the daemon does not start: %v; %s", err, s.errOut())
+	}
 	t.Cleanup(func() {
 		s.dropAll()
 		s.terminate()
 		s.nothingLeft()
 	})
-	if err != nil {
-		t.Fatalf("the daemon does not start: %v; %s", err, s.errOut())
-	}
-	return s
+	return s, nil
 }
 
 type writer func([]byte) (int, error)

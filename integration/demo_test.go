@@ -21,7 +21,7 @@ func TestDemonstrationInAHome(t *testing.T) {
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	for _, program := range []string{ours, ours + "-read", oursDaemon, oursLaunch} {
+	for _, program := range []string{ours, ours + "-read", oursDaemon, oursLaunch, oursCall} {
 		content, err := os.ReadFile(program)
 		if err != nil {
 			t.Fatal(err)
@@ -34,7 +34,7 @@ func TestDemonstrationInAHome(t *testing.T) {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	r := run(t, "/bin/sh", "-c", "cd "+src+" && umask 077 && exec bin/demo")
-	if r.status != 0 || !strings.Contains(r.out, "\n40 calls, 40 as expected.") {
+	if r.status != 0 || !strings.Contains(r.out, "\n44 calls, 44 as expected.") {
 		t.Error(r)
 	}
 }

@@ -9,15 +9,16 @@ import (
 )
 
 // peerTests runs the peer's own class RootwrapTest, as Debian ships it, against
-// the program that is its argument; without one against the peer. It prints one
-// JSON object: the names that the class has, and what became of each.
+// the program that is its argument; without one against the peer. With a daemon and a
+// socket behind it the program is ironwrap-call. It prints one JSON object: the names that
+// the class has, and what became of each.
 //
 // Nothing in the class is changed but the command line of setUp, with one
 // exception that the peer needs too: test_run_as compares str with the bytes
 // that execute returns, and so fails as root on any program. It is run as it is,
 // and a second time with bytes taken for text.
 const peerTests = `
-import json, sys, unittest
+import json, subprocess, sys, unittest
 from oslo_rootwrap.tests import test_functional
 
 class Test(test_functional.RootwrapTest):
@@ -25,6 +26,15 @@ class Test(test_functional.RootwrapTest):
         super().setUp()
         if sys.argv[1:]:
             self.cmd = [sys.argv[1], self.config_file]
+        if sys.argv[2:]:
+            with open(self.config_file, 'a') as f:
+                f.write('\ncall_socket=' + sys.argv[3] + '\n')
+            daemon = subprocess.Popen([sys.argv[2], self.config_file], stdout=subprocess.PIPE)
+            self.addCleanup(daemon.wait)
+            self.addCleanup(daemon.terminate)
+            daemon.stdout.read()
+            daemon.stdout.close()
+            self.cmd = [sys.argv[1], sys.argv[3]]
 
 class TestText(Test):
     def execute(self, cmd, stdin=None):
@@ -71,28 +81,30 @@ func TestPeerFunctional(t *testing.T) {
 		}
 		return rep
 	}
-	theirs, mine := tests(), tests(ours)
-
-	t.Logf("%d tests of the peer: %s", len(mine.Names), strings.Join(mine.Names, ", "))
-	// A later release may have more; none of these may be lost.
-	for _, name := range []string{
-		"test_run_as", "test_run_command_not_found", "test_run_once", "test_run_unauthorized_command",
-		"test_run_with_bogus_path", "test_run_with_path", "test_run_with_stdin",
-	} {
-		if !slices.Contains(mine.Names, name) {
-			t.Errorf("the peer's class has no %s any more", name)
+	theirs := tests()
+	for _, program := range [][]string{{ours}, {oursCall, oursDaemon, newPolicy(t, "").dir + "/s/t.call"}} {
+		mine := tests(program...)
+		t.Logf("%d tests of the peer: %s", len(mine.Names), strings.Join(mine.Names, ", "))
+		// A later release may have more; none of these may be lost.
+		for _, name := range []string{
+			"test_run_as", "test_run_command_not_found", "test_run_once", "test_run_unauthorized_command",
+			"test_run_with_bogus_path", "test_run_with_path", "test_run_with_stdin",
+		} {
+			if !slices.Contains(mine.Names, name) {
+				t.Errorf("the peer's class has no %s any more", name)
+			}
 		}
-	}
-	if len(mine.Unchanged) != len(mine.Names) || len(mine.Text) != 1 {
-		t.Errorf("%d tests, but %d and %d outcomes", len(mine.Names), len(mine.Unchanged), len(mine.Text))
-	}
-	for _, name := range mine.Names {
-		got := mine.Unchanged[name]
-		if name == "test_run_as" && got != "ok" && got == theirs.Unchanged[name] {
-			got = mine.Text[name]
+		if len(mine.Unchanged) != len(mine.Names) || len(mine.Text) != 1 {
+			t.Errorf("%d tests, but %d and %d outcomes", len(mine.Names), len(mine.Unchanged), len(mine.Text))
 		}
-		if got != "ok" {
-			t.Errorf("%s: %s; of the peer itself: %s", name, got, theirs.Unchanged[name])
+		for _, name := range mine.Names {
+			got := mine.Unchanged[name]
+			if name == "test_run_as" && got != "ok" && got == theirs.Unchanged[name] {
+				got = mine.Text[name]
+			}
+			if got != "ok" {
+				t.Errorf("%s: %s: %s; of the peer itself: %s", program[0], name, got, theirs.Unchanged[name])
+			}
 		}
 	}
 }

@@ -63,7 +63,7 @@ func TestInstall(t *testing.T) {
 			t.Errorf("%s: %v", page, r)
 		}
 	}
-	for _, want := range []string{"ironwrap.1", "ironwrapctl.1", "ironwrapctl-check.1", "ironwrapctl-explain.1", "ironwrapctl-seccomp-compile.1"} {
+	for _, want := range []string{"ironwrap.1", "ironwrap-call.1", "ironwrapctl.1", "ironwrapctl-check.1", "ironwrapctl-explain.1", "ironwrapctl-seccomp-compile.1"} {
 		if !have[want] {
 			t.Errorf("no page %s among %q", want, pages)
 		}

@@ -59,12 +59,18 @@ func limitsOf(out string) map[string]string {
 func TestLimitsOfCarefulService(t *testing.T) {
 	t.Parallel()
 	p, image := qemuImages(t, "")
+	socket := p.calls(t)
+	serve(t, p)
 	service := func(program string, cpu, space int, command string) result {
-		return runAs(t, caller, "/usr/bin/python3", "-c", byService, "sudo -n "+program+" "+p.conf, strconv.Itoa(cpu), strconv.Itoa(space), command)
+		helper := "sudo -n " + program + " " + p.conf
+		if program == oursCall {
+			helper = oursCall + " " + socket
+		}
+		return runAs(t, caller, "/usr/bin/python3", "-c", byService, helper, strconv.Itoa(cpu), strconv.Itoa(space), command)
 	}
 	for _, guard := range [][2]int{{30, gib}, {60, gib}, {60, 2 * gib}} { // nova and glance, cinder, ironic
 		want := map[string]string{"cpu time": fmt.Sprintf("%d %d", guard[0], guard[0]), "address space": fmt.Sprintf("%d %d", guard[1], guard[1])}
-		for _, program := range []string{ours, peer} {
+		for _, program := range []string{ours, oursCall, peer} {
 			if r := service(program, guard[0], guard[1], "qemu-img info "+image); !strings.Contains(r.out, "virtual size: 64 MiB") {
 				t.Errorf("%s, %v: %v", program, guard, r)
 			}

@@ -27,7 +27,7 @@ var (
 	ours   string // bin/ironwrap, copied to a directory that everybody may enter
 	caller user   // an unprivileged user who may call both programs through sudo
 
-	oursDaemon, oursLaunch string // beside ours
+	oursDaemon, oursLaunch, oursCall string // beside ours
 )
 
 const peer = "/usr/bin/oslo-rootwrap"
@@ -99,9 +99,9 @@ func prepare() (clean func(), err error) {
 	undo = append(undo, func() { os.RemoveAll(dir) })
 	os.Chmod(dir, 0o755)
 	ours = filepath.Join(dir, "ironwrap")
-	oursDaemon, oursLaunch = ours+"-daemon", ours+"-launch"
+	oursDaemon, oursLaunch, oursCall = ours+"-daemon", ours+"-launch", ours+"-call"
 	compiled.Build = filepath.Base(dir)
-	build := exec.Command("go", "build", "-ldflags", ldflags(dir), "-o", dir+"/", "./cmd/ironwrap", "./cmd/ironwrap-read", "./cmd/ironwrap-daemon", "./cmd/ironwrap-launch")
+	build := exec.Command("go", "build", "-ldflags", ldflags(dir), "-o", dir+"/", "./cmd/ironwrap", "./cmd/ironwrap-read", "./cmd/ironwrap-daemon", "./cmd/ironwrap-launch", "./cmd/ironwrap-call")
 	build.Dir, build.Env = root, append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		return clean, fmt.Errorf("cannot build ironwrap: %v\n%s", err, out)

@@ -198,7 +198,9 @@ func TestActivationRefuses(t *testing.T) {
 		want string
 		args []string
 	}{
-		{"it passed 2, not 1", []string{"-l", at, "-l", at + "2"}},
+		{"it passed 2: one is for clients of oslo.rootwrap", []string{"-l", at, "-l", at + "2"}},
+		{"it passed 2: one is for clients of oslo.rootwrap", []string{"-l", at + "1.call", "-l", at + "2.call"}},
+		{"it passed 1, and none for clients of oslo.rootwrap", []string{"-l", at + ".call"}},
 		{"it is no Unix stream socket", []string{"-l", port}},
 		{"/nonexistent/key", []string{"-l", at}},
 		{"", nil},

@@ -24,6 +24,7 @@ func TestUnits(t *testing.T) {
 	}
 	for path, mode := range map[string]os.FileMode{
 		"/usr/bin/ironwrap-daemon":                         0o755,
+		"/usr/bin/ironwrap-call":                           0o755,
 		"/usr/lib/ironwrap/ironwrap-launch":                0o700,
 		"/usr/lib/ironwrap/ironwrap-read":                  0o700,
 		"/usr/lib/ironwrap/ironwrap-attach":                0o755,

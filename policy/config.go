@@ -39,6 +39,8 @@ type Config struct {
 	MetricsFile      string // absolute path; empty for none
 	KeyFile          string // absolute path, for a daemon that systemd started; empty for none
 	SocketDir        string // absolute path; empty for the built-in one
+	CallSocket       string // absolute path, where ironwrap-call connects; empty for none
+	MaxUserChildren  int    // commands of one user that run at a time; 0 for as many as MaxChildren
 
 	filtersPathLine, execDirsLine int
 }
@@ -50,6 +52,9 @@ const DefaultExecDirs = "/usr/local/sbin,/usr/local/bin,/usr/sbin,/usr/bin,/sbin
 // maxSocketDir is the longest path of a directory for sockets, in bytes: 108 with
 // "/", 32 digits, "/rootwrap.sock" and a NUL byte behind it.
 const maxSocketDir = 60
+
+// maxSocket is the longest path of a socket, in bytes: 108 with a NUL byte.
+const maxSocket = 107
 
 // key is one of [DEFAULT].
 type key struct {
@@ -93,6 +98,13 @@ var keys = []key{
 		}
 		return file(e, &c.SocketDir)
 	}},
+	{"call_socket", func(c *Config, e document.Entry) (err error) {
+		if len(e.Value) > maxSocket {
+			return fmt.Errorf("%q is longer than %d bytes, which the path of a socket may have (unix(7))", e.Value, maxSocket)
+		}
+		return file(e, &c.CallSocket)
+	}},
+	{"max_user_children", func(c *Config, e document.Entry) (err error) { return natural(e, &c.MaxUserChildren) }},
 	{"privsep_contexts", func(c *Config, e document.Entry) (err error) {
 		if c.NoPrivsep = e.Value == "none"; c.NoPrivsep {
 			return nil

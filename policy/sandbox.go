@@ -24,6 +24,7 @@ type Sandbox struct {
 	PrivateNetwork  bool
 	PrivateMounts   bool
 	PinPaths        bool
+	Survive         bool // of ironwrap-call: a client that is gone leaves its command running
 	BestEffort      bool // Landlock, on a kernel without
 	ReadOnly        []string
 	LandlockRO      []string // nil for no rule, empty to allow none
@@ -73,6 +74,7 @@ var sandboxKeys = []sandboxKey{
 	{"private_network", func(s *Sandbox, e document.Entry) error { return boolean(e, &s.PrivateNetwork) }},
 	{"private_mounts", func(s *Sandbox, e document.Entry) error { return boolean(e, &s.PrivateMounts) }},
 	{"pin_paths", func(s *Sandbox, e document.Entry) error { return boolean(e, &s.PinPaths) }},
+	{"survive", func(s *Sandbox, e document.Entry) error { return boolean(e, &s.Survive) }},
 	{"read_only", func(s *Sandbox, e document.Entry) error { return paths(e, &s.ReadOnly) }},
 	{"landlock_ro", func(s *Sandbox, e document.Entry) error { return paths(e, &s.LandlockRO) }},
 	{"landlock_rw", func(s *Sandbox, e document.Entry) error { return paths(e, &s.LandlockRW) }},

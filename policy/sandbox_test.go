@@ -80,6 +80,7 @@ func TestSandboxKeys(t *testing.T) {
 		{"private_network", "no", Sandbox{}},
 		{"private_mounts", "yes", Sandbox{PrivateMounts: true}},
 		{"pin_paths", "yes", Sandbox{PinPaths: true}},
+		{"survive", "yes", Sandbox{Survive: true}},
 		{"read_only", "/usr, /etc", Sandbox{ReadOnly: []string{"/usr", "/etc"}}},
 		{"read_only", "none", Sandbox{ReadOnly: []string{}}},
 		{"landlock_ro", "/", Sandbox{LandlockRO: []string{"/"}}},
@@ -142,7 +143,7 @@ func TestSandboxBadValues(t *testing.T) {
 		"rlimit_nofile":        {"", "-1", "ten", "1k", "infinity", "Unlimited", "9223372036854775808", "18446744073709551616", "0x10", "1 2"},
 		"inherit":              {"", "nosuch", "P", "p,q", "p "},
 	}
-	for _, key := range []string{"no_new_privs", "memory_deny_write_execute", "private_keyring", "private_tmp", "private_network", "private_mounts", "pin_paths"} {
+	for _, key := range []string{"no_new_privs", "memory_deny_write_execute", "private_keyring", "private_tmp", "private_network", "private_mounts", "pin_paths", "survive"} {
 		bad[key] = []string{"", "2", "maybe", "y", "yes please", "-1", "enabled"}
 	}
 	for _, name := range []string{"foo", "", "nofiles", "no_file", "nofile_soft"} {

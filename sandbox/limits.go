@@ -21,6 +21,13 @@ const (
 	enoughMemory = 512 << 20 // bytes of address space; ironwrap itself takes more
 )
 
+// Guard returns the limit that a hard limit of a caller's stands for, where it passes for
+// a guard of a service's: RLIMIT_CPU in seconds, RLIMIT_AS in bytes.
+func Guard(resource int, hard uint64) (l Limit, ok bool) {
+	enough := map[int]uint64{unix.RLIMIT_CPU: enoughTime, unix.RLIMIT_AS: enoughMemory}[resource]
+	return Limit{Resource: resource, Value: hard}, enough > 0 && hard >= enough && hard != infinity
+}
+
 // limits resets what would make a command fail half-way: a file cut off at
 // RLIMIT_FSIZE, too few processes. Where a finite hard limit cannot be raised for want
 // of CAP_SYS_RESOURCE, that is an error, unless it is the whole container's. What a

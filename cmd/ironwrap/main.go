@@ -7,14 +7,12 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"time"
 
 	"ironwrap/exec"
 	"ironwrap/exec/audit"
-	"ironwrap/exec/launch"
 	"ironwrap/exec/reading"
 	_ "ironwrap/exec/stack"
 	"ironwrap/exec/stderr"
@@ -23,14 +21,6 @@ import (
 	"ironwrap/policy/machine"
 	"ironwrap/policy/trust"
 	"ironwrap/sandbox"
-)
-
-// Exit statuses, the peer's. A command that ran has its own.
-const (
-	notExecutable = 96
-	badConfig     = 97
-	noCommand     = 98
-	unauthorized  = 99
 )
 
 const usage = `usage: ironwrap CONFIG COMMAND [ARGUMENT...]
@@ -69,7 +59,7 @@ func run(argv []string) (status int) {
 	}
 	defer func() {
 		if bug := recover(); bug != nil {
-			status = fail(badConfig, "internal error, nothing was executed: %v", bug)
+			status = fail(exec.BadConfig, "internal error, nothing was executed: %v", bug)
 		}
 	}()
 	switch {
@@ -92,23 +82,23 @@ func run(argv []string) (status int) {
 		err = sandbox.Deadline(patience + 5*time.Second)
 	}
 	if err != nil {
-		return fail(badConfig, "%v", err)
+		return fail(exec.BadConfig, "%v", err)
 	}
 	if len(argv) < 3 {
-		return fail(noCommand, "No command specified")
+		return fail(exec.NoCommand, "No command specified")
 	}
 	config, words := argv[1], filters.Words(argv[2:])
 	go func() {
 		sandbox.Sleep(patience)
 		say.Late(fmt.Sprintf("nothing was executed: waited %v for a file or a name service: does a server not answer (NFS, LDAP)?", patience))
-		os.Exit(badConfig)
+		os.Exit(exec.BadConfig)
 	}()
 
 	level := trust.Object
 	if caller.Setuid() {
 		level = trust.Ancestors
 		if err := exec.FixedConfig(config); err != nil {
-			return fail(badConfig, "Incorrect configuration file: %v", err)
+			return fail(exec.BadConfig, "Incorrect configuration file: %v", err)
 		}
 	}
 	road := new(trust.Road)
@@ -117,47 +107,36 @@ func run(argv []string) (status int) {
 		// Who may call is not known then, and a stranger shall not learn from the
 		// fault what lies below ConfigDir.
 		audit.New(name, policy.Unusable(config), caller).Refused(audit.BadConfig, words, err.Error())
-		return fail(badConfig, "Incorrect configuration file: %s cannot be used; the system log says why", filters.Show(config))
+		return fail(exec.BadConfig, "Incorrect configuration file: %s cannot be used; the system log says why", filters.Show(config))
 	}
 	if err != nil {
-		return fail(badConfig, "Incorrect configuration file: %v", err)
+		return fail(exec.BadConfig, "Incorrect configuration file: %v", err)
 	}
 	log := audit.New(name, p, caller)
 	if err := caller.MayCall(p); err != nil {
 		log.Refused(audit.NotAllowed, words, err.Error())
-		return fail(unauthorized, "%v", err)
+		return fail(exec.Unauthorized, "%v", err)
 	}
 	log.Warnings()
 
-	machine.Lost = func(why string) int { return fail(badConfig, "%s", why) }
+	machine.Lost = func(why string) int { return fail(exec.BadConfig, "%s", why) }
 	m := machine.New(p.ExecDirs, p.Trust)
 	m.Road = road
 	d := p.Decide(policy.Request{Argv: words, Machine: m})
 	road.Close()
-	switch d.Verdict {
-	case policy.Allowed:
-	case policy.NotExecutable:
-		log.Refused(audit.NotFound, words, d.Why)
-		return fail(notExecutable, "Executable not found: %s (filter match = %s): %s",
-			filters.Show(d.Filter.Exec()), filters.Show(d.Filter.Name), d.Why)
-	case policy.TooLong:
-		log.Refused(audit.NotRun, words, d.Why)
-		return fail(badConfig, "%s", d.Why)
-	default:
-		log.Refused(audit.Unauthorized, words, d.Why)
-		if d.Why != "" {
-			return fail(unauthorized, "Unauthorized command: %s (no filter matched): %s", filters.Line(words), d.Why)
-		}
-		return fail(unauthorized, "Unauthorized command: %s (no filter matched); ironwrapctl explain tells why", filters.Line(words))
+	if d.Verdict != policy.Allowed {
+		log.Refused(audit.What(d.Verdict), words, d.Why)
+		status, text := exec.Refusal(d, words)
+		return fail(status, "%s", text)
 	}
 
 	plan, err := exec.NewPlan(d, caller)
 	if err != nil {
 		log.Refused(audit.NotRun, words, err.Error())
-		return fail(badConfig, "%v", err)
+		return fail(exec.BadConfig, "%v", err)
 	}
 	if err := log.Executing(d); err != nil {
-		return fail(badConfig, "%v", err)
+		return fail(exec.BadConfig, "%v", err)
 	}
 
 	if len(plan.Spec.Seccomp) > 0 {
@@ -165,15 +144,6 @@ func run(argv []string) (status int) {
 	}
 	err = exec.Replace(plan, stderr.Release)
 
-	var program *launch.ExecError
-	var signal *launch.SignalError
-	switch {
-	case errors.As(err, &program):
-		return fail(notExecutable, "Executable not found: %s (filter match = %s): %v",
-			program.Path.Show(), filters.Show(d.Filter.Name), program.Err)
-	case errors.As(err, &signal):
-		return fail(1, "%v", err)
-	default:
-		return fail(badConfig, "%v", err)
-	}
+	status, text := exec.Failure(d, err)
+	return fail(status, "%s", text)
 }

@@ -76,6 +76,7 @@ type sandboxJSON struct {
 	PrivateNetwork bool            `json:"private_network"`
 	PrivateMounts  bool            `json:"private_mounts"`
 	PrivateTmp     bool            `json:"private_tmp"`
+	Survive        bool            `json:"survive,omitempty"` // of ironwrap-call
 	ReadOnly       []string        `json:"read_only,omitempty"`
 	Seccomp        []string        `json:"seccomp,omitempty"`
 	Programs       []string        `json:"seccomp_programs,omitempty"` // the files that are loaded
@@ -169,6 +170,7 @@ func confinement(s sandbox.Spec, d policy.Decision) *sandboxJSON {
 			}
 		}
 	}
+	j.Survive = d.Filter.Sandbox != nil && d.Filter.Sandbox.Survive
 	for _, e := range []*policy.Entry{d.Filter, d.Leaf} {
 		if e == nil || e.Sandbox == nil {
 			continue

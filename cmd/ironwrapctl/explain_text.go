@@ -101,6 +101,7 @@ func (s *sandboxJSON) print(line func(label, format string, args ...any)) {
 	}{
 		{s.NoNewPrivs, "no_new_privs"}, {s.DenyWriteExec, "memory_deny_write_execute"}, {s.PrivateKeyring, "private_keyring"},
 		{s.PrivateNetwork, "private_network"}, {s.PrivateMounts, "private_mounts"}, {s.PrivateTmp, "private_tmp"},
+		{s.Survive, "survive: it goes on when a client (ironwrap-call) is gone"},
 	} {
 		if on.set {
 			line("", "%s", on.what)

@@ -32,6 +32,17 @@ const (
 	NotRun       = "Not run"
 )
 
+// What says of a decision that lets nothing run what it was.
+func What(v policy.Verdict) string {
+	switch v {
+	case policy.NotExecutable:
+		return NotFound
+	case policy.TooLong:
+		return NotRun
+	}
+	return Unauthorized
+}
+
 // Fields from outside are cut to these sizes in bytes, so that no record is longer than
 // maxRecord.
 const (

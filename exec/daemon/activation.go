@@ -17,32 +17,44 @@ import (
 // anybody may set: it is believed where root started the daemon, not below sudo.
 // The library looks in the process's environment, which exec.Take has emptied.
 
-// activated returns the socket that systemd passed, or nil for none.
-func activated(starter exec.Caller) (*socket, error) {
+// activated returns the socket that systemd passed, and that for ironwrap-call where it
+// passed one; or nil for none.
+func activated(starter exec.Caller) (*socket, *callSocket, error) {
 	pid, _ := starter.Getenv("LISTEN_PID")
 	if starter.SudoUID >= 0 || pid.Raw() != strconv.Itoa(os.Getpid()) {
-		return nil, nil
+		return nil, nil, nil
 	}
 	for _, name := range []string{"LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"} {
 		if value, ok := starter.Getenv(name); ok {
 			if err := os.Setenv(name, value.Raw()); err != nil {
-				return nil, fmt.Errorf("cannot take the socket from systemd: %s: %w", name, err)
+				return nil, nil, fmt.Errorf("cannot take the socket from systemd: %s: %w", name, err)
 			}
 		}
 	}
 	listeners, err := activation.Listeners()
 	if err != nil {
-		return nil, fmt.Errorf("cannot take the socket from systemd: %w", err)
+		return nil, nil, fmt.Errorf("cannot take the socket from systemd: %w", err)
 	}
-	if len(listeners) != 1 {
-		return nil, fmt.Errorf("cannot take the socket from systemd: it passed %d, not 1", len(listeners))
+	var s *socket
+	var calls *callSocket
+	for _, passed := range listeners {
+		l, ok := passed.(*net.UnixListener)
+		switch {
+		case !ok:
+			return nil, nil, errors.New("cannot take the socket from systemd: it is no Unix stream socket (ListenStream= with a path)")
+		case forCalls(l) && calls == nil:
+			calls = &callSocket{UnixListener: l}
+		case !forCalls(l) && s == nil:
+			s = &socket{UnixListener: l, path: l.Addr().String(), activated: true}
+		default:
+			return nil, nil, fmt.Errorf("cannot take the socket from systemd: it passed %d: one is for clients of oslo.rootwrap, and one, whose path ends with %s, for ironwrap-call", len(listeners), callSuffix)
+		}
+		l.SetUnlinkOnClose(false)
 	}
-	l, ok := listeners[0].(*net.UnixListener)
-	if !ok {
-		return nil, errors.New("cannot take the socket from systemd: it is no Unix stream socket (ListenStream= with a path)")
+	if s == nil {
+		return nil, nil, fmt.Errorf("cannot take the socket from systemd: it passed %d, and none for clients of oslo.rootwrap", len(listeners))
 	}
-	l.SetUnlinkOnClose(false)
-	return &socket{UnixListener: l, path: l.Addr().String(), activated: true}, nil
+	return s, calls, nil
 }
 
 // notify tells systemd of the daemon's state, where it listens.

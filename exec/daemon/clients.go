@@ -18,6 +18,11 @@ const (
 	// maxClients is how many connections may be there at all. The client of oslo
 	// keeps one for each of its threads.
 	maxClients = 1024
+
+	// maxOfUser is how many connections of one user may be served, so that some are left
+	// for others. One that was closed counts until nothing is done for it any more: what
+	// is looked at for a user may be slow on purpose.
+	maxOfUser = maxClients - 16
 )
 
 // clients are the connections that there are.
@@ -27,6 +32,8 @@ type clients struct {
 
 	mu      sync.Mutex
 	all     map[*net.UnixConn]bool // whether it may wait for the answer of a command
+	users   map[*net.UnixConn]int  // whose it is, until it leaves
+	ofUser  map[int]int            // how many those of a user are
 	waiting []waiting              // not authenticated, the oldest first
 	waiters map[*net.UnixConn]*exec.Waiter
 	stopped bool
@@ -38,10 +45,10 @@ type waiting struct {
 }
 
 func newClients(m *metrics) *clients {
-	return &clients{metrics: m, all: make(map[*net.UnixConn]bool), waiters: make(map[*net.UnixConn]*exec.Waiter)}
+	return &clients{metrics: m, all: make(map[*net.UnixConn]bool), users: make(map[*net.UnixConn]int), ofUser: make(map[int]int), waiters: make(map[*net.UnixConn]*exec.Waiter)}
 }
 
-// enter takes a connection in, or tells that there are too many. It closes one that
+// enter takes a connection in, or tells that there are too many, of this user or of all. It closes one that
 // comes when the daemon has stopped.
 func (s *clients) enter(c *net.UnixConn, uid int) bool {
 	s.mu.Lock()
@@ -50,10 +57,12 @@ func (s *clients) enter(c *net.UnixConn, uid int) bool {
 		c.Close()
 		return true
 	}
-	if len(s.all) >= maxClients {
+	if len(s.all) >= maxClients || s.ofUser[uid] >= maxOfUser {
 		return false
 	}
 	s.all[c] = false
+	s.users[c] = uid
+	s.ofUser[uid]++
 	if len(s.waiting) == maxWaiting {
 		i := s.most()
 		s.waiting[i].Close()
@@ -97,6 +106,12 @@ func (s *clients) leave(c *net.UnixConn) {
 	defer s.mu.Unlock()
 	s.forget(c)
 	delete(s.all, c)
+	if uid, ok := s.users[c]; ok {
+		delete(s.users, c)
+		if s.ofUser[uid]--; s.ofUser[uid] == 0 {
+			delete(s.ofUser, uid)
+		}
+	}
 }
 
 // asks notes that commands may be run for a connection, or tells that none are any

@@ -77,12 +77,19 @@ func TestClientsLimit(t *testing.T) {
 	list := make([]*net.UnixConn, maxClients)
 	for i := range list {
 		list[i] = new(net.UnixConn)
-		if !s.enter(list[i], 1) {
+		user := 1
+		if i >= maxOfUser {
+			user = 2
+		}
+		if i == maxOfUser && s.enter(new(net.UnixConn), 1) {
+			t.Error("one too many of a user was let in")
+		}
+		if !s.enter(list[i], user) {
 			t.Fatalf("number %d was not let in", i)
 		}
 		s.authenticated(list[i])
 	}
-	if s.enter(new(net.UnixConn), 1) {
+	if s.enter(new(net.UnixConn), 2) {
 		t.Error("one too many was let in")
 	}
 	s.leave(list[5])
@@ -125,6 +132,9 @@ func TestClientsCrowd(t *testing.T) {
 		c := new(net.UnixConn)
 		if flood = append(flood, c); !s.enter(c, 1) {
 			t.Fatalf("connection %d is refused: there are %d", i, len(s.all))
+		}
+		if i >= maxWaiting-1 { // that which has gone is served no more
+			s.leave(flood[i-maxWaiting+1])
 		}
 	}
 	if len(s.waiting) != maxWaiting || len(s.all) != maxWaiting {

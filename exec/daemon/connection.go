@@ -75,7 +75,7 @@ func (d *Daemon) serve(c *net.UnixConn) {
 		return
 	}
 	if !d.clients.enter(c, who.UID) {
-		d.refused("full", fmt.Sprintf("refused a connection of uid %d, process %d: there are %d already", who.UID, who.PID, maxClients))
+		d.refused("full", fmt.Sprintf("refused a connection of uid %d, process %d: there are %d already, or %d of this user", who.UID, who.PID, maxClients, maxOfUser))
 		return
 	}
 	defer d.clients.leave(c)

@@ -39,10 +39,11 @@ type Daemon struct {
 	policies  *policies
 	launchers *exec.Launchers
 	socket    *socket
+	calls     *callSocket // nil for none
 	metrics   *metrics
 
 	clients  *clients
-	children gate         // commands that run
+	turns    turns        // commands that run
 	memory   memory       // of messages
 	refusals limiter      // of records of refused connections
 	lastUsed atomic.Int64 // Unix time in ns of the last request
@@ -79,26 +80,28 @@ func Run(name string, p *policy.Policy, starter exec.Caller) error {
 		return err
 	}
 	defer d.launchers.Close()
-	if d.socket, err = d.listen(); err != nil {
+	if err = d.listen(); err != nil {
 		return err
 	}
 	defer d.socket.close()
+	defer d.calls.close()
 	if err := d.announce(); err != nil {
 		return err
 	}
 	d.lastUsed.Store(time.Now().UnixNano())
 
-	accepting := make(chan struct{})
-	go func() {
-		defer close(accepting)
-		d.accept()
-	}()
+	var accepting sync.WaitGroup
+	accepting.Go(func() { d.accept(d.socket.UnixListener, d.serve) })
+	if d.calls != nil {
+		accepting.Go(func() { d.accept(d.calls.UnixListener, d.serveCall) })
+	}
 	d.wait(signals)
 
 	// What runs is finished and answered first.
 	d.stop()
 	d.socket.close()
-	<-accepting
+	d.calls.close()
+	accepting.Wait()
 	d.clients.stop()
 	d.clients.Wait()
 	d.metrics.write(d.policies.current(), d)
@@ -158,25 +161,30 @@ func (d *Daemon) wait(signals <-chan os.Signal) {
 // without one now.
 func (d *Daemon) idle() (left time.Duration, idling bool) {
 	timeout := d.policies.loaded().DaemonTimeout
-	if timeout <= 0 || d.children.count() > 0 {
+	if timeout <= 0 || d.turns.count() > 0 {
 		return time.Second, false
 	}
 	return time.Until(time.Unix(0, d.lastUsed.Load()).Add(time.Duration(timeout) * time.Second)), true
 }
 
-// listen makes the key and the socket, or takes those that systemd has made.
-func (d *Daemon) listen() (*socket, error) {
-	s, err := activated(d.starter)
-	if err != nil {
-		return nil, err
+// listen makes the key and the sockets, or takes those that systemd has made.
+func (d *Daemon) listen() (err error) {
+	if d.socket, d.calls, err = activated(d.starter); err != nil {
+		return err
 	}
-	if s != nil {
+	if d.socket != nil {
 		d.key, err = readKey(d.policies.loaded())
-		return s, err
+		return err
 	}
 	d.key = make([]byte, keySize)
 	rand.Read(d.key) // it never fails, see its documentation
-	return newSocket(d.starter, d.policies.loaded())
+	if d.socket, err = newSocket(d.starter, d.policies.loaded()); err != nil {
+		return err
+	}
+	if d.calls, err = d.listenCalls(); err != nil {
+		d.socket.close()
+	}
+	return err
 }
 
 // announce tells the one who started the daemon where it is: its socket's path on
@@ -224,12 +232,12 @@ func (d *Daemon) stopped() bool {
 }
 
 // accept takes connections until the socket is closed.
-func (d *Daemon) accept() {
+func (d *Daemon) accept(l *net.UnixListener, serve func(*net.UnixConn)) {
 	for {
-		c, err := d.socket.AcceptUnix()
+		c, err := l.AcceptUnix()
 		switch {
 		case err == nil:
-			d.clients.Go(func() { d.serve(c) })
+			d.clients.Go(func() { serve(c) })
 		case errors.Is(err, net.ErrClosed):
 			return
 		default:

@@ -152,7 +152,7 @@ func (m *metrics) write(p *policy.Policy, d *Daemon) {
 		return
 	}
 	why := ""
-	if err := replace(p.MetricsFile, m.text(d.children.count())); err != nil {
+	if err := replace(p.MetricsFile, m.text(d.turns.count())); err != nil {
 		why = fmt.Sprintf("cannot write the metrics to %s: %v", p.MetricsFile, err)
 	}
 	if why != "" && why != m.complained {

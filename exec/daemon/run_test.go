@@ -88,7 +88,7 @@ func dial(t testing.TB, path string, key []byte) *wire.Conn {
 }
 
 // call sends a request, and reads the reply: its kind, and its value.
-func call(t testing.TB, c *wire.Conn, request string) (kind string, value json.RawMessage) {
+func calls(t testing.TB, c *wire.Conn, request string) (kind string, value json.RawMessage) {
 	t.Helper()
 	if err := c.Write([]byte(request)); err != nil {
 		t.Fatal(err)
@@ -107,7 +107,7 @@ func call(t testing.TB, c *wire.Conn, request string) (kind string, value json.R
 func (r *running) client(t testing.TB) *wire.Conn {
 	t.Helper()
 	c := dial(t, r.path, r.key)
-	if kind, _ := call(t, c, `[null, "accept_connection", ["x"], {}]`); kind != "#RETURN" {
+	if kind, _ := calls(t, c, `[null, "accept_connection", ["x"], {}]`); kind != "#RETURN" {
 		t.Fatal(kind)
 	}
 	return c
@@ -121,7 +121,7 @@ func request(argv ...string) string {
 // run is one command: its status, and what it printed.
 func runs(t testing.TB, c *wire.Conn, argv ...string) string {
 	t.Helper()
-	kind, value := call(t, c, request(argv...))
+	kind, value := calls(t, c, request(argv...))
 	return kind + " " + string(value)
 }
 
@@ -145,7 +145,7 @@ func TestRun(t *testing.T) {
 		`#TRACEBACK "word 0 of the command is a number, not a string"`: `["1", "run_one_command", [[1]], {}]`,
 		`#TRACEBACK "the request is no JSON array"`:                    `hello`,
 	} {
-		if kind, value := call(t, client, ask); kind+" "+string(value) != want {
+		if kind, value := calls(t, client, ask); kind+" "+string(value) != want {
 			t.Errorf("%s: %s %s, want %s", ask, kind, value, want)
 		}
 	}
@@ -165,12 +165,12 @@ func TestRun(t *testing.T) {
 		`[null, "create", [["rootwrap"]], {}]`:    `#TRACEBACK`,
 		`[null, "number_of_objects", [], {}, ""]`: `#TRACEBACK`,
 	} {
-		kind, value := call(t, dial(t, r.path, r.key), ask)
+		kind, value := calls(t, dial(t, r.path, r.key), ask)
 		if got := kind + " " + string(value); !strings.HasPrefix(got, want) {
 			t.Errorf("%s: %s, want %s", ask, got, want)
 		}
 	}
-	if kind, _ := call(t, client, `["1", "shutdown", [], {}]`); kind != "#RETURN" {
+	if kind, _ := calls(t, client, `["1", "shutdown", [], {}]`); kind != "#RETURN" {
 		t.Error(kind)
 	}
 	r.ends(t)
@@ -183,7 +183,7 @@ func TestCutOutput(t *testing.T) {
 	r := start(t, newConf(t, "sh: CommandFilter, sh, root", "max_output = 10"))
 	client := r.client(t)
 	for script, want := range map[string]int{"echo 0123456789": cutStatus, "echo 0123456789; exit 3": 3, "printf 0123456789": 0} {
-		_, value := call(t, client, request("sh", "-c", script))
+		_, value := calls(t, client, request("sh", "-c", script))
 		var status int
 		var out, errs string
 		json.Unmarshal(value, &[]any{&status, &out, &errs})

@@ -246,7 +246,7 @@ func TestActivatedTricks(t *testing.T) {
 		"below sudo":      {SudoUID: 1000, Env: filters.Words([]string{"LISTEN_PID=" + self, "LISTEN_FDS=1"})},
 		"sudo by root":    {SudoUID: 0, Env: filters.Words([]string{"LISTEN_PID=" + self, "LISTEN_FDS=1"})},
 	} {
-		if s, err := activated(c); s != nil || err != nil {
+		if s, _, err := activated(c); s != nil || err != nil {
 			t.Errorf("%s: %v, %v", name, s, err)
 		}
 	}
@@ -257,7 +257,7 @@ func TestActivatedTricks(t *testing.T) {
 	}
 	// Believed, and there is no such descriptor.
 	for _, fds := range []string{"0", "x", ""} {
-		if s, err := activated(exec.Caller{SudoUID: -1, Env: filters.Words([]string{"LISTEN_PID=" + self, "LISTEN_FDS=" + fds})}); err == nil {
+		if s, _, err := activated(exec.Caller{SudoUID: -1, Env: filters.Words([]string{"LISTEN_PID=" + self, "LISTEN_FDS=" + fds})}); err == nil {
 			t.Errorf("%q: %v", fds, s)
 		}
 	}

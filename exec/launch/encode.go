@@ -49,6 +49,27 @@ func encode(c *Command) []byte {
 	return e.b
 }
 
+func encodeClient(c *Client) []byte {
+	e := encoder{}
+	e.number(uint64(c.UID))
+	e.number(uint64(c.GID))
+	e.count(len(c.Groups))
+	for _, g := range c.Groups {
+		e.number(uint64(g))
+	}
+	return e.b
+}
+
+// decode reads who the client is, and returns what comes behind.
+func (c *Client) decode(data []byte) (rest []byte, err error) {
+	d := decoder{rest: data}
+	c.UID, c.GID = d.id(), d.id()
+	for range d.count() {
+		c.Groups = append(c.Groups, d.id())
+	}
+	return d.rest, d.err
+}
+
 // Confinement describes what c is confined to: two commands with the same text are
 // confined alike.
 func (c *Command) Confinement() string {

@@ -111,6 +111,22 @@ func TestDecodeRefuses(t *testing.T) {
 	}
 }
 
+func TestClientTravels(t *testing.T) {
+	for _, c := range []Client{{}, {UID: 1<<32 - 2, GID: 7, Groups: []uint32{0, 1 << 31}}} {
+		data := encodeClient(&c)
+		var got Client
+		rest, err := got.decode(append(slices.Clone(data), "rest"...))
+		if err != nil || string(rest) != "rest" || !reflect.DeepEqual(got, c) {
+			t.Errorf("%+v became %+v with %q, %v", c, got, rest, err)
+		}
+		for n := range data {
+			if rest, err := new(Client).decode(data[:n]); err == nil {
+				t.Errorf("cut to %d of %d bytes: %q", n, len(data), rest)
+			}
+		}
+	}
+}
+
 func FuzzDecode(f *testing.F) {
 	f.Add(encode(full(f)), 5)
 	f.Add(encode(&Command{Argv: []filters.Untrusted{"/bin/true"}}), 0)

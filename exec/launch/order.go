@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -19,6 +20,10 @@ const (
 	orderBecome = 'b' // become a command; the end of the stream is the answer
 	orderStart  = 's' // start a command, and stay for others of its kind
 	orderReap   = 'r' // let go of the command that has ended
+
+	// Of the first two: a client's socket is in the place of the standard descriptors, and
+	// who that is before the command.
+	ofClient = 'a' - 'A'
 
 	// From the launcher.
 	replyStarted = 'p' // the process id
@@ -41,8 +46,9 @@ var ErrGone = errors.New("the launcher ended before it took the command")
 // Order is one command for a launcher.
 type Order struct {
 	*Command
-	Stdio [3]int // the command's standard descriptors
-	Stay  bool   // start the command, and be ready for another one; it must be Plain
+	Stdio  [3]int  // the command's standard descriptors, where they are no client's
+	Client *Client // whose descriptors and directory are the command's; or nil
+	Stay   bool    // start the command, and be ready for another one; it must be Plain
 }
 
 // Message is what carries an order: bytes, and the descriptors beside them.
@@ -51,7 +57,13 @@ func (o *Order) Message() (message []byte, fds []int, err error) {
 	if o.Stay {
 		kind = orderStart
 	}
-	fds = append(o.Stdio[:], descriptors(o.Command)...)
+	fds = slices.Clone(o.Stdio[:])
+	if o.Client != nil {
+		kind -= ofClient
+		fds = []int{o.Client.Socket}
+		body = append(encodeClient(o.Client), body...)
+	}
+	fds = append(fds, descriptors(o.Command)...)
 	if len(body) > maxOrder {
 		return nil, nil, fmt.Errorf("cannot pass the arguments: %w", unix.E2BIG)
 	}
@@ -169,11 +181,22 @@ func (c *channel) order() (*Order, error) {
 	if kind == orderReap && len(body)+len(fds) == 0 {
 		return nil, nil
 	}
-	if kind != orderBecome && kind != orderStart || len(fds) < 3 {
+	o, used := &Order{}, 3
+	if kind == orderBecome-ofClient || kind == orderStart-ofClient {
+		kind, used, o.Client = kind+ofClient, 1, new(Client)
+	}
+	if kind != orderBecome && kind != orderStart || len(fds) < used {
 		return nil, errMalformed
 	}
-	o := &Order{Stdio: [3]int(fds), Stay: kind == orderStart}
-	o.Command, err = decode(body, fds[3:])
+	o.Stay = kind == orderStart
+	if o.Client == nil {
+		o.Stdio = [3]int(fds)
+	} else if body, err = o.Client.decode(body); err != nil {
+		return nil, err
+	} else {
+		o.Client.Socket = fds[0]
+	}
+	o.Command, err = decode(body, fds[used:])
 	return o, err
 }
 

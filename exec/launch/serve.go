@@ -53,6 +53,9 @@ func Serve() (err error) {
 
 // become is for a command that is confined: the confinement is this process's.
 func become(o *Order) error {
+	if _, err := o.settle(); err != nil {
+		return err
+	}
 	for fd, from := range o.Stdio {
 		if err := unix.Dup3(from, fd, 0); err != nil {
 			return fmt.Errorf("cannot set descriptor %d: %w", fd, err)
@@ -113,6 +116,11 @@ func start(daemon *channel, o *Order) error {
 	for i, v := range o.Env {
 		env[i] = v.Name.Raw() + "=" + v.Value.Raw()
 	}
+	back, err := o.settle()
+	if err != nil {
+		daemon.fail(err)
+		return nil
+	}
 	files := []uintptr{uintptr(o.Stdio[0]), uintptr(o.Stdio[1]), uintptr(o.Stdio[2])}
 	// A session of its own, as a launcher that becomes the command has; and who
 	// kills the launcher kills the command, as there.
@@ -121,6 +129,9 @@ func start(daemon *channel, o *Order) error {
 		Env: env, Files: files, Sys: &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL, PidFD: &pidfd},
 	})
 	unix.Close(o.Stdio[0])
+	if err := back(); err != nil {
+		return err
+	}
 	if err != nil {
 		unix.Close(o.Stdio[1])
 		unix.Close(o.Stdio[2])

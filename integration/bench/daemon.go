@@ -63,6 +63,22 @@ const (
 	baseDaemonOf = oursName + baseSuffix
 )
 
+// start starts a daemon, which ends with the scene.
+func (s *scene) start(program, conf string) (*rootwrapclient.Daemon, error) {
+	d, err := rootwrapclient.Start(program, conf)
+	if err != nil {
+		return nil, err
+	}
+	s.undo = append(s.undo, func() {
+		interrupt()
+		// A daemon finishes first what runs, and the peer's waits for its clients.
+		timer := time.AfterFunc(5*time.Second, func() { syscall.Kill(d.PID, syscall.SIGKILL) })
+		d.Stop()
+		timer.Stop()
+	})
+	return d, nil
+}
+
 // daemons has the daemons run a command for the same clients, and the clients run it
 // themselves. Each round has another order.
 func (s *scene) daemons(rounds int, slice time.Duration, deadline time.Time) (*serving, error) {
@@ -81,17 +97,10 @@ func (s *scene) daemons(rounds int, slice time.Duration, deadline time.Time) (*s
 	}
 	running := map[string]*rootwrapclient.Daemon{bareName: nil}
 	for name, program := range programs {
-		d, err := rootwrapclient.Start(program, conf)
+		d, err := s.start(program, conf)
 		if err != nil {
 			return nil, err
 		}
-		s.undo = append(s.undo, func() {
-			interrupt()
-			// A daemon finishes first what runs, and the peer's waits for its clients.
-			timer := time.AfterFunc(5*time.Second, func() { syscall.Kill(d.PID, syscall.SIGKILL) })
-			d.Stop()
-			timer.Stop()
-		})
 		running[name] = d
 	}
 

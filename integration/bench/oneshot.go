@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"ironwrap/integration/rootwrapclient"
 	"ironwrap/integration/sized"
 )
 
@@ -24,6 +25,9 @@ type contender struct {
 	conf   string // of ours: to make it cold, or warm
 	build  build
 	cold   bool
+	serves string        // the rootwrap.conf of a daemon that has a part in it; or empty
+	daemon int           // its process
+	before time.Duration // what that had used
 
 	usages []usage
 }
@@ -116,12 +120,30 @@ func (s *scene) contenders() ([]*contender, error) {
 		k.c.name = "ironwrap, " + k.name
 		ours(k.c, conf, k.argv...)
 	}
+	through, err := s.throughDaemon()
+	if err != nil {
+		return nil, err
+	}
+	all = append(all, through...)
 	for _, c := range all {
 		if c.bare == "" && !strings.HasPrefix(c.name, bareName) {
 			c.bare = bareName
 		}
 	}
 	return all, nil
+}
+
+// throughDaemon are ironwrap-call with a daemon, and what it is for: sudo and ironwrap.
+func (s *scene) throughDaemon() ([]*contender, error) {
+	socket := s.dir + "/calls/s/t.call"
+	conf, err := s.policy("calls", usualSize, []string{"true: CommandFilter, true, root"}, "call_socket="+socket+"\n")
+	if err != nil {
+		return nil, err
+	}
+	return []*contender{
+		{name: "sudo, ironwrap", argv: []string{s.dir + "/sudo", "-n", s.ours.ironwrap(), conf, "true"}},
+		{name: "ironwrap-call", argv: []string{s.ours.call(), socket, "true"}, serves: conf, build: s.ours},
+	}, nil
 }
 
 const baseSuffix = " (base)"
@@ -138,6 +160,22 @@ func (s *scene) play(all []*contender, rounds int, deadline time.Time) error {
 			return fmt.Errorf("%s: %w", c.name, err)
 		}
 	}
+	for _, c := range all {
+		if c.daemon != 0 {
+			c.before = cpuOf(c.daemon)
+		}
+	}
+	defer func() { // the clock of a process is too coarse for one call
+		for _, c := range all {
+			if c.daemon == 0 {
+				continue
+			}
+			each := (cpuOf(c.daemon) - c.before).Seconds() * 1000 / float64(max(len(c.usages), 1))
+			for i := range c.usages {
+				c.usages[i].cpu += each
+			}
+		}
+	}()
 	random := rand.New(rand.NewPCG(7, 8))
 	for round := range rounds {
 		late := time.Now().After(deadline)
@@ -171,6 +209,14 @@ func (s *scene) play(all []*contender, rounds int, deadline time.Time) error {
 // calls plays all one-shot calls.
 func (s *scene) calls(rounds int, deadline time.Time) (*calls, error) {
 	all, err := s.contenders()
+	for _, c := range all {
+		if err == nil && c.serves != "" {
+			var d *rootwrapclient.Daemon
+			if d, err = s.start(c.build.daemon(), c.serves); err == nil {
+				c.daemon = d.PID
+			}
+		}
+	}
 	if err == nil {
 		err = s.play(all, rounds, deadline)
 	}
@@ -221,6 +267,8 @@ var wants = []struct {
 	{"ironwrap, 229 filters", "doas", 0.5, ""},
 	{"ironwrap, 229 filters", "sudo", 1.0 / 3, ""},
 	{"ironwrap, 229 filters", "oslo-rootwrap, 229 filters", 1.0 / 40, ""},
+	{"ironwrap-call", "sudo, ironwrap", 0.4, ""},
+	{"ironwrap-call", "sudo", 1, ""},
 	{"ironwrap, 10,003 filters", "ironwrap, 229 filters", 1.1, ""},
 	{"ironwrap, full sandbox", "doas", 0.7, ""},
 	{"ironwrap, cold call", "ironwrap, 229 filters", 0, ""},

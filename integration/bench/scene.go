@@ -35,6 +35,7 @@ type build string
 
 func (b build) ironwrap() string { return string(b) + "/ironwrap" }
 func (b build) daemon() string   { return string(b) + "/ironwrap-daemon" }
+func (b build) call() string     { return string(b) + "/ironwrap-call" }
 func (b build) reader() string   { return string(b) + "/ironwrap-read" } // a build may have none
 
 // newScene copies all programs, those of ours out of bin and, unless it is empty, base.
@@ -89,6 +90,9 @@ func (s *scene) fill(base string) error {
 		}
 		b := build(s.dir + "/" + to)
 		names := []string{"ironwrap", "ironwrap-read", "ironwrap-daemon", "ironwrap-launch"}
+		if to == "new" {
+			names = append(names, "ironwrap-call")
+		}
 		if _, err := os.Stat(build(from).reader()); err != nil {
 			names = slices.Delete(names, 1, 2)
 		}

@@ -54,6 +54,7 @@ func (d *demo) run() error {
 	d.cinder()
 	d.ownPolicy()
 	d.daemon()
+	d.withoutSudo()
 	d.distrust()
 
 	fmt.Printf("\n%d calls, %d as expected. Try one yourself:\n", d.calls, d.calls-d.wrong)
@@ -85,7 +86,7 @@ func (d *demo) prepare() error {
 	if err := os.Mkdir(filepath.Dir(d.ironwrap), 0o755); err != nil {
 		return err
 	}
-	for _, name := range []string{"ironwrap", "ironwrap-read", "ironwrap-daemon", "ironwrap-launch"} {
+	for _, name := range []string{"ironwrap", "ironwrap-read", "ironwrap-daemon", "ironwrap-launch", "ironwrap-call"} {
 		program, err := os.ReadFile("bin/" + name)
 		if err != nil {
 			return err
@@ -283,6 +284,46 @@ sleep: CommandFilter, sleep, root
 		}
 	}
 	fmt.Printf("\n  %d more calls of \"ip -V\" took %.1f ms each.\n", n, time.Since(began).Seconds()*1000/n)
+}
+
+// withoutSudo calls by a user who has no right but to ask the daemon.
+func (d *demo) withoutSudo() {
+	title("no set-user-id program: a call through the daemon, on the caller's own descriptors")
+	socket := d.dir + "/calls/demo.call"
+	conf := d.policy("calls", "id: CommandFilter, id, root\nsh: CommandFilter, sh, root\n")
+	text, err := os.ReadFile(conf)
+	if err == nil {
+		err = os.WriteFile(conf, append(text, "allow_users=daemon\ncall_socket="+socket+"\n"...), 0o644)
+	}
+	if err != nil {
+		d.failed("write a configuration", err)
+		return
+	}
+	server, err := rootwrapclient.Start(d.ironwrap+"-daemon", conf)
+	if err != nil {
+		d.failed("start the daemon", err)
+		return
+	}
+	defer server.Stop()
+	say("The user daemon, below no_new_privs, with which sudo would not work. The kernel says who asks.")
+	call := func(user string, want int, argv ...string) {
+		d.calls++
+		before := []string{"--reuid", user, "--regid", user, "--clear-groups", "--no-new-privs", "--bounding-set=-all", d.ironwrap + "-call", socket}
+		c := exec.Command("setpriv", append(before, argv...)...)
+		c.Dir, c.Stdin = "/tmp", strings.NewReader("what the caller gave it")
+		var out bytes.Buffer
+		c.Stdout, c.Stderr = &out, &out
+		c.Run()
+		fmt.Printf("\n  %s %s\n", bold(user+"$ ironwrap-call demo"), bold(words(argv)))
+		d.show(out.String())
+		status := c.ProcessState.Sys().(syscall.WaitStatus).ExitStatus()
+		fmt.Printf("    %s\n", verdict(status))
+		d.expect(status, want)
+	}
+	call("daemon", 0, "id")
+	call("daemon", 0, "sh", "-c", "pwd; cat; echo; grep NoNewPrivs /proc/self/status")
+	call("daemon", 99, "mkfs")
+	call("games", 99, "id")
 }
 
 func (d *demo) failed(what string, err error) {
