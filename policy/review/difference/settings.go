@@ -44,10 +44,12 @@ var sets = []setting{
 	{"rlimit_nofile", "how many files a command may open", func(s *Side) []string { return []string{fmt.Sprint(s.Policy.NoFile)} }, always(Beside)},
 	{"daemon_timeout", "how long the daemon waits", func(s *Side) []string { return []string{fmt.Sprint(s.Policy.DaemonTimeout)} }, always(Beside)},
 	{"max_children", "how many commands the daemon runs at a time", func(s *Side) []string { return []string{fmt.Sprint(s.Policy.MaxChildren)} }, always(Beside)},
+	{"max_user_children", "how many commands of one user run at a time", func(s *Side) []string { return []string{fmt.Sprint(s.Policy.MaxUserChildren)} }, always(Beside)},
 	{"max_output", "how much a command of the daemon may print", func(s *Side) []string { return []string{fmt.Sprint(s.Policy.MaxOutput)} }, always(Beside)},
 	{"kill_on_disconnect", "whether a client that goes away takes its command with it", func(s *Side) []string { return []string{yes(s.Policy.KillOnDisconnect)} }, always(Beside)},
 	{"metrics_file", "where the daemon writes metrics", func(s *Side) []string { return optional(s.Policy.MetricsFile) }, always(Beside)},
 	{"authkey_file", "where the daemon's key lies", func(s *Side) []string { return optional(s.Policy.KeyFile) }, always(Other)},
+	{"call_socket", "where ironwrap-call connects", func(s *Side) []string { return optional(s.Policy.CallSocket) }, always(Other)},
 	{"socket_dir", "where the daemon's sockets lie", func(s *Side) []string { return optional(s.Policy.SocketDir) }, always(Other)},
 }
 
