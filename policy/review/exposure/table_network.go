@@ -148,7 +148,7 @@ var networkDocumented = []way{
 	{Network, "iptables ip6tables iptables-legacy ip6tables-legacy iptables-nft ip6tables-nft", "-N {any} …", "it changes the firewall (iptables(8))", "cap_net_admin"},
 	{Network, "iptables ip6tables iptables-legacy ip6tables-legacy iptables-nft ip6tables-nft", "-X …", "it changes the firewall (iptables(8))", "cap_net_admin"},
 	{Network, "iptables ip6tables iptables-legacy ip6tables-legacy iptables-nft ip6tables-nft", "-R {any} …", "it changes the firewall (iptables(8))", "cap_net_admin"},
-	{Network, "iptables-legacy-restore ip6tables-legacy-restore", "…", "it changes the firewall (iptables-restore(8))", "cap_net_admin"},
+	{Network, "iptables-restore ip6tables-restore iptables-legacy-restore ip6tables-legacy-restore", "…", "it changes the firewall (iptables-restore(8))", "cap_net_admin"},
 	{Network, "iptables-nft ip6tables-nft", "-F …", "it changes the firewall (iptables(8))", "cap_net_admin"},
 	{Network, "iptables-nft ip6tables-nft", "-A {any} …", "it changes the firewall (iptables(8))", "cap_net_admin"},
 	{Network, "iw", "dev|phy {any} {any} …", "it changes wireless interfaces (iw(8))", "cap_net_admin"},
