@@ -44,7 +44,7 @@ func TestFilters(t *testing.T) {
 		{"CommandFilter, /usr/bin/python3.11, root", 10, "run", "", ""},
 		{"RegExpFilter, sh, root, sh, -c, echo '((.|\\n)*)' > /.*", 10, "run", "", ""},
 		{"RegExpFilter, sh, root, sh, -c, rm -f /.*/\\*\\.conf$", 10, "run", "", ""},
-		{"RegExpFilter, sh, root, sh, -c, rm -f /[a-z]+/\\*\\.conf$", 0.2, "", "run", ""},
+		{"RegExpFilter, sh, root, sh, -c, rm -f /[a-z]+/\\*\\.conf$", 2.8, "destroy", "run", ""},
 		{"RegExpFilter, bash, root, bash, -c, \\(sleep 100\\)", 0.2, "", "run", ""},
 		{"RegExpFilter, bash, root, bash, /opt/[a-z]+", 0.2, "", "run", ""},
 		{"RegExpFilter, bash, root, bash, /tmp/[a-z]+", 10, "run", "", "bash /tmp/x"},

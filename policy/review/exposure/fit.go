@@ -53,19 +53,21 @@ var anySlot = slot{key: "pass", word: language.AnyWord(), loose: true, dashes: t
 
 // subject is a filter, made ready to be asked about forms.
 type subject struct {
-	entry *policy.Entry
-	shape filters.Shape
-	exec  string   // the program; of an inner command that which a prefix runs
-	name  string   // of the command, as the filter takes it
-	lead  []string // what stands before an inner command's arguments
-	slots []slot   // of its arguments
-	trail []string // what stands behind them
-	found []int    // arguments in whose place the filter has {}
-	open  bool     // any number of any words may follow on them
-	raced bool     // the last command that fitted needs a link in a path that was checked
-	large bool     // a pattern was too large to find something out
-	piped bool     // arguments behind the slots come from standard input, which is the caller's
-	veil  string   // see aim
+	entry      *policy.Entry
+	shape      filters.Shape
+	exec       string   // the program; of an inner command that which a prefix runs
+	name       string   // of the command, as the filter takes it
+	lead       []string // what stands before an inner command's arguments
+	slots      []slot   // of its arguments
+	trail      []string // what stands behind them
+	found      []int    // arguments in whose place the filter has {}
+	open       bool     // any number of any words may follow on them
+	script     *script  // the command stands in a text for a shell
+	redirected bool     // the shell opens the file, and no program
+	raced      bool     // the last command that fitted needs a link in a path that was checked
+	large      bool     // a pattern was too large to find something out
+	piped      bool     // arguments behind the slots come from standard input, which is the caller's
+	veil       string   // see aim
 }
 
 func newSubject(e *policy.Entry) *subject {
@@ -638,6 +640,9 @@ func (s *subject) given(argv []filters.Untrusted) []filters.Untrusted {
 		if lead+i < len(argv) {
 			argv[lead+i] = found
 		}
+	}
+	if s.script != nil {
+		return s.script.text(argv)
 	}
 	return argv
 }

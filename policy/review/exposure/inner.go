@@ -15,7 +15,7 @@ func (b *board) inner(s *subject) {
 	if s.own() {
 		return
 	}
-	for _, in := range s.inner() {
+	for _, in := range append(s.inner(), s.scripts()...) {
 		under := board{confinement: b.confinement, program: in.exec, others: b.others}
 		under.ways(in)
 		under.chains(in)
@@ -24,7 +24,13 @@ func (b *board) inner(s *subject) {
 		under.inner(in)
 		under.arguments(in)
 		for _, c := range under.cells {
+			if in.redirected {
+				c.How = "a redirection: " + c.How
+			}
 			switch given := in.given(c.Example); {
+			case in.script != nil && s.script == nil:
+				c.Example = given
+			case in.script != nil: // the text is put together once
 			case len(given) < len(c.Example):
 				c.How += ", and gets from standard input: " + Command(c.Example[len(given):])
 				c.Example = given
@@ -64,7 +70,7 @@ func (s *subject) inner() (all []*subject) {
 // meant as it stands.
 func (sl slot) names() []string {
 	if pattern, ok := strings.CutPrefix(sl.key, "re "); ok && sl.loose && !strings.ContainsAny(pattern, `*+?{}()[]|`) {
-		if name := strings.ReplaceAll(pattern, `\\`, ""); sl.takes(name) {
+		if name := strings.ReplaceAll(pattern, `\`, ""); sl.takes(name) {
 			return []string{name}
 		}
 	}
@@ -92,7 +98,7 @@ func (s *subject) behind(w way, at int, word string) *subject {
 	if !ok || len(argv) < lead || argv[lead-1].Raw() != word {
 		return nil
 	}
-	in := &subject{entry: s.entry, exec: word, shape: s.shape, slots: s.slots[at+1:], trail: s.trail, open: s.open, piped: s.piped, veil: s.veil}
+	in := &subject{entry: s.entry, exec: word, shape: s.shape, slots: s.slots[at+1:], trail: s.trail, open: s.open, piped: s.piped, script: s.script, veil: s.veil}
 	for _, i := range s.found {
 		if i > at {
 			in.found = append(in.found, i-at-1)
@@ -147,6 +153,9 @@ func (s *subject) assigned(at int) []filters.Var {
 		}
 		if sl.loose {
 			value = ""
+			if !strings.Contains(sl.begin, "=") {
+				continue // any name: the rows know the worst
+			}
 		}
 		vars = append(vars, filters.Var{Name: filters.Untrusted(name), Value: filters.Untrusted(value)})
 	}

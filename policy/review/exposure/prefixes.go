@@ -1,10 +1,12 @@
 package exposure
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
 	"ironwrap/filters"
+	"ironwrap/policy/environ"
 	"ironwrap/policy/review/programs"
 )
 
@@ -80,6 +82,15 @@ func (b *board) variables(s *subject) {
 		}
 		argv[len(argv)-1] = filters.Untrusted(program)
 		b.give(way{power: v.power, how: v.name + ": " + v.how}, argv, l, why[l])
+	}
+	if b.worst() || b.others != nil && !slices.ContainsFunc(b.others, func(o string) bool { return harmless[baseName(o)] == "" }) {
+		return
+	}
+	for _, v := range s.assigned(len(s.slots)) {
+		danger := environ.Danger(v.Name.Raw())
+		if _, _, ok := s.fits(way{power: Code, form: v.Name.Raw() + "={mine} {cmd} …"}); ok && v.Value == "" && danger != "" {
+			b.rest(s, NotAssessed, fmt.Sprintf("%s: %s, and nobody has looked at what the commands behind it do with it", v.Name, danger))
+		}
 	}
 }
 

@@ -408,7 +408,17 @@ find, .*, -exec, .*, ;
 find, .*, -exec, chmod, 777, {}, ;
 find, .*, -type, f, -exec, chown, .*, {}, \+
 find, /srv, -exec, tee, .*, ;
-find, -L, .*, -exec, nice, chmod, .*, {}, ;`},
+find, -L, .*, -exec, nice, chmod, .*, {}, ;
+sh, -c, echo 1 > /proc/sys/[a-z/_]+
+sh, -c, echo [a-z]+ >> /etc/[a-z.]+
+bash, -ec, chmod 4755 [a-z/]+
+sudo, sh, -c, chown nova "/[a-z/]+"
+env, LC_ALL=C, bash, -c, nice tee /etc/[a-z]+
+mount, -t, ext4, .*, /mnt/x
+mount, .*, /mnt
+mount, -o, loop, .*, /srv/x
+mount, -t, nfs, [^ ]+:/[a-z]+, /mnt/x
+rsync, -e, ssh, .*, host:/tmp`},
 	{"high/root", `
 timeout, 5, cat, .*
 nice, cat, .*
@@ -418,6 +428,12 @@ xargs, cat
 xargs, rm, -rf
 xargs, -0, -n1, rm
 find, .*, -exec, cat, {}, ;
+sh, -c, cat /etc/[a-z]+
+sh, -c, cd /srv && cat [a-z./]+
+sh, -c, grep x < /etc/[a-z]+
+sh, -c, (ls|cat) '/etc/[a-z]+'
+bash, -c, rm -rf /[a-z/]+
+cmp, .*, .*
 find, .*, -name, .*, -exec, rm, -f, {}, \+
 find, .*, -type, f, .*
 uconv, .*
@@ -428,6 +444,10 @@ ps, .*
 env, LC_ALL=C, head, -n, 1, .*`},
 	{"little/low", `
 nice, -n, 5, ls, .*
+sh, -c, cat /etc/hostname
+sh, -c, ls [a-z/]+ 2>/dev/null
+sh, -c, echo [a-z]+ > /dev/null
+mount, -o, nosuid, /dev/mapper/[a-z]+, /mnt/x
 find, /var, -name, .*, -exec, .*
 find, /var, -name, .*, -newer, .*
 find, /srv/x, -name, .*
@@ -443,6 +463,7 @@ docker, ps, .*
 getent, passwd, .*`},
 	{"not assessed", `
 bash, /usr/lib/x/run, .*
+sh, -c, unknownprogram [a-z]+
 python3, /usr/lib/x/run.py, .*
 find, .*, -exec, unknownprogram, {}, ;
 hostnamectl, .*

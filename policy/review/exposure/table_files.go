@@ -475,6 +475,8 @@ var filesRows = []way{
 
 // filesDocumented are those that nobody ran.
 var filesDocumented = []way{
+	{Read, "cmp", "{file} {any} …", "it tells where the file begins to differ from the caller's, and what byte is there: one after another (cmp(1))", ""},
+	{Read, "cmp", "{any} {file} …", "it tells where the file begins to differ from the caller's, and what byte is there: one after another (cmp(1))", ""},
 	{Read, "zcat bzcat xzcat zstdcat lzcat lz4cat", "{file} …", "it prints files that are compressed, as old logs and backups are (gzip(1))", ""},
 	{Read, "pinky", "-l {user} …", "it prints .plan and .project of the user's home, which may be links (pinky(1))", ""},
 	{Read, "klist", "-kK {file} …", "it prints the keys of a keytab (klist(1))", ""},

@@ -295,6 +295,7 @@ var runsRows = []way{
 	{Run, "rbash rzsh", "-c {shell} …", "the words after -c are commands (sh(1))", ""},
 	{Run, "rbash rzsh", "!-n {mine} …", "a script is run (sh(1))", ""},
 	{Run, "rsync", "-e {shell} {remote} {dest}", "-e names the remote shell (rsync(1))", ""},
+	{Run, "rsync", "-e {shell} {remote}", "-e names the remote shell (rsync(1))", ""},
 	{Run, "rsync", "-e {shell} {file} {remote}", "-e names the remote shell (rsync(1))", ""},
 	{Run, "ruby", "-e {ruby} …", "-e runs Ruby (ruby(1))", ""},
 	{Run, "ruby", "{mine} …", "a script is run (ruby(1))", ""},

@@ -29,6 +29,10 @@ var systemRows = []way{
 
 // systemDocumented are those that nobody ran.
 var systemDocumented = []way{
+	{Mount, "mount", "!-o {mine} {any}", "a file system of the caller's has set-user-id programs, wherever it is mounted (mount(8))", "cap_sys_admin"},
+	{Mount, "mount", "!-o {remote} {any}", "a file system of the caller's has set-user-id programs, wherever it is mounted (mount(8))", "cap_sys_admin"},
+	{Mount, "mount", "-o {suid} {mine} {any}", "a file system of the caller's has set-user-id programs, wherever it is mounted (mount(8))", "cap_sys_admin"},
+	{Mount, "mount", "-o {suid} {remote} {any}", "a file system of the caller's has set-user-id programs, wherever it is mounted (mount(8))", "cap_sys_admin"},
 	{Kernel, "modprobe", "{slashed} …", "since kmod 31 a path is a module to load, wherever it lies (modprobe(8))", "cap_sys_module"},
 	{Users, "addgroup", "{free} …", "it changes groups (addgroup(8))", ""},
 	{Users, "adduser", "{free} …", "it changes accounts (adduser(8))", ""},

@@ -117,6 +117,7 @@ var fixed = map[string][]string{
 	"sqliteread":    {"select readfile('/etc/shadow')"},
 	"sqlitewrite":   {"select writefile('/etc/x', 'x')"},
 	"sshcommand":    {"ssh_command=/tmp/x", "directport=1"},
+	"suid":          {"loop", "rw", "defaults", "suid", "ro", "loop,rw", "rw,loop", "vers=4"},
 	"sysctl":        {"kernel.core_pattern=|/tmp/x", "kernel.modprobe=/tmp/x"},
 	"tcl":           {"exec id"},
 	"useaskpass":    {"use_askpass=/tmp/x"},
