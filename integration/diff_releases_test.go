@@ -66,7 +66,7 @@ func TestDiffReleases(t *testing.T) {
 	} {
 		conf := "/etc/" + c.service + "/rootwrap.conf"
 		args := append([]string{"diff", "--old-root", old + "/" + c.service + "-common", "--new-root", new + "/" + c.service + "-common"}, c.options...)
-		cmd := exec.Command(root+"/bin/ironwrapctl", append(args, conf, conf)...)
+		cmd := exec.Command(ctl(t), append(args, conf, conf)...)
 		out, _ := cmd.Output()
 		if got := cmd.ProcessState.ExitCode(); got != c.exit {
 			t.Errorf("%s %v: exit status %d, not %d\n%s", c.service, c.options, got, c.exit, out)

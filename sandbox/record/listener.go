@@ -44,18 +44,30 @@ func Offer(socket int) error {
 		runtime.Gosched()
 	}
 
+	// Nor may a signal come, such as those by which Go stops a goroutine: the end of its
+	// handler is a system call (sigreturn(2)), and nobody would know of the listener yet.
+	var none, before unix.Sigset_t
+	for i := range none.Val {
+		none.Val[i] = math.MaxUint64
+	}
+	if err := unix.PthreadSigmask(unix.SIG_BLOCK, &none, &before); err != nil {
+		h.listener.Store(-1)
+		return fmt.Errorf("cannot block signals: %w", err)
+	}
+
 	all := []unix.SockFilter{{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_USER_NOTIF}}
 	load := unix.SockFprog{Len: uint16(len(all)), Filter: &all[0]}
 	fd, _, errno := unix.RawSyscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER,
 		unix.SECCOMP_FILTER_FLAG_NEW_LISTENER|unix.SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV, uintptr(unsafe.Pointer(&load)))
 	if errno != 0 {
 		h.listener.Store(-1)
+		_ = unix.PthreadSigmask(unix.SIG_SETMASK, &before, nil)
 		return fmt.Errorf("cannot have system calls recorded (seccomp with a listener, Linux 5.19): %w", errno)
 	}
 	h.listener.Store(int64(fd))
 	for !h.done.Load() {
 	}
-	return nil
+	return unix.PthreadSigmask(unix.SIG_SETMASK, &before, nil)
 }
 
 // handOver is the other thread's part.
