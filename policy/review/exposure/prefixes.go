@@ -83,15 +83,28 @@ func (b *board) variables(s *subject) {
 		argv[len(argv)-1] = filters.Untrusted(program)
 		b.give(way{power: v.power, how: v.name + ": " + v.how}, argv, l, why[l])
 	}
-	if b.worst() || b.others != nil && !slices.ContainsFunc(b.others, func(o string) bool { return harmless[baseName(o)] == "" }) {
+	if b.worst() {
 		return
 	}
 	for _, v := range s.assigned(len(s.slots)) {
 		danger := environ.Danger(v.Name.Raw())
-		if _, _, ok := s.fits(way{power: Code, form: v.Name.Raw() + "={mine} {cmd} …"}); ok && v.Value == "" && danger != "" {
+		if v.Value != "" || danger == "" || !b.unsure(v.Name.Raw()) {
+			continue
+		}
+		if _, _, ok := s.fits(way{power: Code, form: v.Name.Raw() + "={mine} {cmd} …"}); ok {
 			b.rest(s, NotAssessed, fmt.Sprintf("%s: %s, and nobody has looked at what the commands behind it do with it", v.Name, danger))
 		}
 	}
+}
+
+// unsure tells whether some program that another filter allows may obey a variable, and
+// nobody has looked.
+func (b *board) unsure(name string) bool {
+	rows := slices.ContainsFunc(variables, func(v variable) bool { return v.name == name })
+	return b.others == nil || slices.ContainsFunc(b.others, func(other string) bool {
+		p := baseName(other)
+		return !known(p) || !rows && harmless[p] == "" && !passesOn(grammar(p, ""))
+	})
 }
 
 // behind is a program that another filter allows, and that obeys a variable; "" for none.
