@@ -21,7 +21,7 @@ func release(t *testing.T, suite string, names ...string) (unpacked string) {
 		}
 	}
 	const key = "/usr/share/keyrings/debian-archive-keyring.gpg"
-	write(t, dir+"/sources.list", fmt.Sprintf("deb [signed-by=%s] http://deb.debian.org/debian %s main\n", key, suite))
+	write(t, dir+"/sources.list", fmt.Sprintf("deb [signed-by=%s] %s %s main\n", key, archive(t), suite))
 	apt := func(args ...string) {
 		t.Helper()
 		c := exec.Command("apt-get", append([]string{"-qq", "-o", "APT::Sandbox::User=root", "-o", "Dir::Etc::sourcelist=" + dir + "/sources.list", "-o", "Dir::Etc::sourceparts=-",
@@ -43,6 +43,21 @@ func release(t *testing.T, suite string, names ...string) (unpacked string) {
 		}
 	}
 	return dir + "/unpacked"
+}
+
+// archive is where this machine has Debian's packages from. apt knows whose they are once
+// it was there.
+func archive(t *testing.T) string {
+	t.Helper()
+	for range 2 {
+		out, err := exec.Command("apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages", "Label: Debian").Output()
+		if uri, _, _ := strings.Cut(string(out), "\n"); err == nil && uri != "" {
+			return uri
+		}
+		exec.Command("apt-get", "update", "-qq").Run()
+	}
+	t.Fatal("apt does not say where Debian's packages are: apt-get indextargets")
+	return ""
 }
 
 // TestDiffReleases: what the filters of neutron and cinder allow in the next release of

@@ -40,7 +40,7 @@ func commit(t *testing.T, dir string) {
 // inRepository runs a program that must succeed.
 func inRepository(t *testing.T, dir string, argv ...string) string {
 	t.Helper()
-	out, err := reviewer(dir, argv...).CombinedOutput()
+	out, err := reviewer(t, dir, argv...).CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v: %v\n%s", argv, err, out)
 	}
@@ -48,10 +48,11 @@ func inRepository(t *testing.T, dir string, argv ...string) string {
 }
 
 // reviewer is a program that finds the ironwrapctl that was built, and has a home of its own.
-func reviewer(dir string, argv ...string) *exec.Cmd {
+func reviewer(t *testing.T, dir string, argv ...string) *exec.Cmd {
+	t.Helper()
 	c := exec.Command(argv[0], argv[1:]...)
 	c.Dir = dir
-	c.Env = append(os.Environ(), "PATH="+root+"/bin:"+os.Getenv("PATH"), "HOME="+filepath.Dir(dir), "PRE_COMMIT_HOME="+filepath.Dir(dir)+"/pre-commit", "GIT_CONFIG_NOSYSTEM=1")
+	c.Env = append(os.Environ(), "PATH="+filepath.Dir(ctl(t))+":"+os.Getenv("PATH"), "HOME="+filepath.Dir(dir), "PRE_COMMIT_HOME="+filepath.Dir(dir)+"/pre-commit", "GIT_CONFIG_NOSYSTEM=1")
 	return c
 }
 
@@ -81,11 +82,11 @@ func TestPreCommit(t *testing.T) {
 	write(t, dir+"/.pre-commit-config.yaml", config+"\n")
 	commit(t, dir)
 
-	if out, err := reviewer(dir, "pre-commit", "run", "--all-files").CombinedOutput(); err != nil || strings.Count(string(out), "Passed") != 3 {
+	if out, err := reviewer(t, dir, "pre-commit", "run", "--all-files").CombinedOutput(); err != nil || strings.Count(string(out), "Passed") != 3 {
 		t.Errorf("%v\n%s", err, out)
 	}
 	widened(t, dir)
-	out, err := reviewer(dir, "pre-commit", "run", "--all-files").CombinedOutput()
+	out, err := reviewer(t, dir, "pre-commit", "run", "--all-files").CombinedOutput()
 	if err == nil || strings.Count(string(out), "Failed") != 2 {
 		t.Errorf("%v\n%s", err, out)
 	}
@@ -94,7 +95,7 @@ func TestPreCommit(t *testing.T) {
 			t.Errorf("%q is missing in\n%s", want, out)
 		}
 	}
-	if out, err := reviewer(dir, "pre-commit", "validate-manifest", root+"/.pre-commit-hooks.yaml").CombinedOutput(); err != nil {
+	if out, err := reviewer(t, dir, "pre-commit", "validate-manifest", root+"/.pre-commit-hooks.yaml").CombinedOutput(); err != nil {
 		t.Errorf("%v\n%s", err, out)
 	}
 }
@@ -121,7 +122,7 @@ func TestWorkflow(t *testing.T) {
 			if step.Run == "" {
 				continue
 			}
-			c := reviewer(dir, "bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", step.Run)
+			c := reviewer(t, dir, "bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", step.Run)
 			c.Env = append(c.Env, "RUNNER_TEMP="+temp, "GITHUB_STEP_SUMMARY="+temp+"/summary", "GITHUB_BASE_REF=main")
 			if out, err := c.CombinedOutput(); err != nil {
 				failed = append(failed, step.Name)
