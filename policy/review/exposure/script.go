@@ -30,7 +30,7 @@ func (sc *script) text(argv []filters.Untrusted) []filters.Untrusted {
 var (
 	keywords = fieldSet("! { exec command builtin if then elif else while until do time") // before a command
 	builtins = fieldSet(": [ break cd continue done esac exit export fi hash local pwd read readonly return set shift test times trap true type ulimit umask unalias unset wait } false")
-	shells   = fieldSet("sh bash dash ash ksh mksh zsh rbash")
+	shells   = fieldSet("sh bash dash ash ksh mksh zsh rbash su runuser script flock sg") // what stands behind -c is a text for a shell
 	redirect = regexp.MustCompile(`^[0-9&]?(<|>>?\|?)(.*)$`)
 )
 

@@ -429,6 +429,10 @@ xargs, rm, -rf
 xargs, -0, -n1, rm
 find, .*, -exec, cat, {}, ;
 sh, -c, cat /etc/[a-z]+
+su, -c, cat /etc/[a-z]+
+script, -c, cat /etc/[a-z]+, /dev/null
+flock, /run/x, -c, cat /etc/[a-z]+
+runuser, -c, chmod 4755 /[a-z/]+
 sh, -c, cd /srv && cat [a-z./]+
 sh, -c, grep x < /etc/[a-z]+
 sh, -c, (ls|cat) '/etc/[a-z]+'
