@@ -454,6 +454,14 @@ for how in 'terminate', 'kill':
     except processutils.ProcessExecutionError as e:
         assert e.exit_code in (-15, -9), e.exit_code
     assert gone(path), how
+# Its own timeout ends nothing, by whatever helper: who waited has to.
+path, held = sys.argv[2] + '/timeout', []
+try:
+    ask('sh', '-c', 'echo $$ >' + path + '; exec sleep 1000', timeout=2, on_execute=held.append)
+    sys.exit('it did not time out')
+except subprocess.TimeoutExpired:
+    held[0].terminate()
+assert held[0].wait() == -15 and gone(path), held[0].returncode
 try:
     processutils.execute('true', run_as_root=True, root_helper=sys.argv[1].split()[0] + ' /nowhere.call')
     sys.exit('it ran without a daemon')
