@@ -201,7 +201,7 @@ func pathFilters(e *policy.Entry, groups []group) (values []string, how [][]stri
 				return nil, nil, false
 			}
 			fields = append(fields, dir+"/")
-			of = append(of, fmt.Sprintf("word %d: any path that leads below %s", i+1, filters.Show(dir)))
+			of = append(of, fmt.Sprintf("word %d: any path that leads below %s; where a caller can put links there meanwhile, pin_paths = yes in a sandbox section", i+1, filters.Show(dir)))
 		}
 		if of == nil {
 			return nil, nil, false
