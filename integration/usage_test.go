@@ -20,6 +20,17 @@ import (
 	"ironwrap/policy/trust"
 )
 
+// ownLog has a command with a /dev of its own, where the log is the socket of the
+// directory that comes first: the machine's is left alone.
+const ownLog = `set -e
+mkdir -p "$0/dev"
+mount -t tmpfs dev "$0/dev"
+for name in null zero full random urandom; do touch "$0/dev/$name"; mount --bind /dev/$name "$0/dev/$name"; done
+touch "$0/dev/log"
+mount --bind "$0/socket" "$0/dev/log"
+mount --move "$0/dev" /dev
+exec "$@"`
+
 // TestUsage: what ironwrap and the peer really record is understood, to the word, and
 // what is proposed lets both run the same again, when it is in force.
 func TestUsage(t *testing.T) {
@@ -44,17 +55,8 @@ func TestUsage(t *testing.T) {
 			guard.Unlock()
 		}
 	}()
-	// A /dev of its own: the machine's log is left alone.
-	const jail = `set -e
-mkdir -p "$0/dev"
-mount -t tmpfs dev "$0/dev"
-for name in null zero full random urandom; do touch "$0/dev/$name"; mount --bind /dev/$name "$0/dev/$name"; done
-touch "$0/dev/log"
-mount --bind "$0/socket" "$0/dev/log"
-mount --move "$0/dev" /dev
-exec "$@"`
 	call := func(program string, words ...string) result {
-		c := exec.Command("unshare", append([]string{"-m", "sh", "-c", jail, p.dir, program, p.conf}, words...)...)
+		c := exec.Command("unshare", append([]string{"-m", "sh", "-c", ownLog, p.dir, program, p.conf}, words...)...)
 		c.Env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C.UTF-8"}
 		return runCmd(t, c)
 	}

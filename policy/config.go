@@ -41,6 +41,7 @@ type Config struct {
 	SocketDir        string // absolute path; empty for the built-in one
 	CallSocket       string // absolute path, where ironwrap-call connects; empty for none
 	MaxUserChildren  int    // commands of one user that run at a time; 0 for as many as MaxChildren
+	RefusalText      bool   // the peer's client is told what was refused, and why
 
 	filtersPathLine, execDirsLine int
 }
@@ -105,6 +106,7 @@ var keys = []key{
 		return file(e, &c.CallSocket)
 	}},
 	{"max_user_children", func(c *Config, e document.Entry) (err error) { return natural(e, &c.MaxUserChildren) }},
+	{"refusal_text", func(c *Config, e document.Entry) (err error) { return boolean(e, &c.RefusalText) }},
 	{"privsep_contexts", func(c *Config, e document.Entry) (err error) {
 		if c.NoPrivsep = e.Value == "none"; c.NoPrivsep {
 			return nil

@@ -353,8 +353,15 @@ func TestWhenRecordsAreWritten(t *testing.T) {
 		{policy.Config{UseSyslog: true, Level: Info}, true, true},
 		{policy.Config{UseSyslog: true, Level: 2}, false, false},
 		{policy.Config{AuditRequired: true, Level: Error}, true, false},
+		// By a daemon, whose clients are told little.
+		{policy.Config{Level: Error}, false, true},
+		{policy.Config{Level: 2}, false, false},
 	} {
-		l := New("x", &policy.Policy{Config: c.config}, caller)
+		who := caller
+		if who.Client = nil; !c.config.UseSyslog && !c.config.AuditRequired && c.config.Level != 0 {
+			who.Client = &exec.Client{UID: 7}
+		}
+		l := New("x", &policy.Policy{Config: c.config}, who)
 		l.Executing(d)
 		l.Refused("no", nil, "")
 		Send(0, "end", "")

@@ -90,8 +90,13 @@ func (l *Log) execution(text string) error {
 
 // Refused records a command that does not run: what happened, one of the constants
 // above, and why, "" where there is no more to say.
+//
+// A client of the daemon's is told less than a caller at a terminal, and by the peer's
+// configuration files nothing is recorded (use_syslog = False): only a level above this
+// one keeps a daemon silent.
 func (l *Log) Refused(what string, argv []filters.Untrusted, why string) {
-	if !l.writes(Error) {
+	served := l.caller.Client != nil
+	if l.p.Level < Error || !l.p.UseSyslog && !served {
 		return
 	}
 	l.caller.Look()
@@ -99,7 +104,10 @@ func (l *Log) Refused(what string, argv []filters.Untrusted, why string) {
 	if why != "" {
 		text += " why=" + quoted(why)
 	}
-	l.write(Error, text+" cwd="+l.caller.Dir.Short(maxField))
+	// Where there is no system log, and none was asked for, nothing is wrong.
+	if err := l.send(Error, text+" cwd="+l.caller.Dir.Short(maxField)); err != nil && l.p.UseSyslog {
+		l.complain(err.Error())
+	}
 }
 
 // Warnings records what the policy skipped, on standard error where there is no

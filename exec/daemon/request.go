@@ -62,8 +62,8 @@ func (s *client) run(argv []filters.Untrusted, in *input) wire.Result {
 		return s.failed(exec.Unauthorized, err)
 	}
 	if !j.decide(s.left) {
-		// The original's answers, word for word.
-		if v := j.decision; v.Verdict == policy.NotExecutable && v.Absent || v.Verdict == policy.Denied && j.why == "" {
+		// The original's answers, word for word: no text.
+		if v := j.decision; !p.RefusalText && (v.Verdict == policy.NotExecutable && v.Absent || v.Verdict == policy.Denied && j.why == "") {
 			return wire.Result{Status: j.status}
 		}
 		return s.failed(j.status, errors.New(j.text))

@@ -45,6 +45,7 @@ var sets = []setting{
 	{"daemon_timeout", "how long the daemon waits", func(s *Side) []string { return []string{fmt.Sprint(s.Policy.DaemonTimeout)} }, always(Beside)},
 	{"max_children", "how many commands the daemon runs at a time", func(s *Side) []string { return []string{fmt.Sprint(s.Policy.MaxChildren)} }, always(Beside)},
 	{"max_user_children", "how many commands of one user run at a time", func(s *Side) []string { return []string{fmt.Sprint(s.Policy.MaxUserChildren)} }, always(Beside)},
+	{"refusal_text", "whether the daemon tells what was refused", func(s *Side) []string { return []string{yes(s.Policy.RefusalText)} }, always(Beside)},
 	{"max_output", "how much a command of the daemon may print", func(s *Side) []string { return []string{fmt.Sprint(s.Policy.MaxOutput)} }, always(Beside)},
 	{"kill_on_disconnect", "whether a client that goes away takes its command with it", func(s *Side) []string { return []string{yes(s.Policy.KillOnDisconnect)} }, always(Beside)},
 	{"metrics_file", "where the daemon writes metrics", func(s *Side) []string { return optional(s.Policy.MetricsFile) }, always(Beside)},
