@@ -114,7 +114,7 @@ func TestDaemonReload(t *testing.T) {
 		breaks()
 		ask(name, allowed, "echo")
 		ask(name, refused, "id")
-		records(name, "the changed configuration cannot be used, the one before stays in force: "+p.dir)
+		records(name, "the changed configuration cannot be used, the one before stays in force: "+p.dir, "Unauthorized command: id cwd=/")
 		os.Remove(p.conf)
 		os.Remove(p.filters)
 		write(t, p.filters, "[Filters]\ntrue: CommandFilter, true, root\n")
