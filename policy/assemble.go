@@ -16,11 +16,22 @@ func Assemble(c copied.Policy) (*Policy, error) {
 		return nil, err
 	}
 	r := reader{p: p, text: compiled.Policy{Path: c.Path, Conf: c.Conf}}
+	for _, file := range c.Overlay {
+		if err := r.over.add(file.Path, file.Document); err != nil {
+			return nil, err
+		}
+	}
+	if err := r.confine(); err != nil {
+		return nil, err
+	}
 	for _, file := range c.Files {
 		p.Sources = append(p.Sources, file.Path)
 		if err := r.file(file.Path, file.Document); err != nil {
 			return nil, err
 		}
+	}
+	if err := r.over.unused(); err != nil {
+		return nil, err
 	}
 	if err := p.addPrivsep(); err != nil {
 		return nil, err

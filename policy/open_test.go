@@ -52,6 +52,11 @@ func (l law) book(t testing.TB) *compiled.Book {
 
 // inMemory reads a policy as Read does, of texts instead of files.
 func inMemory(conf string, files ...string) (*Policy, *compiled.Policy, error) {
+	return overlaidInMemory(conf, "", files...)
+}
+
+// overlaidInMemory has besides the text of a file of OverlayDir.
+func overlaidInMemory(conf, more string, files ...string) (*Policy, *compiled.Policy, error) {
 	const path = "/etc/x/rootwrap.conf"
 	doc, err := inifile.Parse(path, []byte(conf), document.Strict)
 	if err != nil {
@@ -60,6 +65,16 @@ func inMemory(conf string, files ...string) (*Policy, *compiled.Policy, error) {
 	r := reader{text: compiled.Policy{Build: compiled.Build, Path: path, Conf: doc}}
 	r.source(compiled.Conf, path, trust.Identity{})
 	if r.p, err = begin(path, doc, trust.Parent); err != nil {
+		return nil, nil, err
+	}
+	overlay, err := inifile.Parse("/etc/x/sandbox.d/more.sandbox", []byte(more), document.Strict)
+	if err == nil {
+		err = r.over.add("/etc/x/sandbox.d/more.sandbox", overlay)
+	}
+	if err == nil {
+		err = r.confine()
+	}
+	if err != nil {
 		return nil, nil, err
 	}
 	r.source(compiled.Dir, "/etc/x/d", trust.Identity{})
@@ -73,6 +88,9 @@ func inMemory(conf string, files ...string) (*Policy, *compiled.Policy, error) {
 		if err := r.file(path, file); err != nil {
 			return nil, nil, err
 		}
+	}
+	if err := r.over.unused(); err != nil {
+		return nil, nil, err
 	}
 	return r.p, &r.text, r.p.addPrivsep()
 }
@@ -247,6 +265,32 @@ func filtersText(r *rand.Rand, most int) string {
 	return text
 }
 
+// overlayText adds to sections that files have, or makes some.
+func overlayText(r *rand.Rand, files []string) string {
+	text := ""
+	if r.IntN(2) == 0 {
+		text += "[Profile:more]\nno_new_privs=yes\n"
+	}
+	for i := range 60 {
+		name := fmt.Sprint("f", i)
+		made := slices.ContainsFunc(files, func(file string) bool {
+			doc, err := inifile.Parse("/f", []byte(file), document.Lenient)
+			if err != nil {
+				return false
+			}
+			items, _ := doc.Items("Filters")
+			return slices.ContainsFunc(items, func(e document.Entry) bool {
+				_, err := filters.New(e.Value)
+				return e.Key == name && err == nil
+			})
+		})
+		if made && r.IntN(8) == 0 {
+			text += "[Sandbox:" + strings.ToUpper(name) + "]\n" + pick(r, []string{"", "umask=027\n", "inherit=net\n", "nice=7\n"})
+		}
+	}
+	return text
+}
+
 // command is a random one, which often has the shape of what a filter allows.
 func command(r *rand.Rand) []filters.Untrusted {
 	var argv []string
@@ -308,7 +352,7 @@ func TestOpenDecidesAsLoad(t *testing.T) {
 			files = append(files, filtersText(r, 1+r.IntN(60)))
 		}
 		conf := confText(r)
-		p, text, err := inMemory(conf, files...)
+		p, text, err := overlaidInMemory(conf, overlayText(r, files), files...)
 		if err != nil {
 			t.Fatalf("seed %d: %v\n%s\n%s", seed, err, conf, strings.Join(files, "\n--\n"))
 		}

@@ -42,6 +42,7 @@ type Entry struct {
 	File        string // empty for the implicit filter
 	Line        int
 	Sandbox     *Sandbox // nil for none
+	Overlaid    []string // where OverlayDir adds to it, PATH:LINE of the first keys
 }
 
 // Note is something in the configuration that was passed over.
@@ -99,6 +100,9 @@ func Read(path string, level trust.Level, parse Parser) (*Policy, *compiled.Poli
 			return nil, nil, at(path, err)
 		}
 	}
+	if err := r.overlay(); err != nil {
+		return nil, nil, err
+	}
 	road := new(trust.Road)
 	err = r.p.checkExecDirs(road)
 	road.Close()
@@ -106,6 +110,9 @@ func Read(path string, level trust.Level, parse Parser) (*Policy, *compiled.Poli
 		return nil, nil, err
 	}
 	if err := r.filters(); err != nil {
+		return nil, nil, err
+	}
+	if err := r.over.unused(); err != nil {
 		return nil, nil, err
 	}
 	if err := r.p.addPrivsep(); err != nil {
@@ -164,6 +171,7 @@ func (p *Policy) checkExecDirs(road *trust.Road) error {
 type reader struct {
 	parse Parser
 	p     *Policy
+	over  overlay
 	text  compiled.Policy
 }
 
@@ -267,6 +275,7 @@ func (r *reader) file(path string, file *document.Document) error {
 		if made[i] == nil {
 			line.Always = true // a warning is due at each call
 		} else {
+			line.Own = r.over.section(item.Key, line.Own)
 			line.Words, line.Always = filters.Names(made[i])
 			line.Prefix = filters.Prefix(made[i])
 			if err := r.p.add(path, line, made[i]); err != nil {
@@ -295,7 +304,7 @@ func (p *Policy) add(path string, l compiled.Line, f filters.Filter) error {
 		return err
 	}
 	class, _, _ := strings.Cut(l.Value, ",")
-	p.Filters = append(p.Filters, Entry{Filter: f, Name: l.Key, Class: strings.TrimSpace(class), File: path, Line: l.Line, Sandbox: sandbox})
+	p.Filters = append(p.Filters, Entry{Filter: f, Name: l.Key, Class: strings.TrimSpace(class), File: path, Line: l.Line, Sandbox: sandbox, Overlaid: overlaid(l.Own)})
 	return nil
 }
 

@@ -110,10 +110,18 @@ var limitNames = []string{"as", "core", "cpu", "data", "fsize", "locks", "memloc
 func (s *Sandbox) apply(path string, entries []document.Entry) error {
 	for _, e := range entries {
 		if err := s.set(e); err != nil {
-			return fmt.Errorf("%s:%d: %s: %w", filters.Untrusted(path), e.Line, filters.Untrusted(e.Key), err)
+			return fmt.Errorf("%s: %s: %w", place(path, e), filters.Untrusted(e.Key), err)
 		}
 	}
 	return nil
+}
+
+// place is where a key stands, of a section of the file at path.
+func place(path string, e document.Entry) string {
+	if e.Path != "" {
+		path = e.Path
+	}
+	return fmt.Sprintf("%s:%d", filters.Untrusted(path), e.Line)
 }
 
 func (s *Sandbox) set(e document.Entry) error {
@@ -160,7 +168,7 @@ func readSandboxes(path string, file *document.Document) (sandboxes, error) {
 			sb.profiles[name] = entries
 			for _, e := range entries {
 				if e.Key == "inherit" {
-					return sb, fmt.Errorf("%s:%d: inherit: a profile cannot inherit", filters.Untrusted(path), e.Line)
+					return sb, fmt.Errorf("%s: inherit: a profile cannot inherit", place(path, e))
 				}
 			}
 			if err := new(Sandbox).apply(path, entries); err != nil {
@@ -197,7 +205,7 @@ func (sb *sandboxes) of(path string, own []document.Entry) (*Sandbox, error) {
 			}
 			profile, ok := sb.profiles[e.Value]
 			if !ok {
-				return nil, fmt.Errorf("%s:%d: inherit: %s has no section [Profile:%s]", filters.Untrusted(layer.path), e.Line,
+				return nil, fmt.Errorf("%s: inherit: %s has no section [Profile:%s]", place(layer.path, e),
 					filters.Untrusted(sb.path), filters.Untrusted(e.Value))
 			}
 			if err := s.apply(sb.path, profile); err != nil {

@@ -32,7 +32,7 @@ import (
 var Build string
 
 // format is the number of this layout.
-const format = 1
+const format = 2
 
 // Policy is what is compiled.
 type Policy struct {
@@ -60,9 +60,9 @@ type Kind uint32
 
 const (
 	Conf   Kind = iota // rootwrap.conf
-	Dir                // a directory of filters_path
-	File               // a *.filters file in the Dir before it
-	Absent             // a directory of filters_path that does not exist
+	Dir                // a directory of filters_path, or with sections that are added
+	File               // a *.filters or *.sandbox file in the Dir before it
+	Absent             // such a directory that does not exist
 )
 
 // Line is one line of a section [Filters].

@@ -217,6 +217,7 @@ func (e *encoder) entry(entry document.Entry) {
 	e.u32(uint32(entry.Line))
 	e.text(entry.Key)
 	e.text(entry.Value)
+	e.text(entry.Path)
 }
 
 func (e *encoder) span(s span) {

@@ -295,7 +295,7 @@ func (d *decoder) identity() (id trust.Identity) {
 }
 
 func (d *decoder) entries() []document.Entry {
-	n := d.count(4 + 4 + 4)
+	n := d.count(4 + 4 + 4 + 4)
 	if n == 0 {
 		return nil
 	}
@@ -308,7 +308,7 @@ func (d *decoder) entries() []document.Entry {
 
 func (d *decoder) entry() document.Entry {
 	line := int(d.u32())
-	return document.Entry{Line: line, Key: d.text(), Value: d.text()}
+	return document.Entry{Line: line, Key: d.text(), Value: d.text(), Path: d.text()}
 }
 
 func (d *decoder) span() span { return span{d.u32(), d.u32()} }

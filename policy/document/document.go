@@ -22,6 +22,7 @@ type Entry struct {
 	Key   string // in lower case
 	Value string // continuation lines stripped and joined with "\n"; may be empty
 	Line  int    // of the key, from 1; of a repeated key, where the winning value stands
+	Path  string // of the file that it stands in; "" for the one of its section
 }
 
 // Own lists the keys that stand in the section itself, without those it

@@ -10,9 +10,11 @@ type Policy struct {
 	Path  string // of rootwrap.conf
 	Conf  *document.Document
 	Files []File // those of filters_path, in the order in which they are read
+
+	Overlay []File // those of policy.OverlayDir, likewise
 }
 
-// File is one *.filters file.
+// File is one *.filters or *.sandbox file.
 type File struct {
 	Path     string
 	Document *document.Document

@@ -1,0 +1,176 @@
+package policy
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+
+	"ironwrap/filters"
+	"ironwrap/policy/compiled"
+	"ironwrap/policy/document"
+	"ironwrap/policy/trust"
+)
+
+// OverlayDir is the directory beside rootwrap.conf whose *.sandbox files add sections to
+// it and to the filters files, which often are a distribution's. It need not exist.
+func OverlayDir(conf string) string { return path.Join(path.Dir(conf), "sandbox.d") }
+
+// overlay is what the files of OverlayDir say.
+type overlay struct {
+	conf []added                     // sections of rootwrap.conf
+	own  map[string][]document.Entry // sections of filters, by their names in lower case
+	used map[string]bool             // whether there is such a filter
+	at   map[string]string           // where its section stands
+}
+
+// added is a section of a file.
+type added struct {
+	path string
+	*document.Section
+}
+
+// overlay reads the files of OverlayDir, in the order of their names.
+func (r *reader) overlay() error {
+	p, dir := r.p, OverlayDir(r.p.Path)
+	p.Sources = append(p.Sources, dir)
+	d, err := trust.Dir(dir, p.Trust)
+	if errors.Is(err, fs.ErrNotExist) {
+		r.source(compiled.Absent, dir, trust.Identity{})
+		return nil
+	}
+	if err != nil {
+		return at(dir, err)
+	}
+	defer d.Close()
+	r.source(compiled.Dir, dir, d.Identity())
+	names, err := d.Names()
+	if err != nil {
+		return at(dir, err)
+	}
+	for _, name := range names {
+		file := dir + "/" + name
+		if !isOverlay(name) {
+			p.note(file, 0, "not read: its name does not end in .sandbox")
+			continue
+		}
+		p.Sources = append(p.Sources, file)
+		// A link that leads nowhere is an error: what it was to confine is not confined.
+		data, identity, err := d.Read(name)
+		if err != nil {
+			return at(file, err)
+		}
+		doc, err := r.parse(file, data, document.Strict)
+		if err != nil {
+			return err
+		}
+		r.source(compiled.File, name, identity)
+		if err := r.over.add(file, doc); err != nil {
+			return err
+		}
+	}
+	return r.confine()
+}
+
+// confine takes the sections of rootwrap.conf, with those that are added.
+func (r *reader) confine() (err error) {
+	if len(r.over.conf) == 0 {
+		return nil
+	}
+	if r.text.Conf, err = r.over.onto(r.text.Conf); err == nil {
+		r.p.sandboxes, err = readSandboxes(r.p.Path, r.text.Conf)
+	}
+	return err
+}
+
+// isOverlay tells the names of files that are read.
+func isOverlay(name string) bool {
+	return strings.HasSuffix(name, ".sandbox") && !strings.HasPrefix(name, ".")
+}
+
+// add takes the sections of one file.
+func (o *overlay) add(path string, file *document.Document) error {
+	if len(file.Defaults) > 0 {
+		return fmt.Errorf("%s:%d: section [DEFAULT] belongs into rootwrap.conf", filters.Show(path), file.Defaults[0].Line)
+	}
+	for _, s := range file.Sections {
+		if !isSandbox(s.Name) {
+			return fmt.Errorf("%s:%d: section [%s] is neither [Sandbox:NAME], nor [Profile:NAME], nor [Sandbox]", filters.Show(path), s.Line, filters.Untrusted(s.Name))
+		}
+		entries := []document.Entry{}
+		for _, e := range s.Own {
+			e.Path = path
+			entries = append(entries, e)
+		}
+		name, ofFilter := strings.CutPrefix(s.Name, "Sandbox:")
+		if !ofFilter {
+			o.conf = append(o.conf, added{path, &document.Section{Name: s.Name, Line: s.Line, Own: entries}})
+			continue
+		}
+		if o.own == nil {
+			o.own, o.used, o.at = map[string][]document.Entry{}, map[string]bool{}, map[string]string{}
+		}
+		name = strings.ToLower(name)
+		if o.own[name] == nil {
+			o.own[name] = []document.Entry{} // not nil: even an empty section is one
+			o.at[name] = fmt.Sprintf("%s:%d: section [%s]", filters.Show(path), s.Line, filters.Untrusted(s.Name))
+		}
+		o.own[name] = append(o.own[name], entries...)
+	}
+	return nil
+}
+
+// onto returns rootwrap.conf with the sections that are added to it. One that is there
+// already is an error: it would not be seen that the other says something else.
+func (o *overlay) onto(conf *document.Document) (*document.Document, error) {
+	all := &document.Document{Defaults: conf.Defaults, Sections: slices.Clone(conf.Sections)}
+	for _, s := range o.conf {
+		i := slices.IndexFunc(all.Sections, func(other *document.Section) bool { return other.Name == s.Name })
+		if i >= 0 {
+			return nil, fmt.Errorf("%s:%d: section [%s] is in rootwrap.conf or in another file here, too: keep one of them",
+				filters.Show(s.path), s.Line, filters.Untrusted(s.Name))
+		}
+		all.Sections = append(all.Sections, s.Section)
+	}
+	return all, nil
+}
+
+// section returns the keys of the section of a filter: those of its own file, which may
+// be nil for none, and those that are added.
+func (o *overlay) section(name string, own []document.Entry) []document.Entry {
+	more, ok := o.own[name]
+	if !ok {
+		return own
+	}
+	o.used[name] = true
+	return slices.Concat([]document.Entry{}, own, more)
+}
+
+// unused returns an error where a section is for a filter that is not there: it was meant
+// to confine something.
+func (o *overlay) unused() error {
+	var list []string
+	for name, where := range o.at {
+		if !o.used[name] {
+			list = append(list, where)
+		}
+	}
+	if list == nil {
+		return nil
+	}
+	return fmt.Errorf("%s: no file of filters_path has a filter of that name: remove the section, or correct the name", slices.Min(list))
+}
+
+// overlaid lists where the keys of a section that are added begin, file by file.
+func overlaid(own []document.Entry) (list []string) {
+	last := ""
+	for _, e := range own {
+		if e.Path != last {
+			list = append(list, place("", e))
+		}
+		last = e.Path
+	}
+	return list
+}
