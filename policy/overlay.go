@@ -52,7 +52,7 @@ func (r *reader) overlay() error {
 	}
 	for _, name := range names {
 		file := dir + "/" + name
-		if !isOverlay(name) {
+		if !InOverlay(name) {
 			p.note(file, 0, "not read: its name does not end in .sandbox")
 			continue
 		}
@@ -85,8 +85,8 @@ func (r *reader) confine() (err error) {
 	return err
 }
 
-// isOverlay tells the names of files that are read.
-func isOverlay(name string) bool {
+// InOverlay tells the names of files that are read.
+func InOverlay(name string) bool {
 	return strings.HasSuffix(name, ".sandbox") && !strings.HasPrefix(name, ".")
 }
 

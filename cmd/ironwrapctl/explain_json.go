@@ -81,6 +81,7 @@ type sandboxJSON struct {
 	Seccomp        []string        `json:"seccomp,omitempty"`
 	Programs       []string        `json:"seccomp_programs,omitempty"` // the files that are loaded
 	Landlock       []landlockRules `json:"landlock,omitempty"`
+	Overlaid       []string        `json:"sandbox_d,omitempty"` // PATH:LINE, where sandbox.d adds to the section
 }
 
 // limitJSON is a limit of getrlimit(2), soft and hard.
@@ -175,6 +176,7 @@ func confinement(s sandbox.Spec, d policy.Decision) *sandboxJSON {
 		if e == nil || e.Sandbox == nil {
 			continue
 		}
+		j.Overlaid = append(j.Overlaid, e.Overlaid...)
 		b := e.Sandbox
 		for _, l := range b.Limits {
 			j.limit(l)

@@ -110,6 +110,9 @@ func (s *sandboxJSON) print(line func(label, format string, args ...any)) {
 	if len(s.ReadOnly) > 0 {
 		line("", "read-only: %s", filters.Prose(strings.Join(s.ReadOnly, " ")))
 	}
+	if len(s.Overlaid) > 0 {
+		line("", "a part of it from %s", filters.Prose(strings.Join(s.Overlaid, ", ")))
+	}
 	for i, name := range s.Seccomp {
 		if i < len(s.Programs) {
 			line("", "seccomp: %s, %s", filters.Prose(name), filters.Prose(s.Programs[i]))

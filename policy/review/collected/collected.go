@@ -181,7 +181,10 @@ func (t *Tree) Load(config string, parse policy.Parser) (*policy.Policy, error) 
 		return nil, err
 	}
 	c := copied.Policy{Path: config, Conf: conf}
-	var notes []policy.Note
+	notes, err := t.overlay(&c, parse)
+	if err != nil {
+		return nil, err
+	}
 	for _, dir := range filtersPath(conf) {
 		more, err := t.files(&c, dir, parse)
 		if err != nil {
@@ -245,6 +248,28 @@ func (t *Tree) files(c *copied.Policy, dir string, parse policy.Parser) (notes [
 		default:
 			c.Files = append(c.Files, copied.File{Path: p, Document: file})
 		}
+	}
+	return notes, nil
+}
+
+// overlay adds the files of policy.OverlayDir, and notes what is passed over.
+func (t *Tree) overlay(c *copied.Policy, parse policy.Parser) (notes []policy.Note, err error) {
+	dir := policy.OverlayDir(c.Path)
+	names, err := t.Names(dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	for _, name := range names {
+		p := dir + "/" + name
+		if !policy.InOverlay(name) {
+			notes = append(notes, policy.Note{Path: p, Text: "not read: its name does not end in .sandbox"})
+			continue
+		}
+		file, err := t.document(p, document.Strict, parse)
+		if err != nil {
+			return nil, err
+		}
+		c.Overlay = append(c.Overlay, copied.File{Path: p, Document: file})
 	}
 	return notes, nil
 }

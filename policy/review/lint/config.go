@@ -62,6 +62,7 @@ type config struct {
 	conf     *file // the same; nil where nothing can be made of it
 	dirs     []string
 	files    []*file   // the *.filters files, in the order in which they are read
+	overlay  []*file   // the files of policy.OverlayDir, likewise
 	others   []string  // what lies beside them and is not read
 	nofiles  []string  // what is named so and is no file
 	filters  []*filter // in the order in which they are asked
@@ -154,11 +155,28 @@ func read(t Target, facts Facts) *config {
 	for _, dir := range c.dirs {
 		c.readDir(strings.TrimRight(dir, "/"))
 	}
+	c.readOverlay()
 	if c.policy != nil {
 		c.take(c.policy.Filters)
 	}
 	return c
 }
+
+func (c *config) readOverlay() {
+	dir := policy.OverlayDir(c.path)
+	for _, name := range c.names(dir) {
+		switch path := dir + "/" + name; {
+		case strings.HasPrefix(name, "."):
+		case !policy.InOverlay(name):
+			c.others = append(c.others, path)
+		default:
+			c.overlay = append(c.overlay, c.readFile(path, document.Strict))
+		}
+	}
+}
+
+// added are all files but rootwrap.conf.
+func (c *config) added() []*file { return slices.Concat(c.files, c.overlay) }
 
 func (c *config) readDir(dir string) {
 	if !filepath.IsAbs(dir) {
@@ -224,9 +242,10 @@ func (c *config) rank(path string) int {
 	if path == c.path {
 		return -1
 	}
-	i := slices.IndexFunc(c.files, func(f *file) bool { return f.path == path })
+	all := c.added()
+	i := slices.IndexFunc(all, func(f *file) bool { return f.path == path })
 	if i < 0 {
-		return len(c.files)
+		return len(all)
 	}
 	return i
 }
@@ -266,7 +285,7 @@ func (c *config) errorAt(err error) Finding {
 
 // cite adds the line that a finding speaks of, if its file was read.
 func (c *config) cite(f *Finding) {
-	for _, read := range append([]*file{c.written}, c.files...) {
+	for _, read := range append([]*file{c.written}, c.added()...) {
 		if read.path == f.Path && f.Line > 0 {
 			p := read.whole(f.Line)
 			f.Column, f.Width, f.Cited = p.column, p.width, read.line(f.Line)

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"ironwrap/filters"
+	"ironwrap/policy"
 	"ironwrap/policy/trust"
 )
 
@@ -26,6 +27,7 @@ var fileRules = []*Rule{
 			{conf: "daemon_timeout=1\ndaemon_timeout=2", at: "rootwrap.conf:5:1", says: `key "daemon_timeout" again`},
 			{filters: "id: CommandFilter, id, root\n[Sandbox:id]\nseccmp=none", at: "a.filters:4:1", says: "seccmp: unknown key of a sandbox section"},
 			{setup: "rm rootwrap.conf", says: "no such file"},
+			{setup: "mkdir sandbox.d; printf '[Sandbox:none]\n' >sandbox.d/a.sandbox", at: "a.sandbox:1:1", says: "no file of filters_path has a filter of that name"},
 		},
 		passes: []example{{filters: "id: CommandFilter, id, root"}, {setup: "chmod 600 d/a.filters", nobody: true}},
 	},
@@ -63,6 +65,7 @@ var fileRules = []*Rule{
 		finds: []example{
 			{setup: "chown 65534 rootwrap.conf", at: "rootwrap.conf", says: "owned by uid 65534, not root"},
 			{setup: "chmod 666 d/a.filters", at: "a.filters", says: "writable by group and others"},
+			{setup: "mkdir sandbox.d; : >sandbox.d/a.sandbox; chmod 666 sandbox.d/a.sandbox", at: "a.sandbox", says: "writable by group and others"},
 			{setup: "chmod 775 d", at: "rootwrap.conf:2:14", says: "writable by group"},
 			{setup: "mv d/a.filters x; ln -s ../x d/a.filters; chown -h 65534 d/a.filters", says: "symbolic link"},
 			{filters: "sh: CommandFilter, sh, root", setup: "chown 65534 d/a.filters", at: "a.filters"},
@@ -122,11 +125,16 @@ var fileRules = []*Rule{
 		Help:  "It is not read here; oslo.rootwrap reads it, so that filters which a package manager set aside (.dpkg-old, .rpmsave, ~) are alive there. Remove it, or give it a name that ends in .filters.",
 		check: func(c *config) (found []Finding) {
 			for _, path := range c.others {
-				found = append(found, fileAt(path, "not read: its name does not end in .filters", ""))
+				ending := ".filters"
+				if filepath.Dir(path) == policy.OverlayDir(c.path) {
+					ending = ".sandbox"
+				}
+				found = append(found, fileAt(path, "not read: its name does not end in "+ending, ""))
 			}
 			return found
 		},
-		finds:  []example{{setup: "cp d/a.filters d/a.filters.dpkg-old", at: "a.filters.dpkg-old", says: "not read"}, {setup: "mkdir d/more", at: "more"}},
+		finds:  []example{{setup: "cp d/a.filters d/a.filters.dpkg-old", at: "a.filters.dpkg-old", says: "not read"}, {setup: "mkdir d/more", at: "more"},
+			{setup: "mkdir sandbox.d; : >sandbox.d/a.sandbox~", at: "a.sandbox~", says: "does not end in .sandbox"}},
 		passes: []example{{setup: "cp d/a.filters d/.a.filters.swp"}},
 	},
 	{
@@ -218,7 +226,11 @@ func (c *config) objects() []object {
 			}
 		}
 	}
-	for _, f := range c.files {
+	if len(c.overlay) > 0 {
+		dir := policy.OverlayDir(c.path)
+		list = append(list, object{dir, true, false, func(message, hint string) Finding { return fileAt(dir, message, hint) }})
+	}
+	for _, f := range c.added() {
 		list = append(list, whole(f.path))
 	}
 	return list
@@ -241,7 +253,7 @@ func refused(c *config) (found []Finding) {
 			found, said = append(found, one), append(said, one)
 		}
 	}
-	for _, f := range c.files {
+	for _, f := range c.added() {
 		if f.ini == nil && !errors.Is(f.err, fs.ErrPermission) {
 			add(f.err)
 		}
@@ -253,7 +265,7 @@ func refused(c *config) (found []Finding) {
 }
 
 func notRead(c *config) (found []Finding) {
-	for _, f := range c.files {
+	for _, f := range c.added() {
 		if errors.Is(f.err, fs.ErrPermission) {
 			found = append(found, fileAt(f.path, "permission denied", ""))
 		}

@@ -186,7 +186,7 @@ func loose(id, key string, severity Severity, title, help string, loosens func(s
 
 // sections visits each key of each sandbox section and profile.
 func (c *config) sections(visit func(f *file, section string, e document.Entry)) {
-	for _, f := range append([]*file{c.conf}, c.files...) {
+	for _, f := range append([]*file{c.conf}, c.added()...) {
 		if f == nil || f.ini == nil {
 			continue
 		}
@@ -226,25 +226,30 @@ func (c *config) eachProfile(look func(Profile) string) (found []Finding) {
 // named is where the profile of f's sandbox is named: in its own section, in the
 // profile that inherits, or in [Sandbox].
 func (c *config) named(f *filter) (*file, document.Entry, bool) {
-	own := sectionOf(f)
-	for _, try := range []struct {
-		file    *file
-		section string
-	}{{f.file, own}, {c.conf, c.inherited(f.file, own)}, {c.conf, "Sandbox"}, {c.conf, c.inherited(c.conf, "Sandbox")}} {
-		if e, ok := try.file.own(try.section, "seccomp"); ok && e.Value == f.Sandbox.Seccomp {
-			return try.file, e, true
+	for _, at := range slices.Concat(c.overlay, []*file{f.file, c.conf}) {
+		own := sectionOf(at, f)
+		if at == c.conf {
+			own = "Sandbox"
+		}
+		if e, ok := at.own(own, "seccomp"); ok && e.Value == f.Sandbox.Seccomp {
+			return at, e, true
+		}
+		for _, of := range slices.Concat(c.overlay, []*file{c.conf}) {
+			if e, ok := of.own(c.inherited(at, own), "seccomp"); ok && e.Value == f.Sandbox.Seccomp {
+				return of, e, true
+			}
 		}
 	}
 	return nil, document.Entry{}, false
 }
 
-// sectionOf is the name of the sandbox section of f, as its file has it: filter
+// sectionOf is the name of the sandbox section of f, as a file has it: filter
 // names are lower case, section names are as written.
-func sectionOf(f *filter) string {
-	if f.file == nil || f.file.ini == nil {
+func sectionOf(at *file, f *filter) string {
+	if at == nil || at.ini == nil {
 		return ""
 	}
-	for _, s := range f.file.ini.Sections {
+	for _, s := range at.ini.Sections {
 		if name, ok := strings.CutPrefix(s.Name, "Sandbox:"); ok && strings.ToLower(name) == f.Name {
 			return s.Name
 		}

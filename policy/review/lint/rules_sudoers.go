@@ -466,7 +466,7 @@ func (c *config) commands(n nature, check func(*sudo, *allowed) []Finding) (foun
 // sources are the files and directories that the policy comes from.
 func (c *config) sources() []string {
 	list := slices.Clone(c.dirs)
-	for _, f := range c.files {
+	for _, f := range c.added() {
 		list = append(list, f.path)
 	}
 	return list
