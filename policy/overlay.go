@@ -18,18 +18,11 @@ import (
 // it and to the filters files, which often are a distribution's. It need not exist.
 func OverlayDir(conf string) string { return path.Join(path.Dir(conf), "sandbox.d") }
 
-// overlay is what the files of OverlayDir say.
+// overlay is what the files of OverlayDir say. Each section has its Path.
 type overlay struct {
-	conf []added                     // sections of rootwrap.conf
-	own  map[string][]document.Entry // sections of filters, by their names in lower case
-	used map[string]bool             // whether there is such a filter
-	at   map[string]string           // where its section stands
-}
-
-// added is a section of a file.
-type added struct {
-	path string
-	*document.Section
+	conf []*document.Section            // of rootwrap.conf
+	own  map[string][]*document.Section // of filters, by their names in lower case
+	used map[string]bool                // whether there is such a filter
 }
 
 // overlay reads the files of OverlayDir, in the order of their names.
@@ -99,25 +92,17 @@ func (o *overlay) add(path string, file *document.Document) error {
 		if !isSandbox(s.Name) {
 			return fmt.Errorf("%s:%d: section [%s] is neither [Sandbox:NAME], nor [Profile:NAME], nor [Sandbox]", filters.Show(path), s.Line, filters.Untrusted(s.Name))
 		}
-		entries := []document.Entry{}
-		for _, e := range s.Own {
-			e.Path = path
-			entries = append(entries, e)
-		}
+		s.Path = path
 		name, ofFilter := strings.CutPrefix(s.Name, "Sandbox:")
 		if !ofFilter {
-			o.conf = append(o.conf, added{path, &document.Section{Name: s.Name, Line: s.Line, Own: entries}})
+			o.conf = append(o.conf, s)
 			continue
 		}
 		if o.own == nil {
-			o.own, o.used, o.at = map[string][]document.Entry{}, map[string]bool{}, map[string]string{}
+			o.own, o.used = map[string][]*document.Section{}, map[string]bool{}
 		}
 		name = strings.ToLower(name)
-		if o.own[name] == nil {
-			o.own[name] = []document.Entry{} // not nil: even an empty section is one
-			o.at[name] = fmt.Sprintf("%s:%d: section [%s]", filters.Show(path), s.Line, filters.Untrusted(s.Name))
-		}
-		o.own[name] = append(o.own[name], entries...)
+		o.own[name] = append(o.own[name], s)
 	}
 	return nil
 }
@@ -130,31 +115,29 @@ func (o *overlay) onto(conf *document.Document) (*document.Document, error) {
 		i := slices.IndexFunc(all.Sections, func(other *document.Section) bool { return other.Name == s.Name })
 		if i >= 0 {
 			return nil, fmt.Errorf("%s:%d: section [%s] is in rootwrap.conf or in another file here, too: keep one of them",
-				filters.Show(s.path), s.Line, filters.Untrusted(s.Name))
+				filters.Show(s.Path), s.Line, filters.Untrusted(s.Name))
 		}
-		all.Sections = append(all.Sections, s.Section)
+		all.Sections = append(all.Sections, s)
 	}
 	return all, nil
 }
 
-// section returns the keys of the section of a filter: those of its own file, which may
-// be nil for none, and those that are added.
-func (o *overlay) section(name string, own []document.Entry) []document.Entry {
-	more, ok := o.own[name]
-	if !ok {
-		return own
+// section returns what is added to the section of a filter.
+func (o *overlay) section(name string) []*document.Section {
+	added := o.own[name]
+	if added != nil {
+		o.used[name] = true
 	}
-	o.used[name] = true
-	return slices.Concat([]document.Entry{}, own, more)
+	return added
 }
 
 // unused returns an error where a section is for a filter that is not there: it was meant
 // to confine something.
 func (o *overlay) unused() error {
 	var list []string
-	for name, where := range o.at {
-		if !o.used[name] {
-			list = append(list, where)
+	for name, sections := range o.own {
+		if s := sections[0]; !o.used[name] {
+			list = append(list, fmt.Sprintf("%s:%d: section [%s]", filters.Show(s.Path), s.Line, filters.Untrusted(s.Name)))
 		}
 	}
 	if list == nil {
@@ -163,14 +146,10 @@ func (o *overlay) unused() error {
 	return fmt.Errorf("%s: no file of filters_path has a filter of that name: remove the section, or correct the name", slices.Min(list))
 }
 
-// overlaid lists where the keys of a section that are added begin, file by file.
-func overlaid(own []document.Entry) (list []string) {
-	last := ""
-	for _, e := range own {
-		if e.Path != last {
-			list = append(list, place("", e))
-		}
-		last = e.Path
+// overlaid is where sections stand.
+func overlaid(added []*document.Section) (list []string) {
+	for _, s := range added {
+		list = append(list, fmt.Sprintf("%s:%d", filters.Untrusted(s.Path), s.Line))
 	}
 	return list
 }

@@ -47,9 +47,9 @@ func TestOverlay(t *testing.T) {
 		nnp, tmp bool
 		overlaid []string
 	}{
-		"ls":             {uint32p(0o27), intp(9), true, false, []string{"10-a.sandbox:2", "20-b.sandbox:2"}},
-		"/opt/ls":        {nil, intp(9), true, false, []string{"10-a.sandbox:2", "20-b.sandbox:2"}},
-		"id":             {nil, nil, false, true, []string{"10-a.sandbox:9"}},
+		"ls":             {uint32p(0o27), intp(9), true, false, []string{"10-a.sandbox:1", "20-b.sandbox:1"}},
+		"/opt/ls":        {nil, intp(9), true, false, []string{"10-a.sandbox:1", "20-b.sandbox:1"}},
+		"id":             {nil, nil, false, true, []string{"10-a.sandbox:8"}},
 		"privsep-helper": {nil, nil, false, false, nil},
 	} {
 		e := by[exec]

@@ -42,7 +42,7 @@ type Entry struct {
 	File        string // empty for the implicit filter
 	Line        int
 	Sandbox     *Sandbox // nil for none
-	Overlaid    []string // where OverlayDir adds to it, PATH:LINE of the first keys
+	Overlaid    []string // where OverlayDir adds to it, PATH:LINE of the sections
 }
 
 // Note is something in the configuration that was passed over.
@@ -275,7 +275,7 @@ func (r *reader) file(path string, file *document.Document) error {
 		if made[i] == nil {
 			line.Always = true // a warning is due at each call
 		} else {
-			line.Own = r.over.section(item.Key, line.Own)
+			line.Added = r.over.section(item.Key)
 			line.Words, line.Always = filters.Names(made[i])
 			line.Prefix = filters.Prefix(made[i])
 			if err := r.p.add(path, line, made[i]); err != nil {
@@ -299,12 +299,12 @@ func (p *Policy) filter(path string, line document.Entry) filters.Filter {
 
 // add adds a filter, with its sandbox.
 func (p *Policy) add(path string, l compiled.Line, f filters.Filter) error {
-	sandbox, err := p.sandboxes.of(path, l.Own)
+	sandbox, err := p.sandboxes.of(path, l.Own, l.Added)
 	if err != nil {
 		return err
 	}
 	class, _, _ := strings.Cut(l.Value, ",")
-	p.Filters = append(p.Filters, Entry{Filter: f, Name: l.Key, Class: strings.TrimSpace(class), File: path, Line: l.Line, Sandbox: sandbox, Overlaid: overlaid(l.Own)})
+	p.Filters = append(p.Filters, Entry{Filter: f, Name: l.Key, Class: strings.TrimSpace(class), File: path, Line: l.Line, Sandbox: sandbox, Overlaid: overlaid(l.Added)})
 	return nil
 }
 
@@ -318,7 +318,7 @@ func (p *Policy) addPrivsep() error {
 	if p.StrictPaths {
 		config = ""
 	}
-	sandbox, err := p.sandboxes.of(p.Path, nil)
+	sandbox, err := p.sandboxes.of(p.Path, nil, nil)
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -110,18 +111,10 @@ var limitNames = []string{"as", "core", "cpu", "data", "fsize", "locks", "memloc
 func (s *Sandbox) apply(path string, entries []document.Entry) error {
 	for _, e := range entries {
 		if err := s.set(e); err != nil {
-			return fmt.Errorf("%s: %s: %w", place(path, e), filters.Untrusted(e.Key), err)
+			return fmt.Errorf("%s:%d: %s: %w", filters.Untrusted(path), e.Line, filters.Untrusted(e.Key), err)
 		}
 	}
 	return nil
-}
-
-// place is where a key stands, of a section of the file at path.
-func place(path string, e document.Entry) string {
-	if e.Path != "" {
-		path = e.Path
-	}
-	return fmt.Sprintf("%s:%d", filters.Untrusted(path), e.Line)
 }
 
 func (s *Sandbox) set(e document.Entry) error {
@@ -148,30 +141,33 @@ func (s *Sandbox) set(e document.Entry) error {
 // sandboxes are the sections of rootwrap.conf.
 type sandboxes struct {
 	path     string
-	defaults []document.Entry // of [Sandbox]; nil when there is none
-	profiles map[string][]document.Entry
+	defaults *layer // [Sandbox]; nil when there is none
+	profiles map[string]layer
+}
+
+// layer is a section that is laid over others, key by key.
+type layer struct {
+	path    string // of the file that it stands in
+	entries []document.Entry
 }
 
 // readSandboxes takes the sections of rootwrap.conf, and checks even those that
 // no filter uses.
 func readSandboxes(path string, file *document.Document) (sandboxes, error) {
-	sb := sandboxes{path: path, profiles: map[string][]document.Entry{}}
+	sb := sandboxes{path: path, profiles: map[string]layer{}}
 	for _, s := range file.Sections {
-		entries := s.Own
+		l := layer{cmp.Or(s.Path, path), s.Own}
 		switch name, isProfile := strings.CutPrefix(s.Name, "Profile:"); {
 		case s.Name == "Sandbox":
-			sb.defaults = entries
-			if sb.defaults == nil {
-				sb.defaults = []document.Entry{}
-			}
+			sb.defaults = &l
 		case isProfile:
-			sb.profiles[name] = entries
-			for _, e := range entries {
+			sb.profiles[name] = l
+			for _, e := range l.entries {
 				if e.Key == "inherit" {
-					return sb, fmt.Errorf("%s: inherit: a profile cannot inherit", place(path, e))
+					return sb, fmt.Errorf("%s:%d: inherit: a profile cannot inherit", filters.Untrusted(l.path), e.Line)
 				}
 			}
-			if err := new(Sandbox).apply(path, entries); err != nil {
+			if err := new(Sandbox).apply(l.path, l.entries); err != nil {
 				return sb, err
 			}
 		case isSandbox(s.Name):
@@ -181,34 +177,42 @@ func readSandboxes(path string, file *document.Document) (sandboxes, error) {
 		}
 	}
 	if sb.defaults != nil {
-		if _, err := sb.of(sb.path, nil); err != nil {
+		if _, err := sb.of(sb.path, nil, nil); err != nil {
 			return sb, err
 		}
 	}
 	return sb, nil
 }
 
-// of returns the sandbox of a filter: [Sandbox], then the profile that is
-// inherited, then own, key by key. It is nil where nothing is said.
-func (sb *sandboxes) of(path string, own []document.Entry) (*Sandbox, error) {
-	if sb.defaults == nil && own == nil {
+// of returns the sandbox of a filter: [Sandbox], then its own section, and what is added
+// to it, key by key, each with the profile before it that it inherits. It is nil where
+// nothing is said.
+func (sb *sandboxes) of(path string, own []document.Entry, added []*document.Section) (*Sandbox, error) {
+	var layers []layer
+	if sb.defaults != nil {
+		layers = append(layers, *sb.defaults)
+	}
+	if own != nil {
+		layers = append(layers, layer{path, own})
+	}
+	for _, s := range added {
+		layers = append(layers, layer{s.Path, s.Own})
+	}
+	if layers == nil {
 		return nil, nil
 	}
 	var s Sandbox
-	for _, layer := range []struct {
-		path    string
-		entries []document.Entry
-	}{{sb.path, sb.defaults}, {path, own}} {
+	for _, layer := range layers {
 		for _, e := range layer.entries {
 			if e.Key != "inherit" {
 				continue
 			}
 			profile, ok := sb.profiles[e.Value]
 			if !ok {
-				return nil, fmt.Errorf("%s: inherit: %s has no section [Profile:%s]", place(layer.path, e),
+				return nil, fmt.Errorf("%s:%d: inherit: %s has no section [Profile:%s]", filters.Untrusted(layer.path), e.Line,
 					filters.Untrusted(sb.path), filters.Untrusted(e.Value))
 			}
-			if err := s.apply(sb.path, profile); err != nil {
+			if err := s.apply(profile.path, profile.entries); err != nil {
 				return nil, err
 			}
 		}

@@ -72,6 +72,8 @@ type Line struct {
 	// Own are the keys of the filter's own sandbox section: nil without one, and not
 	// nil where it is empty.
 	Own []document.Entry
+	// Added are the sections that are laid over it, each of which has its Path.
+	Added []*document.Section
 
 	Words  []string // by which the filter can be called; see filters.Names
 	Always bool     // it is needed whatever is called

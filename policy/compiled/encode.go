@@ -71,6 +71,7 @@ func (e *encoder) lines(lines []Line) []span {
 			e.entry(l.Entry)
 			e.flag(l.Own != nil)
 			e.entries(l.Own)
+			e.sections(l.Added)
 		})
 	}
 	return spans
@@ -158,12 +159,7 @@ func (e *encoder) head(p *Policy, lines []span, pages []fence) {
 		e.identity(s.Identity)
 	}
 	e.entries(p.Conf.Defaults)
-	e.u32(uint32(len(p.Conf.Sections)))
-	for _, s := range p.Conf.Sections {
-		e.text(s.Name)
-		e.u32(uint32(s.Line))
-		e.entries(s.Own)
-	}
+	e.sections(p.Conf.Sections)
 	var prefixes, always []int
 	for i, l := range p.Lines {
 		if l.Prefix > 0 && !slices.Contains(prefixes, l.Prefix) {
@@ -206,6 +202,16 @@ func (e *encoder) identity(id trust.Identity) {
 	e.flag(id.Local)
 }
 
+func (e *encoder) sections(list []*document.Section) {
+	e.u32(uint32(len(list)))
+	for _, s := range list {
+		e.text(s.Name)
+		e.text(s.Path)
+		e.u32(uint32(s.Line))
+		e.entries(s.Own)
+	}
+}
+
 func (e *encoder) entries(list []document.Entry) {
 	e.u32(uint32(len(list)))
 	for _, entry := range list {
@@ -217,7 +223,6 @@ func (e *encoder) entry(entry document.Entry) {
 	e.u32(uint32(entry.Line))
 	e.text(entry.Key)
 	e.text(entry.Value)
-	e.text(entry.Path)
 }
 
 func (e *encoder) span(s span) {

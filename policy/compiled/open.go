@@ -90,11 +90,7 @@ func (b *Book) head(d *decoder) bool {
 		d.take(int(d.u32()))
 		d.take(identitySize)
 	}
-	b.Conf = &document.Document{Defaults: d.entries()}
-	b.Conf.Sections = make([]*document.Section, d.count(4+4+4))
-	for i := range b.Conf.Sections {
-		b.Conf.Sections[i] = &document.Section{Name: d.text(), Line: int(d.u32()), Own: d.entries()}
-	}
+	b.Conf = &document.Document{Defaults: d.entries(), Sections: d.sections()}
 	b.prefixes = make([]int, d.count(4))
 	for i := range b.prefixes {
 		b.prefixes[i] = int(d.u32())
@@ -220,6 +216,7 @@ func (b *Book) line(p place) (Line, error) {
 	if entries := d.entries(); own {
 		l.Own = append([]document.Entry{}, entries...)
 	}
+	l.Added = d.sections()
 	if !d.done() || number != p.number || l.Source < 0 || l.Source >= b.count {
 		return Line{}, ErrDamaged
 	}
@@ -294,8 +291,20 @@ func (d *decoder) identity() (id trust.Identity) {
 	return id
 }
 
-func (d *decoder) entries() []document.Entry {
+func (d *decoder) sections() []*document.Section {
 	n := d.count(4 + 4 + 4 + 4)
+	if n == 0 {
+		return nil
+	}
+	list := make([]*document.Section, n)
+	for i := range list {
+		list[i] = &document.Section{Name: d.text(), Path: d.text(), Line: int(d.u32()), Own: d.entries()}
+	}
+	return list
+}
+
+func (d *decoder) entries() []document.Entry {
+	n := d.count(4 + 4 + 4)
 	if n == 0 {
 		return nil
 	}
@@ -308,7 +317,7 @@ func (d *decoder) entries() []document.Entry {
 
 func (d *decoder) entry() document.Entry {
 	line := int(d.u32())
-	return document.Entry{Line: line, Key: d.text(), Value: d.text(), Path: d.text()}
+	return document.Entry{Line: line, Key: d.text(), Value: d.text()}
 }
 
 func (d *decoder) span() span { return span{d.u32(), d.u32()} }

@@ -15,6 +15,7 @@ type Section struct {
 	Name string  // as written, blanks and case included
 	Line int     // of the first header of that name, from 1
 	Own  []Entry // in order of first appearance, without what it inherits
+	Path string  // of the file that it stands in, where that is not its document's; else ""
 }
 
 // Entry is one key of a section.
@@ -22,7 +23,6 @@ type Entry struct {
 	Key   string // in lower case
 	Value string // continuation lines stripped and joined with "\n"; may be empty
 	Line  int    // of the key, from 1; of a repeated key, where the winning value stands
-	Path  string // of the file that it stands in; "" for the one of its section
 }
 
 // Own lists the keys that stand in the section itself, without those it

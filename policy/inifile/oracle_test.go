@@ -233,7 +233,7 @@ func sameContent(file *document.Document, theirs oracleAnswer) error {
 	}
 	convert := func(entries []oracleEntry) (list []document.Entry) {
 		for _, e := range entries {
-			list = append(list, document.Entry{Key: e.Key, Value: e.Value, Line: e.Line})
+			list = append(list, document.Entry(e))
 		}
 		return list
 	}

@@ -133,7 +133,7 @@ var fileRules = []*Rule{
 			}
 			return found
 		},
-		finds:  []example{{setup: "cp d/a.filters d/a.filters.dpkg-old", at: "a.filters.dpkg-old", says: "not read"}, {setup: "mkdir d/more", at: "more"},
+		finds: []example{{setup: "cp d/a.filters d/a.filters.dpkg-old", at: "a.filters.dpkg-old", says: "not read"}, {setup: "mkdir d/more", at: "more"},
 			{setup: "mkdir sandbox.d; : >sandbox.d/a.sandbox~", at: "a.sandbox~", says: "does not end in .sandbox"}},
 		passes: []example{{setup: "cp d/a.filters d/.a.filters.swp"}},
 	},
