@@ -202,7 +202,7 @@ func FuzzMatchPrivsep(f *testing.F) {
 		"privsep-helper --log-config-append /x --privsep_context a.b --privsep_sock_path /x", "privsep-helper --config-file=/x"} {
 		f.Add(strings.ReplaceAll(line, " ", "\n"))
 	}
-	filter := Privsep([]string{"a.b"}, "/etc/nova")
+	filter := Privsep(func() []string { return []string{"a.b"} }, "/etc/nova")
 	f.Fuzz(func(t *testing.T, line string) {
 		words := Words(strings.Split(line, "\n"))
 		before := slices.Clone(words)

@@ -53,7 +53,7 @@ func TestPrivsep(t *testing.T) {
 		{"privsep-helper<n>" + tail, "the command is not"},
 		{"", "the command is not"},
 	}
-	f := Privsep([]string{"a.b.c", "d.e"}, "/etc/nova")
+	f := Privsep(func() []string { return []string{"a.b.c", "d.e"} }, "/etc/nova")
 	if f.Exec() != "privsep-helper" || f.RunAs() != "root" {
 		t.Errorf("it executes %s as %s", f.Exec(), f.RunAs())
 	}
@@ -66,11 +66,11 @@ func TestPrivsep(t *testing.T) {
 		t.Errorf("%+v", match)
 	}
 	// Without a directory only what root alone can have written.
-	check(t, Privsep([]string{"a.b.c"}, ""), m, []row{
+	check(t, Privsep(func() []string { return []string{"a.b.c"} }, ""), m, []row{
 		{"privsep-helper --config-file /usr/share/nova/dist.conf" + tail, ""},
 		{"privsep-helper --config-file /etc/nova/nova.conf" + tail, "cannot trust"},
 		{"privsep-helper --config-file relative.conf" + tail, "is not an absolute path"},
 		{"privsep-helper --config-file " + tail, "is not an absolute path"},
 	})
-	check(t, Privsep(nil, ""), m, []row{{"privsep-helper" + tail, "is not a known"}, {"privsep-helper --privsep_context  --privsep_sock_path /x", "is not a known"}})
+	check(t, Privsep(func() []string { return nil }, ""), m, []row{{"privsep-helper" + tail, "is not a known"}, {"privsep-helper --privsep_context  --privsep_sock_path /x", "is not a known"}})
 }

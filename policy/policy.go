@@ -30,6 +30,7 @@ type Policy struct {
 	NotSearched []error // why directories of exec_dirs are passed over
 
 	sandboxes sandboxes
+	contexts  *contexts
 
 	words  map[string][]int // places in Filters, by filters.Names; nil: look at all
 	others []int            // those that must be asked whatever is called
@@ -42,6 +43,9 @@ type Entry struct {
 	File        string // empty for the implicit filter
 	Line        int
 	Sandbox     *Sandbox // nil for none
+	Own         bool     // the filter has a section of its own: Sandbox is not the defaults alone
+
+	contexts *contexts // of the policy
 }
 
 // Note is something in the configuration that was passed over.
@@ -121,6 +125,9 @@ func begin(path string, conf *document.Document, level trust.Level) (p *Policy, 
 		return nil, err
 	}
 	if p.sandboxes, err = readSandboxes(path, conf); err != nil {
+		return nil, err
+	}
+	if p.contexts, err = readContexts(&p.sandboxes, conf, p.Config); err != nil {
 		return nil, err
 	}
 	if p.StrictPaths {
@@ -295,7 +302,7 @@ func (p *Policy) add(path string, l compiled.Line, f filters.Filter) error {
 		return err
 	}
 	class, _, _ := strings.Cut(l.Value, ",")
-	p.Filters = append(p.Filters, Entry{Filter: f, Name: l.Key, Class: strings.TrimSpace(class), File: path, Line: l.Line, Sandbox: sandbox})
+	p.Filters = append(p.Filters, Entry{Filter: f, Name: l.Key, Class: strings.TrimSpace(class), File: path, Line: l.Line, Sandbox: sandbox, Own: l.Own != nil, contexts: p.contexts})
 	return nil
 }
 
@@ -313,7 +320,7 @@ func (p *Policy) addPrivsep() error {
 	if err != nil {
 		return err
 	}
-	p.Filters = append(p.Filters, Entry{Filter: filters.Privsep(p.Contexts(), config), Name: "privsep-helper", Class: "CommandFilter", Sandbox: sandbox})
+	p.Filters = append(p.Filters, Entry{Filter: filters.Privsep(p.Contexts, config), Name: "privsep-helper", Class: "CommandFilter", Sandbox: sandbox, contexts: p.contexts})
 	return nil
 }
 

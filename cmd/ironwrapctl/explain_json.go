@@ -170,12 +170,8 @@ func confinement(s sandbox.Spec, d policy.Decision) *sandboxJSON {
 			}
 		}
 	}
-	j.Survive = d.Filter.Sandbox != nil && d.Filter.Sandbox.Survive
-	for _, e := range []*policy.Entry{d.Filter, d.Leaf} {
-		if e == nil || e.Sandbox == nil {
-			continue
-		}
-		b := e.Sandbox
+	j.Survive = d.Survives()
+	for _, b := range d.Confinements() {
 		for _, l := range b.Limits {
 			j.limit(l)
 		}

@@ -19,7 +19,7 @@ const helperFilter = `RegExpFilter, privsep-helper, root, privsep-helper, --conf
 // written out, what the row says, and nothing else.
 func TestContexts(t *testing.T) {
 	for _, c := range contexts {
-		implicit := &policy.Entry{Filter: filters.Privsep([]string{c.name}, ""), Name: "privsep-helper", Class: "CommandFilter"}
+		implicit := &policy.Entry{Filter: filters.Privsep(func() []string { return []string{c.name} }, ""), Name: "privsep-helper", Class: "CommandFilter"}
 		for _, e := range []*policy.Entry{implicit, entry(t, strings.ReplaceAll(helperFilter, "CONTEXT", c.name))} {
 			f := Of(e, Machine{})
 			worst := Score(little)
