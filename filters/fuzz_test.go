@@ -233,6 +233,9 @@ func FuzzMatchPrivsep(f *testing.F) {
 				t.Errorf("%q: option %q", words, option)
 			}
 		}
+		if name, certain := PrivsepContext(words[1:]); name != "a.b" || !certain {
+			t.Errorf("%q: context %q", words, name)
+		}
 		if len(words)%2 != 1 || count["--privsep_context"] != 1 || count["--privsep_sock_path"] != 1 {
 			t.Errorf("%q is allowed", words)
 		}
