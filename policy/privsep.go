@@ -94,7 +94,7 @@ func readContexts(sb *sandboxes, file *document.Document, c Config) (*contexts, 
 		if !ok {
 			continue
 		}
-		if !all.knows(name) {
+		if !all.known(name) && !(all.any && dotted(name)) {
 			return nil, fmt.Errorf("%s:%d: section [%s]: no released service has a context of that name: correct it, or add it to privsep_contexts",
 				filters.Untrusted(sb.path), s.Line, filters.Untrusted(s.Name))
 		}
@@ -109,10 +109,10 @@ func readContexts(sb *sandboxes, file *document.Document, c Config) (*contexts, 
 	return all, nil
 }
 
-// knows tells that a context goes by that name. Without the implicit filter there is no
-// list of those that are not built in.
-func (c *contexts) knows(name string) bool {
-	return privsep.Find(name) != nil || slices.Contains(c.others, name) || c.any && dotted(name)
+// known tells that a context goes by that name. Without the implicit filter a section makes
+// one known that is not built in: there is no list of them.
+func (c *contexts) known(name string) bool {
+	return privsep.Find(name) != nil || slices.Contains(c.others, name) || c.sections[name] != nil
 }
 
 // dotted tells what can be the name of an attribute in a module.
@@ -134,7 +134,7 @@ func (c *contexts) helper(program string, words []filters.Untrusted) (*Helper, e
 		return &Helper{Context: name.Raw()}, nil
 	case !certain:
 		return nil, fmt.Errorf("%s confines privsep contexts, and the words of privsep-helper do not tell for certain which one is meant: let them end in --privsep_context NAME --privsep_sock_path PATH", filters.Show(c.sandboxes.path))
-	case c.sections[name.Raw()] == nil && !c.knows(name.Raw()):
+	case !c.known(name.Raw()):
 		return nil, fmt.Errorf("%s confines privsep contexts, and %s is not the known name of one: add it to privsep_contexts, or a section [Privsep:%s]", filters.Show(c.sandboxes.path), name.Show(), name.Show())
 	}
 	return c.of(name.Raw())

@@ -154,7 +154,7 @@ func TestContextDoubt(t *testing.T) {
 		if d := asked(t, "", wide, line); d.Verdict != Allowed || shown(d) != "" {
 			t.Errorf("unconfined: %q: %#x %s", line, d.Verdict, d.Why)
 		}
-		for _, conf := range []string{section, "privsep_confine=declared\n"} {
+		for _, conf := range []string{section, "privsep_confine=declared\n", "privsep_contexts=none\n" + section} {
 			if d := asked(t, conf, wide, line); d.Verdict != Denied || !strings.Contains(d.Why, "/c.conf confines privsep contexts") {
 				t.Errorf("%q: %q: %#x %q %s", conf, line, d.Verdict, d.Why, shown(d))
 			}
@@ -168,6 +168,10 @@ func TestContextDoubt(t *testing.T) {
 		if d := asked(t, section, wide, line); d.Verdict != Allowed || shown(d) != "privsep net_admin" {
 			t.Errorf("%q: %#x %q %s", line, d.Verdict, d.Why, shown(d))
 		}
+	}
+	const acme = "[Privsep:acme.privileged.default]\nno_new_privs=yes\n"
+	if d := asked(t, "privsep_contexts=none\n"+acme, wide, "acme.privileged.default"); d.Verdict != Allowed || shown(d) != "privsep all nnp" {
+		t.Errorf("%#x %q %s", d.Verdict, d.Why, shown(d))
 	}
 	// Declared: a context without a profile is refused, not left alone.
 	if d := asked(t, "privsep_confine=declared\n", "", solum); d.Verdict != Denied || !strings.Contains(d.Why, "add a section [Privsep:"+solum+"]") {
