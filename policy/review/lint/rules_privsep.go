@@ -82,8 +82,7 @@ var privsepRules = []*Rule{
 		},
 		passes: []example{
 			{conf: aSection + "capabilities=all"},
-			{conf: "privsep_contexts=none\n" + aSection + "capabilities=all", filters: "h: CommandFilter, privsep-helper, root"},
-			{conf: "privsep_contexts=none\n" + aSection + "capabilities=all", filters: "h: RegExpFilter, privsep-helper, root, privsep-helper, --privsep_context, vif_plug_ovs.*, --privsep_sock_path, /tmp/.*"},
+			{conf: "privsep_contexts=none\n" + aSection + "capabilities=all", filters: "h: RegExpFilter, privsep-helper, root, privsep-helper, --privsep_context, vif_plug_ovs\\.privsep\\.vif_plug, --privsep_sock_path, /tmp/.*"},
 		},
 	},
 	{
