@@ -17,28 +17,27 @@ import (
 )
 
 // confine adds to a plan what the sandbox sections say of the filter that matched
-// and, for a nested command, of that command's filter too: going through a chain
-// must not be a way out of a sandbox, so that the stricter holds in each respect.
+// and, for a nested command, of that command's filter too, and of a privsep context:
+// going through a chain must not be a way out of a sandbox, so that the stricter holds
+// in each respect.
 func confine(p *Plan, d policy.Decision, level trust.Level) error {
 	p.Spec.Capabilities = sandbox.Capabilities{All: true}
 	pinned := false
-	// ip(8) enters the namespace that was named, and leaves any other.
-	if d.Leaf != nil && d.Leaf.Sandbox != nil && d.Leaf.Sandbox.PrivateNetwork && d.Filter.Class == "IpNetnsExecFilter" {
-		return fmt.Errorf("cannot run in network namespace %s: the sandbox of filter %s has private_network", p.Argv[3].Show(), filters.Show(d.Leaf.Name))
-	}
 	set := given{bestEffort: true}
-	for _, e := range []*policy.Entry{d.Filter, d.Leaf} {
-		if e == nil || e.Sandbox == nil {
-			continue
+	netns := d.Leaf != nil && d.Filter.Class == "IpNetnsExecFilter"
+	for _, s := range d.Confinements() {
+		// ip(8) enters the namespace that was named, and leaves any other.
+		if netns && s.PrivateNetwork && s.Sandbox != d.Filter.Sandbox {
+			return fmt.Errorf("cannot run in network namespace %s: the sandbox of %s has private_network", p.Argv[3].Show(), s.Whose)
 		}
 		// It mounts what belongs to the namespace, which Landlock does not allow.
-		if d.Filter.Class == "IpNetnsExecFilter" && d.Leaf != nil && private(e.Sandbox) {
-			return fmt.Errorf("cannot run in network namespace %s, for which ip(8) mounts /sys: the sandbox of filter %s has private_tmp or read_only, below which nothing can be mounted: take them out of that section", p.Argv[3].Show(), filters.Show(e.Name))
+		if netns && private(s.Sandbox) {
+			return fmt.Errorf("cannot run in network namespace %s, for which ip(8) mounts /sys: the sandbox of %s has private_tmp or read_only, below which nothing can be mounted: take them out of that section", p.Argv[3].Show(), s.Whose)
 		}
-		if err := set.add(&p.Spec, e.Sandbox, level); err != nil {
-			return fmt.Errorf("cannot set up the sandbox of filter %s: %w", filters.Show(e.Name), err)
+		if err := set.add(&p.Spec, s.Sandbox, level); err != nil {
+			return fmt.Errorf("cannot set up the sandbox of %s: %w", s.Whose, err)
 		}
-		pinned = pinned || e.Sandbox.PinPaths
+		pinned = pinned || s.PinPaths
 	}
 	if len(p.Spec.PrivateTmp)+len(p.Spec.ReadOnly) > 0 {
 		ruleset, err := sandbox.NewViewRuleset(set.bestEffort)

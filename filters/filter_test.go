@@ -115,7 +115,7 @@ func TestChaining(t *testing.T) {
 			t.Errorf("%s: Chaining is %v", class, !want)
 		}
 	}
-	if Chaining(Privsep(nil, "")) {
+	if Chaining(Privsep(func() []string { return nil }, "")) {
 		t.Error("the implicit filter chains")
 	}
 }

@@ -202,7 +202,7 @@ func FuzzMatchPrivsep(f *testing.F) {
 		"privsep-helper --log-config-append /x --privsep_context a.b --privsep_sock_path /x", "privsep-helper --config-file=/x"} {
 		f.Add(strings.ReplaceAll(line, " ", "\n"))
 	}
-	filter := Privsep([]string{"a.b"}, "/etc/nova")
+	filter := Privsep(func() []string { return []string{"a.b"} }, "/etc/nova")
 	f.Fuzz(func(t *testing.T, line string) {
 		words := Words(strings.Split(line, "\n"))
 		before := slices.Clone(words)
@@ -232,6 +232,9 @@ func FuzzMatchPrivsep(f *testing.F) {
 			default:
 				t.Errorf("%q: option %q", words, option)
 			}
+		}
+		if name, certain := PrivsepContext(words[1:]); name != "a.b" || !certain {
+			t.Errorf("%q: context %q", words, name)
 		}
 		if len(words)%2 != 1 || count["--privsep_context"] != 1 || count["--privsep_sock_path"] != 1 {
 			t.Errorf("%q is allowed", words)

@@ -38,7 +38,7 @@ func TestNames(t *testing.T) {
 			t.Errorf("%s: %q, %v", c.definition, names, any)
 		}
 	}
-	if names, any := Names(Privsep(nil, "")); !slices.Equal(names, []string{"privsep-helper"}) || any {
+	if names, any := Names(Privsep(func() []string { return nil }, "")); !slices.Equal(names, []string{"privsep-helper"}) || any {
 		t.Errorf("the implicit filter: %q, %v", names, any)
 	}
 	if names, any := Names(struct{ Filter }{}); names != nil || !any {
@@ -192,7 +192,7 @@ func FuzzNames(f *testing.F) {
 	} {
 		f.Add(s[0], strings.ReplaceAll(s[1], " ", "\n"))
 	}
-	implicit := Privsep([]string{"a.b"}, "/etc/nova")
+	implicit := Privsep(func() []string { return []string{"a.b"} }, "/etc/nova")
 	machine := hinderingMachine()
 	f.Fuzz(func(t *testing.T, definition, line string) {
 		words := Words(strings.Split(line, "\n"))

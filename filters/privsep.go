@@ -13,15 +13,15 @@ import (
 // command line is the one that oslo.privsep builds, and no other.
 type privsep struct {
 	program
-	contexts []string
+	contexts func() []string
 	config   string // directory whose files the service may name
 }
 
 // Privsep returns the implicit filter. contexts are the dotted names that may be
-// asked for. Configuration files must lie below config, the directory of
+// asked for: they are looked up when somebody asks. Configuration files must lie below config, the directory of
 // rootwrap.conf, or be such that only root can have written them; with an empty
 // config only the latter.
-func Privsep(contexts []string, config string) Filter {
+func Privsep(contexts func() []string, config string) Filter {
 	return &privsep{program{"privsep-helper", "root"}, contexts, config}
 }
 
@@ -39,6 +39,9 @@ func (p *privsep) Match(argv []Untrusted, m Machine) Match {
 		option, value := words[i], words[i+1]
 		switch option {
 		case "--config-file", "--config-dir":
+			if contexts > 0 {
+				return nof("%s stands behind --privsep_context, and could name another context: name the files first", option)
+			}
 			resolved, err := p.within(value, m)
 			if err == nil {
 				// Where somebody besides root can lead the path elsewhere meanwhile, the
@@ -51,7 +54,7 @@ func (p *privsep) Match(argv []Untrusted, m Machine) Match {
 				return nof("%s %v", option, err)
 			}
 		case "--privsep_context":
-			if !slices.Contains(p.contexts, string(value)) {
+			if !slices.Contains(p.contexts(), string(value)) {
 				return nof("%s is not a known privsep context: add it to privsep_contexts in rootwrap.conf if a service needs it", value)
 			}
 			contexts++
@@ -88,4 +91,33 @@ func trusted(file Untrusted, m Machine) error {
 		return &pathError{file, "cannot be trusted: it holds .., write the path without"}
 	}
 	return m.Trusted(file)
+}
+
+// PrivsepContext is the context that the helper is asked for by its words, as oslo.config
+// reads them (oslo_config/cfg.py). Of several the last counts, and a file of configuration
+// that is named behind it counts as later. So it is known for certain only where nothing
+// but the socket follows; else ok is false.
+func PrivsepContext(words []Untrusted) (name Untrusted, ok bool) {
+	for len(words) > 0 {
+		last := string(words[len(words)-1])
+		if value, is := strings.CutPrefix(last, "--privsep_context="); is {
+			return Untrusted(value), true
+		}
+		if strings.HasPrefix(last, "--privsep_sock_path=") {
+			words = words[:len(words)-1]
+			continue
+		}
+		if len(words) < 2 {
+			break
+		}
+		switch words[len(words)-2] {
+		case "--privsep_context":
+			return Untrusted(last), true
+		case "--privsep_sock_path":
+			words = words[:len(words)-2]
+		default:
+			return "", false
+		}
+	}
+	return "", false
 }

@@ -18,6 +18,8 @@ func TestPrivsep(t *testing.T) {
 		{"privsep-helper --config-dir /etc/nova/nova.conf.d" + tail, ""},
 		{"privsep-helper --privsep_sock_path /x --privsep_context d.e", ""},
 		{"privsep-helper --privsep_sock_path /x --config-file /etc/nova/nova.conf --privsep_context d.e", ""},
+		{"privsep-helper" + tail + " --config-file /etc/nova/nova.conf", "--config-file stands behind --privsep_context, and could name another context"},
+		{"privsep-helper --privsep_context a.b.c --config-dir /usr/share/nova --privsep_sock_path /x", "--config-dir stands behind"},
 		{"privsep-helper --config-file /etc/nova" + tail, "--config-file cannot trust /etc/nova"},
 		{"privsep-helper --config-file /etc/nova-evil/nova.conf" + tail, "cannot trust"},
 		{"privsep-helper --config-file /etc/nova/../../tmp/evil.conf" + tail, "it holds .."},
@@ -53,7 +55,7 @@ func TestPrivsep(t *testing.T) {
 		{"privsep-helper<n>" + tail, "the command is not"},
 		{"", "the command is not"},
 	}
-	f := Privsep([]string{"a.b.c", "d.e"}, "/etc/nova")
+	f := Privsep(func() []string { return []string{"a.b.c", "d.e"} }, "/etc/nova")
 	if f.Exec() != "privsep-helper" || f.RunAs() != "root" {
 		t.Errorf("it executes %s as %s", f.Exec(), f.RunAs())
 	}
@@ -66,11 +68,45 @@ func TestPrivsep(t *testing.T) {
 		t.Errorf("%+v", match)
 	}
 	// Without a directory only what root alone can have written.
-	check(t, Privsep([]string{"a.b.c"}, ""), m, []row{
+	check(t, Privsep(func() []string { return []string{"a.b.c"} }, ""), m, []row{
 		{"privsep-helper --config-file /usr/share/nova/dist.conf" + tail, ""},
 		{"privsep-helper --config-file /etc/nova/nova.conf" + tail, "cannot trust"},
 		{"privsep-helper --config-file relative.conf" + tail, "is not an absolute path"},
 		{"privsep-helper --config-file " + tail, "is not an absolute path"},
 	})
-	check(t, Privsep(nil, ""), m, []row{{"privsep-helper" + tail, "is not a known"}, {"privsep-helper --privsep_context  --privsep_sock_path /x", "is not a known"}})
+	check(t, Privsep(func() []string { return nil }, ""), m, []row{{"privsep-helper" + tail, "is not a known"}, {"privsep-helper --privsep_context  --privsep_sock_path /x", "is not a known"}})
+}
+
+// The context that is read is the one that the helper has: see argparse and oslo.config.
+func TestPrivsepContext(t *testing.T) {
+	for line, want := range map[string]string{
+		"--privsep_context a.b":                                              "a.b",
+		"--privsep_context=a.b":                                              "a.b",
+		"--privsep_context a.b --privsep_sock_path /s":                       "a.b",
+		"--privsep_sock_path /s --privsep_context a.b":                       "a.b",
+		"--privsep_context=a.b --privsep_sock_path=/s":                       "a.b",
+		"--config-file /x --privsep_context a.b --privsep_sock_path /s":      "a.b",
+		"--privsep_context c.d --privsep_context a.b --privsep_sock_path /s": "a.b",
+		"--privsep_context c.d --privsep_sock_path /s --privsep_context=a.b": "a.b",
+		"--log-dir /x --privsep_con c.d --privsep_context a.b":               "a.b",
+		"--privsep_context a.b --config-file /x --privsep_sock_path /s":      "?",
+		"--privsep_context a.b --privsep_con c.d":                            "?",
+		"--privsep_context a.b --privsep_contex=c.d":                         "?",
+		"--privsep_context a.b -d":                                           "?",
+		"--privsep_context a.b --":                                           "?",
+		"--privsep_context":                                                  "?",
+		"--privsep_sock_path /s":                                             "?",
+		"--privsep_sock_path":                                                "?",
+		"-privsep_context a.b":                                               "?",
+		"--privsep-context a.b":                                              "?",
+		"":                                                                   "?",
+	} {
+		got, ok := PrivsepContext(argv(line))
+		if !ok {
+			got = "?"
+		}
+		if got.Raw() != want {
+			t.Errorf("%q: %q, not %q", line, got, want)
+		}
+	}
 }

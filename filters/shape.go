@@ -43,7 +43,7 @@ func ShapeOf(f Filter) Shape {
 	case *command:
 		return Shape{Open: true}
 	case *privsep:
-		return Shape{Open: true, Less: true, Contexts: slices.Sorted(slices.Values(f.contexts))}
+		return Shape{Open: true, Less: true, Contexts: slices.Sorted(slices.Values(f.contexts()))}
 	}
 	return Shape{Open: true, Less: true}
 }

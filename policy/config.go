@@ -27,6 +27,7 @@ type Config struct {
 	AllowUsers, AllowGroups []string
 	PrivsepContexts         []string // besides the built-in ones
 	NoPrivsep               bool     // no implicit privsep-helper filter
+	PrivsepConfine          bool     // contexts run within their built-in profiles
 	EnvKeep                 []string
 	AuditRequired           bool
 	AuditFile               string // absolute path; empty for none
@@ -113,6 +114,13 @@ var keys = []key{
 		}
 		c.PrivsepContexts, err = names(e.Value)
 		return err
+	}},
+	{"privsep_confine", func(c *Config, e document.Entry) (err error) {
+		if e.Value != "declared" && e.Value != "no" {
+			return fmt.Errorf("%q is neither declared nor no", e.Value)
+		}
+		c.PrivsepConfine = e.Value == "declared"
+		return nil
 	}},
 }
 

@@ -89,6 +89,8 @@ func TestConfigKeys(t *testing.T) {
 		{"privsep_contexts = a.b, c.d.e", func(c Config) any { return c.PrivsepContexts }, list("a.b", "c.d.e")},
 		{"privsep_contexts = a.b", func(c Config) any { return c.NoPrivsep }, false},
 		{"privsep_contexts = none", func(c Config) any { return c.NoPrivsep }, true},
+		{"privsep_confine = declared", func(c Config) any { return c.PrivsepConfine }, true},
+		{"privsep_confine = no", func(c Config) any { return c.PrivsepConfine }, false},
 	} {
 		text := "[DEFAULT]\n" + c.line + "\n"
 		if !strings.HasPrefix(strings.ToLower(c.line), "filters_path") {
@@ -128,6 +130,7 @@ func TestConfigBadValues(t *testing.T) {
 		"allow_users":         {"", "a b", "a,,b", "a,", "a=b"},
 		"allow_groups":        {"", "a\tb", ","},
 		"privsep_contexts":    {"", "a b", "a.b,", "none x"},
+		"privsep_confine":     {"", "yes", "learned", "Declared", "declared, no"},
 		"env_keep": {"", "A B", "A,,B", "A=B", "LD_PRELOAD", "LD_ANYTHING", "LANGUAGE, LD_LIBRARY_PATH", "PATH", "HOME", "PYTHONPATH", "BASH_ENV", "IFS", "GCONV_PATH", "LOCPATH",
 			"LVM_SYSTEM_DIR", "IP_LIB_DIR", "PERL5LIB", "GLIBC_TUNABLES", "TMPDIR",
 			"GIT_SSH_COMMAND", "GIT_SSH", "GIT_EXTERNAL_DIFF", "GIT_PAGER", "GIT_EDITOR", "TAR_OPTIONS", "RSYNC_RSH", "MANPAGER", "SYSTEMD_PAGER", "SYSTEMD_EDITOR", "BROWSER",

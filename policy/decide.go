@@ -59,10 +59,11 @@ const noneWaits = "nobody waits for the answer any more"
 type Decision struct {
 	Verdict Verdict
 	Policy  *Policy
-	Filter  *Entry // that matched; nil when Denied
-	Leaf    *Entry // that the nested command matched; nil without one
-	Absent  bool   // of NotExecutable: the program is not there at all
-	Why     string // of NotExecutable and TooLong; of Denied what hindered a filter, where that was nobody's decision
+	Filter  *Entry  // that matched; nil when Denied
+	Leaf    *Entry  // that the nested command matched; nil without one
+	Helper  *Helper // that the command starts; nil for any other command
+	Absent  bool    // of NotExecutable: the program is not there at all
+	Why     string  // of NotExecutable and TooLong; of Denied what hindered a filter, where that was nobody's decision
 
 	RunAs string
 	Argv  []filters.Untrusted // Argv[0] is the absolute path of the program
@@ -144,7 +145,7 @@ func (p *Policy) ask(f *Entry, req Request) (d Decision, match bool, why string)
 			return Decision{Steps: leaf.Steps}, false, "no other filter with run-as " + f.RunAs() + " allows the nested command " + filters.Line(req.Argv[m.Nested:])
 		}
 		words = append(append([]filters.Untrusted(nil), req.Argv[1:m.Nested]...), leaf.Argv...)
-		d.Leaf, d.Env, d.Signal, d.Programs = leaf.Filter, leaf.Env, leaf.Signal, leaf.Programs
+		d.Leaf, d.Env, d.Signal, d.Programs, d.Helper = leaf.Filter, leaf.Env, leaf.Signal, leaf.Programs, leaf.Helper
 		d.Paths = shift(leaf.Paths, m.Nested)
 		d.Steps = leaf.Steps
 	}
@@ -163,6 +164,9 @@ func (p *Policy) ask(f *Entry, req Request) (d Decision, match bool, why string)
 	}
 	if m.Nested == 0 {
 		d.Env = quieted(found.Path, d.Env)
+		if d.Helper, err = f.contexts.helper(found.Path, words); err != nil {
+			return Decision{Why: err.Error()}, false, err.Error()
+		}
 	}
 	d.Programs = append(d.Programs, found.Called(words))
 	d.Verdict, d.Argv = Allowed, append([]filters.Untrusted{filters.Untrusted(found.Path)}, words...)
@@ -239,6 +243,12 @@ func (p *Policy) leaf(f, chain *Entry, typed string, words []filters.Untrusted, 
 		return Decision{}, filters.Because("it is for %s, not for %s", filters.Show(path), filters.Show(typed))
 	}
 	d.Env = quieted(path, match.Env)
+	if match.Signal == nil {
+		var err error
+		if d.Helper, err = f.contexts.helper(path, match.Args); err != nil {
+			return Decision{Why: err.Error()}, filters.Because("%v", err)
+		}
+	}
 	d.Argv = append([]filters.Untrusted{filters.Untrusted(path)}, match.Args...)
 	return d, filters.Why{}
 }

@@ -89,7 +89,7 @@ ip: IpFilter, ip, root
 ip_exec: IpNetnsExecFilter, ip, root
 `
 	p := newPolicy(t, policy)
-	p.Filters = append(p.Filters, Entry{Filter: filters.Privsep([]string{"a.b"}, "/etc/x"), Name: "privsep-helper"})
+	p.Filters = append(p.Filters, Entry{Filter: filters.Privsep(func() []string { return []string{"a.b"} }, "/etc/x"), Name: "privsep-helper"})
 	absent := []string{"gone", "/opt/gone", "/opt/lost", "lost"}
 	for _, c := range []struct{ line, want string }{
 		// The first that matches decides.

@@ -25,7 +25,7 @@ func FuzzDecide(f *testing.F) {
 				p.Filters = append(p.Filters, Entry{Filter: filter, Name: definition})
 			}
 		}
-		p.Filters = append(p.Filters, Entry{Filter: filters.Privsep([]string{"a.b"}, "/etc/x"), Name: "privsep-helper"})
+		p.Filters = append(p.Filters, Entry{Filter: filters.Privsep(func() []string { return []string{"a.b"} }, "/etc/x"), Name: "privsep-helper"})
 		argv := filters.Words(strings.Split(line, "\n"))
 		before := slices.Clone(argv)
 		d := p.Decide(Request{Argv: argv, Machine: newMachine("absent")})

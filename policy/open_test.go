@@ -235,6 +235,12 @@ func confText(r *rand.Rand) string {
 		text += "privsep_contexts = none\n"
 		text = strings.Replace(text, "privsep_contexts = a.b\n", "", 1)
 	}
+	if r.IntN(4) == 0 {
+		text += "privsep_confine = declared\n"
+	}
+	if r.IntN(3) == 0 {
+		text += "[Privsep:os_brick.privileged.default]\nnice=7\n"
+	}
 	text += "[Profile:store]\nseccomp=store\nnice=3\n[Profile:net]\ncapabilities=cap_net_admin\n"
 	switch r.IntN(3) {
 	case 0:

@@ -72,10 +72,10 @@ func (r *reader) confine() (err error) {
 	if len(r.over.conf) == 0 {
 		return nil
 	}
-	if r.text.Conf, err = r.over.onto(r.text.Conf); err == nil {
-		r.p.sandboxes, err = readSandboxes(r.p.Path, r.text.Conf)
+	if r.text.Conf, err = r.over.onto(r.text.Conf); err != nil {
+		return err
 	}
-	return err
+	return r.p.confine(r.text.Conf)
 }
 
 // InOverlay tells the names of files that are read.
@@ -90,7 +90,7 @@ func (o *overlay) add(path string, file *document.Document) error {
 	}
 	for _, s := range file.Sections {
 		if !isSandbox(s.Name) {
-			return fmt.Errorf("%s:%d: section [%s] is neither [Sandbox:NAME], nor [Profile:NAME], nor [Sandbox]", filters.Show(path), s.Line, filters.Untrusted(s.Name))
+			return fmt.Errorf("%s:%d: section [%s] is neither [Sandbox:NAME], nor [Privsep:CONTEXT], nor [Profile:NAME], nor [Sandbox]", filters.Show(path), s.Line, filters.Untrusted(s.Name))
 		}
 		s.Path = path
 		name, ofFilter := strings.CutPrefix(s.Name, "Sandbox:")

@@ -67,6 +67,21 @@ func TestOverlay(t *testing.T) {
 	}
 }
 
+// A context of privsep is confined from here too.
+func TestOverlayPrivsep(t *testing.T) {
+	dir, p, err := overlaidTree(t, "", map[string]string{"x.sandbox": "[Privsep:nova.privsep.sys_admin_pctxt]\ncapabilities=cap_chown\n"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h, err := p.Context("nova.privsep.sys_admin_pctxt")
+	if err != nil || h == nil || !slices.Equal(h.Sandbox.Capabilities, []string{"cap_chown"}) || h.Path != dir+"/etc/sandbox.d/x.sandbox" || h.Line != 1 {
+		t.Errorf("%+v, %v", h, err)
+	}
+	if _, _, err := overlaidTree(t, "", map[string]string{"x.sandbox": "[Privsep:nova.privsep]\n"}); err == nil || !strings.Contains(err.Error(), "sandbox.d/x.sandbox:1: section [Privsep:nova.privsep]: no released service") {
+		t.Error(err)
+	}
+}
+
 // What would not confine what it is meant for is an error.
 func TestOverlayRefused(t *testing.T) {
 	for name, c := range map[string]struct{ conf, text, want string }{
@@ -78,7 +93,7 @@ func TestOverlayRefused(t *testing.T) {
 		"a wrong profile":        {"", "[Profile:p]\nnice=x\n", "x.sandbox:2: nice: "},
 		"profiles do not":        {"", "[Profile:p]\ninherit=p\n", "x.sandbox:2: inherit: a profile cannot inherit"},
 		"wrong defaults":         {"", "[Sandbox]\ninherit=x\n", "x.sandbox:2: inherit: "},
-		"filters":                {"", "[Filters]\nrm: CommandFilter, rm, root\n", "x.sandbox:1: section [Filters] is neither [Sandbox:NAME], nor"},
+		"filters":                {"", "[Filters]\nrm: CommandFilter, rm, root\n", "x.sandbox:1: section [Filters] is neither [Sandbox:NAME], nor [Privsep"},
 		"misspelt":               {"", "[sandbox:ls]\nnice=3\n", "x.sandbox:1: section [sandbox:ls] is neither"},
 		"defaults of all":        {"", "[DEFAULT]\nexec_dirs=/\n", "x.sandbox:2: section [DEFAULT] belongs into rootwrap.conf"},
 		"twice":                  {"", "[Sandbox:ls]\n[Sandbox:ls]\n", "x.sandbox:2: "},

@@ -30,6 +30,7 @@ type Policy struct {
 	NotSearched []error // why directories of exec_dirs are passed over
 
 	sandboxes sandboxes
+	contexts  *contexts
 
 	words  map[string][]int // places in Filters, by filters.Names; nil: look at all
 	others []int            // those that must be asked whatever is called
@@ -43,6 +44,9 @@ type Entry struct {
 	Line        int
 	Sandbox     *Sandbox // nil for none
 	Overlaid    []string // where OverlayDir adds to it, PATH:LINE of the sections
+	Own         bool     // the filter has a section of its own: Sandbox is not the defaults alone
+
+	contexts *contexts // of the policy
 }
 
 // Note is something in the configuration that was passed over.
@@ -127,7 +131,7 @@ func begin(path string, conf *document.Document, level trust.Level) (p *Policy, 
 	if p.Config, p.Notes, err = parseConfig(path, conf); err != nil {
 		return nil, err
 	}
-	if p.sandboxes, err = readSandboxes(path, conf); err != nil {
+	if err := p.confine(conf); err != nil {
 		return nil, err
 	}
 	if p.StrictPaths {
@@ -135,6 +139,15 @@ func begin(path string, conf *document.Document, level trust.Level) (p *Policy, 
 	}
 	p.Sources = append(append(p.Sources, p.FiltersPath...), p.ExecDirs...)
 	return p, nil
+}
+
+// confine takes the sandbox sections of rootwrap.conf.
+func (p *Policy) confine(conf *document.Document) (err error) {
+	if p.sandboxes, err = readSandboxes(p.Path, conf); err != nil {
+		return err
+	}
+	p.contexts, err = readContexts(&p.sandboxes, conf, p.Config)
+	return err
 }
 
 // at puts the path before an error that does not begin with it.
@@ -304,7 +317,7 @@ func (p *Policy) add(path string, l compiled.Line, f filters.Filter) error {
 		return err
 	}
 	class, _, _ := strings.Cut(l.Value, ",")
-	p.Filters = append(p.Filters, Entry{Filter: f, Name: l.Key, Class: strings.TrimSpace(class), File: path, Line: l.Line, Sandbox: sandbox, Overlaid: overlaid(l.Added)})
+	p.Filters = append(p.Filters, Entry{Filter: f, Name: l.Key, Class: strings.TrimSpace(class), File: path, Line: l.Line, Sandbox: sandbox, Own: l.Own != nil || l.Added != nil, Overlaid: overlaid(l.Added), contexts: p.contexts})
 	return nil
 }
 
@@ -322,7 +335,7 @@ func (p *Policy) addPrivsep() error {
 	if err != nil {
 		return err
 	}
-	p.Filters = append(p.Filters, Entry{Filter: filters.Privsep(p.Contexts(), config), Name: "privsep-helper", Class: "CommandFilter", Sandbox: sandbox})
+	p.Filters = append(p.Filters, Entry{Filter: filters.Privsep(p.Contexts, config), Name: "privsep-helper", Class: "CommandFilter", Sandbox: sandbox, contexts: p.contexts})
 	return nil
 }
 

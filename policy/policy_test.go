@@ -399,22 +399,3 @@ func TestLoadStrict(t *testing.T) {
 		}
 	}
 }
-
-// Every built-in context is a dotted name, once, and the implicit filter takes it.
-func TestPrivsepContexts(t *testing.T) {
-	if !slices.IsSorted(privsepContexts) || len(slices.Compact(slices.Clone(privsepContexts))) != len(privsepContexts) {
-		t.Error("the contexts are not sorted, or one is there twice")
-	}
-	for _, c := range privsepContexts {
-		if !strings.Contains(c, ".") || strings.Trim(c, "abcdefghijklmnopqrstuvwxyz_.0123456789") != "" {
-			t.Errorf("%q is not the dotted name of a context", c)
-		}
-		if _, err := names(c); err != nil {
-			t.Error(err)
-		}
-		m := filters.Privsep(privsepContexts, "/etc/x").Match(words("privsep-helper --privsep_context "+c+" --privsep_sock_path /x"), newMachine())
-		if !m.Matched {
-			t.Errorf("%s: %v", c, m.Why)
-		}
-	}
-}

@@ -9,10 +9,11 @@ import (
 
 	"ironwrap/filters"
 	"ironwrap/policy/document"
+	"ironwrap/policy/privsep"
 )
 
 // Sandbox is what the sections [Sandbox], [Profile:NAME] and [Sandbox:NAME] say
-// for one filter. A nil pointer, or an absent list, leaves a thing as it is
+// for one filter, or with [Privsep:NAME] for one context. A nil pointer, or an absent list, leaves a thing as it is
 // without any section.
 type Sandbox struct {
 	Seccomp      string   // name or absolute path of a profile; "" or "none" for none
@@ -170,10 +171,11 @@ func readSandboxes(path string, file *document.Document) (sandboxes, error) {
 			if err := new(Sandbox).apply(l.path, l.entries); err != nil {
 				return sb, err
 			}
+		case strings.HasPrefix(s.Name, privsepPrefix): // for readContexts
 		case isSandbox(s.Name):
 			return sb, fmt.Errorf("%s:%d: section [%s] belongs into a filters file, beside its filter", filters.Untrusted(path), s.Line, filters.Untrusted(s.Name))
 		case misspelt(s.Name):
-			return sb, fmt.Errorf("%s:%d: section [%s] is written [Sandbox] or [Profile:NAME]", filters.Untrusted(path), s.Line, filters.Untrusted(s.Name))
+			return sb, fmt.Errorf("%s:%d: section [%s] is written %s", filters.Untrusted(path), s.Line, filters.Untrusted(s.Name), spelling(s.Name))
 		}
 	}
 	if sb.defaults != nil {
@@ -202,37 +204,52 @@ func (sb *sandboxes) of(path string, own []document.Entry, added []*document.Sec
 		return nil, nil
 	}
 	var s Sandbox
-	for _, layer := range layers {
-		for _, e := range layer.entries {
-			if e.Key != "inherit" {
-				continue
-			}
-			profile, ok := sb.profiles[e.Value]
-			if !ok {
-				return nil, fmt.Errorf("%s:%d: inherit: %s has no section [Profile:%s]", filters.Untrusted(layer.path), e.Line,
-					filters.Untrusted(sb.path), filters.Untrusted(e.Value))
-			}
-			if err := s.apply(profile.path, profile.entries); err != nil {
-				return nil, err
-			}
-		}
-		if err := s.apply(layer.path, layer.entries); err != nil {
+	for _, l := range layers {
+		if err := sb.add(&s, l); err != nil {
 			return nil, err
 		}
 	}
 	return &s, nil
 }
 
+// add adds a section to s: the profile that it inherits, then its own keys.
+func (sb *sandboxes) add(s *Sandbox, section layer) error {
+	for _, e := range section.entries {
+		if e.Key != "inherit" {
+			continue
+		}
+		profile, ok := sb.profiles[e.Value]
+		if !ok {
+			return fmt.Errorf("%s:%d: inherit: %s has no section [Profile:%s]", filters.Untrusted(section.path), e.Line,
+				filters.Untrusted(sb.path), filters.Untrusted(e.Value))
+		}
+		if err := s.apply(profile.path, profile.entries); err != nil {
+			return err
+		}
+	}
+	return s.apply(section.path, section.entries)
+}
+
 // isSandbox tells the sections that the peer ignores and ironwrap must not.
 func isSandbox(section string) bool {
-	return section == "Sandbox" || strings.HasPrefix(section, "Sandbox:") || strings.HasPrefix(section, "Profile:")
+	return section == "Sandbox" || strings.HasPrefix(section, "Sandbox:") || strings.HasPrefix(section, "Profile:") || strings.HasPrefix(section, privsepPrefix)
 }
 
 // misspelt tells a section that was meant to be one of those, and must not go
-// for a foreign one, which is ignored: "sandbox:dd", "Sandbox dd".
+// for a foreign one, which is ignored: "sandbox:dd", "Sandbox dd", "privsep:nova.x". A
+// section "privsep" or "privsep_osbrick" is oslo.privsep's own.
 func misspelt(section string) bool {
 	word := strings.ToLower(strings.TrimSpace(section))
-	return !isSandbox(section) && (strings.HasPrefix(word, "sandbox") || strings.HasPrefix(word, "profile:"))
+	return !isSandbox(section) && (strings.HasPrefix(word, "sandbox") || strings.HasPrefix(word, "profile:") ||
+		strings.HasPrefix(word, "privsep") && strings.ContainsAny(word, ":. ") || strings.Contains(word, ".") && privsep.Find(word) != nil)
+}
+
+// spelling is how a section of rootwrap.conf is written that is misspelt.
+func spelling(section string) string {
+	if strings.Contains(strings.ToLower(section), "privsep") || privsep.Find(strings.TrimSpace(section)) != nil {
+		return "[Privsep:CONTEXT]"
+	}
+	return "[Sandbox] or [Profile:NAME]"
 }
 
 // ownSandboxes are the sections [Sandbox:NAME] of one file, by the names of its
@@ -250,7 +267,7 @@ func ownSandboxes(path string, file *document.Document, names map[string]bool) (
 		case !ok && isSandbox(s.Name):
 			return nil, refuse(" belongs into rootwrap.conf")
 		case misspelt(s.Name):
-			return nil, refuse(" is written [Sandbox:NAME]")
+			return nil, refuse(" is written " + strings.Replace(spelling(s.Name), "[Sandbox] or [Profile:NAME]", "[Sandbox:NAME]", 1))
 		case !ok:
 			continue
 		case !names[name]:

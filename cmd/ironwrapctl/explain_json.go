@@ -28,6 +28,7 @@ type explanation struct {
 	Signal     *signalJSON         `json:"signal,omitempty"`
 	RunAs      *runAsJSON          `json:"run_as,omitempty"`
 	Sandbox    *sandboxJSON        `json:"sandbox,omitempty"`
+	Privsep    *privsepJSON        `json:"privsep,omitempty"` // of a command that starts oslo.privsep's helper
 	Caller     *callerJSON         `json:"caller,omitempty"`
 	Notes      []string            `json:"notes,omitempty"`
 	Near       []nearJSON          `json:"near,omitempty"` // of deny: near misses
@@ -171,13 +172,13 @@ func confinement(s sandbox.Spec, d policy.Decision) *sandboxJSON {
 			}
 		}
 	}
-	j.Survive = d.Filter.Sandbox != nil && d.Filter.Sandbox.Survive
+	j.Survive = d.Survives()
 	for _, e := range []*policy.Entry{d.Filter, d.Leaf} {
-		if e == nil || e.Sandbox == nil {
-			continue
+		if e != nil {
+			j.Overlaid = append(j.Overlaid, e.Overlaid...)
 		}
-		j.Overlaid = append(j.Overlaid, e.Overlaid...)
-		b := e.Sandbox
+	}
+	for _, b := range d.Confinements() {
 		for _, l := range b.Limits {
 			j.limit(l)
 		}

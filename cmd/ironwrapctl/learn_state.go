@@ -59,7 +59,7 @@ func summarize(r *run, d policy.Decision, p *exec.Plan) learned {
 		Root:      p.Spec.UID == 0,
 		Powerless: p.Spec.UID != 0 && (p.Spec.Capabilities.All || p.Spec.Capabilities.Set == 0),
 		Gained:    r.calls.Gained,
-		Confined:  d.Filter.Sandbox != nil || d.Leaf != nil && d.Leaf.Sandbox != nil,
+		Confined:  len(d.Confinements()) > 0,
 		Granted:   capabilityNames(r.capabilities.Granted),
 		Refused:   capabilityNames(r.capabilities.Refused),
 	}

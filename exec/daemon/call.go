@@ -320,7 +320,7 @@ func (s *caller) run(h *held) call.Answer {
 		return s.not(j.status, j.text)
 	}
 	who.Env, j.caller.Env = nil, nil
-	survives := j.decision.Filter.Sandbox != nil && j.decision.Filter.Sandbox.Survive
+	survives := j.decision.Survives()
 	var status syscall.WaitStatus
 	err := j.carryOut(s.gone, func() (err error) {
 		process, err := s.spawn(j.plan)

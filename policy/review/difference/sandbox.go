@@ -11,13 +11,10 @@ import (
 )
 
 // confinements are the sandboxes of a decision that say something: that of the filter,
-// and that of the one behind a prefix.
+// that of the one behind a prefix, and that of a privsep context.
 func confinements(d policy.Decision) (list []policy.Sandbox) {
-	for _, e := range []*policy.Entry{d.Filter, d.Leaf} {
-		if e == nil {
-			continue
-		}
-		if s := plainly(e.Sandbox); !reflect.DeepEqual(s, policy.Sandbox{}) {
+	for _, c := range d.Confinements() {
+		if s := plainly(c.Sandbox); !reflect.DeepEqual(s, policy.Sandbox{}) {
 			list = append(list, s)
 		}
 	}

@@ -194,10 +194,11 @@ func Of(e *policy.Entry, m Machine) Filter {
 	b.ways(s)
 	b.chains(s)
 	b.devices(s)
-	b.helper(s)
 	b.environment(s)
 	b.inner(s)
 	b.imply()
+	confined, notes := b.helper(e, s, m)
+	f.Sandbox, f.Notes = append(f.Sandbox, confined...), append(f.Notes, notes...)
 	b.arguments(s)
 	f.Cells = b.sorted()
 	allowed := meaning(e)
@@ -222,6 +223,7 @@ func Of(e *policy.Entry, m Machine) Filter {
 // board collects the cells of one filter, the worst for each power.
 type board struct {
 	confinement
+	besides *confinement // that holds as well; nil for none
 	program string
 	others  []string // see Machine
 	cells   []Cell
@@ -252,7 +254,11 @@ func (b *board) cell(weight Score, n need, l level, only string) Cell {
 	if l == toLittle {
 		c.Score = little
 	}
-	c.confine(b.limits(n))
+	limits := b.limits(n)
+	if b.besides != nil {
+		limits = append(limits, b.besides.limits(n)...)
+	}
+	c.confine(limits)
 	return c
 }
 
@@ -271,13 +277,13 @@ func (c *Cell) confine(all []limit) {
 	}
 }
 
-// put keeps the worst cell of each power, and of equals the first.
+// put keeps the worst cell of each power, and of equals the first that is not implied.
 func (b *board) put(c Cell) {
 	i := slices.IndexFunc(b.cells, func(o Cell) bool { return o.Power == c.Power })
 	switch {
 	case i < 0:
 		b.cells = append(b.cells, c)
-	case c.Score.Gate() > b.cells[i].Score.Gate():
+	case c.Score.Gate() > b.cells[i].Score.Gate(), c.Score == b.cells[i].Score && b.cells[i].Extent == Implied && c.Extent != Implied:
 		b.cells[i] = c
 	}
 }
@@ -291,7 +297,7 @@ func (b *board) imply() {
 		if i < 0 || b.cells[i].Extent == Blocked {
 			continue
 		}
-		example, rules := b.cells[i].Example, b.rules() != ""
+		example, rules := b.cells[i].Example, b.rules() != "" && (b.besides == nil || b.besides.rules() != "")
 		best := round(Score(floor * b.share(by)))
 		for _, p := range powers {
 			if p.ID == Run || p.ID == Code || p.ID == Arguments {

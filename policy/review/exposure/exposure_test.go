@@ -257,12 +257,12 @@ func TestRuns(t *testing.T) {
 
 // privsepPolicy has the implicit filter alone.
 func TestImplicit(t *testing.T) {
-	e := &policy.Entry{Filter: filters.Privsep([]string{"nova.privsep.sys_admin_pctxt"}, ""), Name: "privsep-helper", Class: "CommandFilter"}
+	e := &policy.Entry{Filter: filters.Privsep(func() []string { return []string{"nova.privsep.sys_admin_pctxt"} }, ""), Name: "privsep-helper", Class: "CommandFilter"}
 	f := Of(e, Machine{})
 	if cellOf(f, Run) != nil || cellOf(f, Write) == nil || cellOf(f, Owner) == nil || f.Score != 10 {
 		t.Errorf("nova's context: %+v", f.Cells)
 	}
-	e.Filter = filters.Privsep([]string{"no.such.context"}, "")
+	e.Filter = filters.Privsep(func() []string { return []string{"no.such.context"} }, "")
 	if f := Of(e, Machine{}); f.Score != NotAssessed || f.Band != Unknown {
 		t.Errorf("a context that nobody knows: %+v", f)
 	}

@@ -8,7 +8,10 @@ import (
 
 	"ironwrap/filters"
 	"ironwrap/policy"
+	"ironwrap/policy/document"
 	"ironwrap/policy/inifile"
+	"ironwrap/policy/internal/copied"
+	"ironwrap/policy/privsep"
 	"ironwrap/policy/trust"
 )
 
@@ -18,30 +21,31 @@ const helperFilter = `RegExpFilter, privsep-helper, root, privsep-helper, --conf
 // TestContexts: each row gives a filter that accepts the context alone, implicit or
 // written out, what the row says, and nothing else.
 func TestContexts(t *testing.T) {
-	for _, c := range contexts {
-		implicit := &policy.Entry{Filter: filters.Privsep([]string{c.name}, ""), Name: "privsep-helper", Class: "CommandFilter"}
-		for _, e := range []*policy.Entry{implicit, entry(t, strings.ReplaceAll(helperFilter, "CONTEXT", c.name))} {
+	for _, c := range privsep.All() {
+		powers := strings.Fields(c.Powers)
+		implicit := &policy.Entry{Filter: filters.Privsep(func() []string { return []string{c.Name} }, ""), Name: "privsep-helper", Class: "CommandFilter"}
+		for _, e := range []*policy.Entry{implicit, entry(t, strings.ReplaceAll(helperFilter, "CONTEXT", c.Name))} {
 			f := Of(e, Machine{})
 			worst := Score(little)
-			for _, p := range c.powers {
+			for _, p := range powers {
 				worst = max(worst, power(p).Weight)
-				if cell := cellOf(f, p); cell == nil || cell.Extent != Whole || !strings.Contains(Command(cell.Example), c.name) {
-					t.Errorf("%s: %s: %+v", c.name, p, cell)
+				if cell := cellOf(f, p); cell == nil || cell.Extent != Whole || !strings.Contains(Command(cell.Example), c.Name) {
+					t.Errorf("%s: %s: %+v", c.Name, p, cell)
 				}
 			}
 			for _, cell := range f.Cells {
-				if cell.Extent != Implied && !slices.Contains(c.powers, cell.Power) && c.powers != nil {
-					t.Errorf("%s gives away %s: %+v", c.name, cell.Power, cell)
+				if cell.Extent != Implied && !slices.Contains(powers, cell.Power) && len(powers) > 0 {
+					t.Errorf("%s gives away %s: %+v", c.Name, cell.Power, cell)
 				}
 			}
 			if f.Score != worst {
-				t.Errorf("%s: %v, want %v", c.name, f.Score, worst)
+				t.Errorf("%s: %v, want %v", c.Name, f.Score, worst)
 			}
 			// Without its capabilities the helper changes no network, and writes files still.
 			e.Sandbox = &policy.Sandbox{Capabilities: []string{}}
 			for _, cell := range Of(e, Machine{}).Cells {
-				if cell.Extent == Blocked != (cell.Power == Network && strings.Contains(c.caps, "net_admin") || slices.Contains([]string{Namespace, Mount}, cell.Power) && strings.Contains(c.caps, "sys_admin")) && !slices.Contains(c.powers, Run) {
-					t.Errorf("%s without capabilities: %+v", c.name, cell)
+				if cell.Extent == Blocked != (cell.Power == Network && strings.Contains(c.Declared, "net_admin") || slices.Contains([]string{Namespace, Mount}, cell.Power) && strings.Contains(c.Declared, "sys_admin")) && !slices.Contains(powers, Run) {
+					t.Errorf("%s without capabilities: %+v", c.Name, cell)
 				}
 			}
 		}
@@ -113,9 +117,9 @@ func TestImplicitContexts(t *testing.T) {
 		}
 		if len(p.Filters) > 0 {
 			known := filters.ShapeOf(p.Filters[0].Filter).Contexts
-			for _, c := range contexts {
-				if !slices.Contains(known, c.name) {
-					t.Errorf("no policy accepts %s", c.name)
+			for _, c := range privsep.All() {
+				if !slices.Contains(known, c.Name) {
+					t.Errorf("no policy accepts %s", c.Name)
 				}
 			}
 		}
@@ -134,5 +138,62 @@ func TestImplicitContexts(t *testing.T) {
 	}
 	if all := implicit("privsep_contexts = none"); len(all) != 0 {
 		t.Errorf("%+v", all)
+	}
+}
+
+// TestConfinedContexts: a context gives away what its section leaves, whichever filter lets
+// it be asked for; another one what it gave away before.
+func TestConfinedContexts(t *testing.T) {
+	assess := func(conf, text string) []Filter {
+		t.Helper()
+		c, err := inifile.Parse("/c.conf", []byte("[DEFAULT]\nfilters_path=/d\nprivsep_contexts=none\n"+conf), document.Strict)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f, err := inifile.Parse("/d/f.filters", []byte("[Filters]\n"+text), document.Lenient)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err := policy.Assemble(copied.Policy{Path: "/c.conf", Conf: c, Files: []copied.File{{Path: "/d/f.filters", Document: f}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return Assess(p, Machine{}).Filters
+	}
+	const (
+		bridge = "vif_plug_linux_bridge.privsep.vif_plug"
+		brick  = "os_brick.privileged.default"
+	)
+	filter := "h: " + strings.ReplaceAll(helperFilter, "CONTEXT", bridge) + "\n"
+	for _, c := range []struct {
+		name, conf, text string
+		score            Score
+	}{
+		{"alone", "", filter, 5},
+		{"section", "[Privsep:" + bridge + "]\ncapabilities=CAP_DAC_OVERRIDE\n", filter, 0},
+		{"section of another", "[Privsep:" + brick + "]\ncapabilities=none\n", filter, 5},
+		{"filter's own beside it", "[Privsep:" + bridge + "]\nno_new_privs=yes\n", filter + "[Sandbox:h]\ncapabilities=none\n", 0},
+		{"declared", "privsep_confine=declared\n", filter, 5},
+		{"any command", "[Privsep:" + brick + "]\ncapabilities=none\n", "h: " + strings.ReplaceAll(helperFilter, "CONTEXT", brick) + "\n", 10}, // it owns root's files
+		{"refused", "privsep_confine=declared\n", "h: " + strings.ReplaceAll(helperFilter, "CONTEXT", "solum.privileged.default") + "\n", 1},   // a file of theirs is named
+	} {
+		f := assess(c.conf, c.text)[0]
+		if f.Score != c.score {
+			t.Errorf("%s: %v, not %v: %+v", c.name, f.Score, c.score, f.Cells)
+		}
+		if shows := slices.ContainsFunc(f.Sandbox, func(s string) bool { return strings.HasPrefix(s, "[Privsep:") }); shows != (strings.Contains(c.conf, bridge) || c.name == "any command" || c.name == "declared") {
+			t.Errorf("%s: %q", c.name, f.Sandbox)
+		}
+	}
+	// A context that runs any command is worth what a shell is worth in the same sandbox.
+	for _, section := range []string{"read_only=/\n", "capabilities=CAP_NET_ADMIN\nread_only=/\nprivate_network=yes\n", "landlock_rw=/var/lib/cinder\ncapabilities=none\nread_only=/\nprivate_tmp=yes\nno_new_privs=yes\n"} {
+		shell := assess("", "sh: CommandFilter, sh, root\n[Sandbox:sh]\n"+section)[0]
+		helper := assess("[Privsep:"+brick+"]\n"+section, "h: "+strings.ReplaceAll(helperFilter, "CONTEXT", brick)+"\n")[0]
+		for _, p := range PowerIDs() {
+			a, b := cellOf(shell, p), cellOf(helper, p)
+			if p != Arguments && (a == nil || b == nil || a.Score != b.Score || !slices.Equal(a.Limits, b.Limits)) && p != Run && p != Code {
+				t.Errorf("%s: %s: %+v, and of a shell %+v", section, p, b, a)
+			}
+		}
 	}
 }

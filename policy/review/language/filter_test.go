@@ -130,7 +130,7 @@ func TestOf(t *testing.T) {
 			}
 		}
 	}
-	l, exact := Of(filters.Privsep([]string{"a"}, "/etc"))
+	l, exact := Of(filters.Privsep(func() []string { return []string{"a"} }, "/etc"))
 	if exact || !holds(t, l, []string{"privsep-helper", "--privsep_context", "a", "--privsep_sock_path", "/x"}) {
 		t.Error("the implicit filter")
 	}
