@@ -212,7 +212,7 @@ func (c *config) eachProfile(look func(Profile) string) (found []Finding) {
 		if message == "" {
 			continue
 		}
-		at, e, ok := c.named(f)
+		at, e, ok := c.named(f, "seccomp", f.Sandbox.Seccomp)
 		if !ok {
 			continue
 		}
@@ -223,15 +223,15 @@ func (c *config) eachProfile(look func(Profile) string) (found []Finding) {
 	return found
 }
 
-// named is where the profile of f's sandbox is named: in its own section, in the
-// profile that inherits, or in [Sandbox].
-func (c *config) named(f *filter) (*file, document.Entry, bool) {
+// named is where f's sandbox got the value of a key: in its own section, in the profile
+// that it inherits, or in [Sandbox].
+func (c *config) named(f *filter, key, value string) (*file, document.Entry, bool) {
 	own := sectionOf(f)
 	for _, try := range []struct {
 		file    *file
 		section string
 	}{{f.file, own}, {c.conf, c.inherited(f.file, own)}, {c.conf, "Sandbox"}, {c.conf, c.inherited(c.conf, "Sandbox")}} {
-		if e, ok := try.file.own(try.section, "seccomp"); ok && e.Value == f.Sandbox.Seccomp {
+		if e, ok := try.file.own(try.section, key); ok && e.Value == value {
 			return try.file, e, true
 		}
 	}
