@@ -79,7 +79,10 @@ func attribute(name string, flags uint64) (int, error) {
 	}
 	defer unix.Close(proc)
 	var fs unix.Statfs_t
-	if err := unix.Fstatfs(proc, &fs); err != nil || fs.Type != unix.PROC_SUPER_MAGIC {
+	if err := unix.Fstatfs(proc, &fs); err != nil {
+		return -1, fmt.Errorf("cannot look at /proc: %w", err)
+	}
+	if fs.Type != unix.PROC_SUPER_MAGIC {
 		return -1, errNoProc
 	}
 	how := unix.OpenHow{Flags: flags | unix.O_CLOEXEC, Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_XDEV | unix.RESOLVE_NO_MAGICLINKS}
