@@ -30,6 +30,8 @@ var (
 var (
 	errNoProc = errors.New("/proc is not a proc file system: mount it")
 	errLabel  = errors.New("the kernel says another one")
+
+	errMountedOver = errors.New("something is mounted over files of /proc: unmount it")
 )
 
 // Present tells whether the kernel runs the module. What cannot be found out is an error.
@@ -71,9 +73,10 @@ func (m *Module) label(fd int) (string, error) {
 }
 
 // attribute opens a file of this thread's below /proc/thread-self/attr: one of the kernel's,
-// with nothing mounted over it (CVE-2019-16884, CVE-2019-19921).
-func attribute(name string, flags uint64) (int, error) {
-	proc, err := unix.Open("/proc", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+// with nothing mounted over it (CVE-2019-16884, CVE-2019-19921). openat2(2) would say so, but
+// is refused to services with RestrictSUIDSGID= (systemd.exec(5)).
+func attribute(name string, flags int) (int, error) {
+	proc, err := openat(unix.AT_FDCWD, "/proc", unix.O_PATH|unix.O_DIRECTORY)
 	if err != nil {
 		return -1, fmt.Errorf("cannot open /proc: %w", err)
 	}
@@ -85,13 +88,19 @@ func attribute(name string, flags uint64) (int, error) {
 	if fs.Type != unix.PROC_SUPER_MAGIC {
 		return -1, errNoProc
 	}
-	how := unix.OpenHow{Flags: flags | unix.O_CLOEXEC, Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_XDEV | unix.RESOLVE_NO_MAGICLINKS}
-	for {
-		fd, err := unix.Openat2(proc, "thread-self/attr/"+name, &how)
-		if err != unix.EINTR && err != unix.EAGAIN {
-			return fd, err
-		}
+	fd, err := openat(proc, "thread-self/attr/"+name, flags)
+	if err != nil {
+		return -1, err
 	}
+	same, err := sameMount(proc, fd)
+	if err == nil && !same {
+		err = errMountedOver
+	}
+	if err != nil {
+		unix.Close(fd)
+		return -1, err
+	}
+	return fd, nil
 }
 
 // setLabel writes down the label that execve(2) is to bring, and returns the open file,

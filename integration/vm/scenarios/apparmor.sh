@@ -25,7 +25,7 @@ cat >"$scratch/named" <<'EOP'
 abi <abi/3.0>,
 profile held {
   /usr/bin/{cat,tail,tac} mr,
-  /{usr,}lib/** mr,
+  /{usr/,}lib/** mr,
   /etc/{ld.so.cache,hostname} r,
   /proc/[0-9]*/attr/current r,
 }
@@ -94,7 +94,7 @@ label=/proc/self/attr/current
 configure /etc/nova "$lines"
 through_sudo 'a profile by its key' nova cat $label
 through_sudo 'what it allows' nova cat /etc/hostname
-through_sudo 'what it does not allow' nova cat /etc/shadow
+through_sudo 'what it does not allow' nova cat /etc/shells
 through_sudo 'with no_new_privs' nova tail -n1 $label
 through_sudo 'with every other key' nova tac $label
 through_sudo 'no key, no profile' nova sed -n p $label
