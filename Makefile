@@ -147,6 +147,9 @@ install: build
 	        > $(DESTDIR)$(PREFIX)/lib/systemd/system/$$(basename $$unit) || exit 1; \
 	done
 	chmod 0644 $(DESTDIR)$(PREFIX)/lib/systemd/system/ironwrap-daemon@.*
+	install -d $(DESTDIR)$(PREFIX)/share/ironwrap/apparmor
+	sed 's|^@{IRONWRAP}=.*|@{IRONWRAP}=$(PREFIX)|' packaging/apparmor/ironwrap > $(DESTDIR)$(PREFIX)/share/ironwrap/apparmor/ironwrap
+	chmod 0644 $(DESTDIR)$(PREFIX)/share/ironwrap/apparmor/ironwrap
 	install -D -m 0644 docs/daemon.md $(DESTDIR)$(PREFIX)/share/doc/ironwrap/daemon.md
 	install -D -m 0644 docs/check.md $(DESTDIR)$(PREFIX)/share/doc/ironwrap/check.md
 	bin/ironwrapctl completion zsh > $(DESTDIR)$(PREFIX)/share/zsh/vendor-completions/_ironwrapctl

@@ -122,6 +122,9 @@ func (g *given) add(spec *sandbox.Spec, b *policy.Sandbox, level trust.Level) er
 	if err := landlock(spec, b); err != nil {
 		return err
 	}
+	if err := label(spec, b); err != nil {
+		return err
+	}
 	if b.Seccomp != "" && b.Seccomp != "none" {
 		program, err := Program(b.Seccomp, level)
 		if err != nil {

@@ -58,6 +58,12 @@ func sandboxStep(user string, p place, unshared bool) string {
 	const foreign = "cannot find open files on mounts of this namespace (Landlock): "
 	const open, mounts = "cannot keep open files within the private view: ", "cannot mount what is the command's own: "
 	step := map[bool]string{false: open, true: mounts}[unshared]
+	// With no_new_privs, which nobody's scene has, it comes first.
+	const leave = "cannot leave the AppArmor profile of ironwrap: "
+	if strings.Contains(p.line, "attr/apparmor/current") || p.call == "openat" && strings.Contains(p.line, `"/proc"`) ||
+		p.call == "fstatfs" && user == "nobody" && p.n == 1 {
+		return leave
+	}
 	switch p.call {
 	case "unshare":
 		return "cannot leave the machine's namespaces (unshare): "

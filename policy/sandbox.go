@@ -35,6 +35,11 @@ type Sandbox struct {
 	LandlockConnect []uint16
 	LandlockScope   []string // of scopes
 
+	AppArmor           string // a profile; "" for the kernel's choice
+	SELinux            string // a context; "" for the kernel's choice
+	AppArmorBestEffort bool   // on a kernel without
+	SELinuxBestEffort  bool
+
 	Limits   []Limit
 	Umask    *uint32
 	Nice     *int
@@ -83,13 +88,11 @@ var sandboxKeys = []sandboxKey{
 	{"landlock_tcp_bind", func(s *Sandbox, e document.Entry) error { return ports(e, &s.LandlockBind) }},
 	{"landlock_tcp_connect", func(s *Sandbox, e document.Entry) error { return ports(e, &s.LandlockConnect) }},
 	{"landlock_scope", func(s *Sandbox, e document.Entry) error { return scope(e, &s.LandlockScope) }},
-	{"landlock", func(s *Sandbox, e document.Entry) error {
-		if e.Value != "best-effort" && e.Value != "required" {
-			return fmt.Errorf("%q is neither best-effort nor required", e.Value)
-		}
-		s.BestEffort = e.Value == "best-effort"
-		return nil
-	}},
+	{"landlock", func(s *Sandbox, e document.Entry) error { return bestEffort(e, &s.BestEffort) }},
+	{"apparmor_profile", func(s *Sandbox, e document.Entry) error { return appArmor(e, &s.AppArmor) }},
+	{"selinux_context", func(s *Sandbox, e document.Entry) error { return seLinux(e, &s.SELinux) }},
+	{"apparmor", func(s *Sandbox, e document.Entry) error { return bestEffort(e, &s.AppArmorBestEffort) }},
+	{"selinux", func(s *Sandbox, e document.Entry) error { return bestEffort(e, &s.SELinuxBestEffort) }},
 	{"umask", func(s *Sandbox, e document.Entry) error {
 		n, err := strconv.ParseUint(e.Value, 8, 32)
 		if err != nil || n > 0o777 {

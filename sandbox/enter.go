@@ -40,6 +40,12 @@ var steps = [...]struct {
 	// While root, whose quota of keys is large.
 	{"join a new session keyring", keyring},
 
+	// While /proc is as it was: below the mounts and rules that follow it may be out of
+	// reach. To change the profile of this process forgets the one for the command.
+	{"leave the AppArmor profile of ironwrap", leaveProfile},
+	{"set the AppArmor profile of the command", profileOnExec},
+	{"set the SELinux context of the command", contextOnExec},
+
 	// What is open from outside stands on the mounts that it was opened through,
 	// whatever Landlock and the mounts below say.
 	{"find open files on mounts of this namespace (Landlock)", native},
@@ -80,6 +86,8 @@ var steps = [...]struct {
 	{"confirm the filter against typing", confirmNoTyping},
 	{"confirm the filter against leaving the view", confirmNoWayOut},
 	{"confirm that memory is not both writable and executable", confirmDenyWriteExec},
+	{"confirm the AppArmor profile of the command", confirmProfileOnExec},
+	{"confirm the SELinux context of the command", confirmContextOnExec},
 
 	// Until here the kernel would have ended what takes too long.
 	{"stop the deadline's timer (setitimer)", noDeadline},

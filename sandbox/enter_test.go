@@ -22,6 +22,9 @@ func TestOrderIsFrozen(t *testing.T) {
 		"reset the signal mask",
 		"reset what else is inherited",
 		"join a new session keyring",
+		"leave the AppArmor profile of ironwrap",
+		"set the AppArmor profile of the command",
+		"set the SELinux context of the command",
 		"find open files on mounts of this namespace (Landlock)",
 		"keep open files within the private view",
 		"leave the machine's namespaces (unshare)",
@@ -46,6 +49,8 @@ func TestOrderIsFrozen(t *testing.T) {
 		"confirm the filter against typing",
 		"confirm the filter against leaving the view",
 		"confirm that memory is not both writable and executable",
+		"confirm the AppArmor profile of the command",
+		"confirm the SELinux context of the command",
 		"stop the deadline's timer (setitimer)",
 		"reset the ignored signals",
 		"install the seccomp profile",
@@ -73,6 +78,10 @@ func TestOrderIsFrozen(t *testing.T) {
 	}
 	for _, order := range [][2]string{
 		{"forbid typing into terminals (seccomp)", "set the user id"},
+		{"leave the AppArmor profile of ironwrap", "set the AppArmor profile of the command"}, // which it would forget
+		{"leave the AppArmor profile of ironwrap", "set no_new_privs"},
+		{"set the AppArmor profile of the command", "mount what is the command's own"},
+		{"set the SELinux context of the command", "mount what is the command's own"},
 		{"find open files on mounts of this namespace (Landlock)", "leave the machine's namespaces (unshare)"},
 		{"keep open files within the private view", "leave the machine's namespaces (unshare)"},
 		{"mount what is the command's own", "forbid leaving the private view (seccomp)"},

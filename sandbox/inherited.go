@@ -53,7 +53,7 @@ var inherited = [...]row{
 	{Name: "seccomp filters", Source: "seccomp(2)", Done: Left, Why: "cannot be removed; setting one takes no_new_privs or CAP_SYS_ADMIN"},
 	{Name: "Landlock domain", Source: "landlock(7)", Done: Left, Why: "cannot be left; entering one takes no_new_privs or CAP_SYS_ADMIN"},
 	{Name: "namespaces, root directory", Source: "namespaces(7), chroot(2)", Done: Left, Why: "entering others takes capabilities, or a user namespace, in which sudo and setuid have no effect"},
-	{Name: "LSM label", Source: "execve(2)", Done: Left, Why: "the machine's policy decides"},
+	{Name: "LSM label", Source: "execve(2)", Done: Left, Why: "the machine's policy decides, or apparmor_profile and selinux_context"},
 	{Name: "login uid and audit session", Source: "pam_loginuid(8)", Done: Left, Why: "they say who logged in"},
 	{Name: "session keyring", Source: "keyrings(7), session-keyring(7)", Done: Reset, Why: "request_key(2) would find the caller's keys; root's own stays, and private_keyring = no keeps any", by: "join a new session keyring"},
 	{Name: "personality", Source: "personality(2)", Done: Reset, Why: "uname(2) lies under UNAME26 and PER_LINUX32, addresses are not random under ADDR_NO_RANDOMIZE", enter: ownPersonality},

@@ -68,17 +68,23 @@ func ofNamespace(fd int) error {
 		return errForeign
 	}
 	defer unix.Close(found)
+	same, err := sameMount(fd, found)
+	if err == nil && !same {
+		err = errForeign
+	}
+	return err
+}
+
+// sameMount compares the ids of the mounts that two files were reached by.
+func sameMount(a, b int) (bool, error) {
 	var was, is unix.Statx_t
 	for _, f := range []struct {
 		fd int
 		st *unix.Statx_t
-	}{{fd, &was}, {found, &is}} {
+	}{{a, &was}, {b, &is}} {
 		if err := unix.Statx(f.fd, "", unix.AT_EMPTY_PATH, unix.STATX_MNT_ID, f.st); err != nil {
-			return err
+			return false, err
 		}
 	}
-	if was.Mask&is.Mask&unix.STATX_MNT_ID == 0 || was.Mnt_id != is.Mnt_id {
-		return errForeign
-	}
-	return nil
+	return was.Mask&is.Mask&unix.STATX_MNT_ID != 0 && was.Mnt_id == is.Mnt_id, nil
 }

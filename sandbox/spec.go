@@ -33,11 +33,17 @@ type Spec struct {
 	PrivateTmp []Place // directories, /tmp and /var/tmp; an empty one instead
 	ReadOnly   []Place
 
+	// What security modules are to hold the command to, from execve(2) on; "" leaves it to
+	// them. In a process that executes nothing they change nothing.
+	AppArmor string // profile
+	SELinux  string // context
+
 	Landlock []int              // rulesets (NewRuleset), each of which the process enters
 	Seccomp  []*seccomp.Program // all of which must allow a call
 	Keep     []int              // descriptors above 2 that the command gets
 
-	typing typingWay // how noTyping has done it
+	typing            typingWay // how noTyping has done it
+	appArmor, seLinux int       // open files that tell what execve(2) will bring
 }
 
 // Keyring is the session keyring (session-keyring(7)) that the command gets.

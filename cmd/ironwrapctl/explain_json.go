@@ -83,6 +83,9 @@ type sandboxJSON struct {
 	Programs       []string        `json:"seccomp_programs,omitempty"` // the files that are loaded
 	Landlock       []landlockRules `json:"landlock,omitempty"`
 	Overlaid       []string        `json:"sandbox_d,omitempty"` // PATH:LINE, where sandbox.d adds to the section
+	AppArmor       string          `json:"apparmor_profile,omitempty"`
+	SELinux        string          `json:"selinux_context,omitempty"`
+	LeftOut        []string        `json:"left_out,omitempty"` // best-effort, on a kernel without
 }
 
 // limitJSON is a limit of getrlimit(2), soft and hard.
@@ -158,6 +161,7 @@ func confinement(s sandbox.Spec, d policy.Decision) *sandboxJSON {
 		Umask: fmt.Sprintf("%04o", s.Umask), NoFile: s.NoFile, Nice: s.Nice, OOMScoreAdj: s.OOMScore, NoTyping: s.UID != 0,
 		Capabilities: []string{}, NoNewPrivs: s.NoNewPrivs, DenyWriteExec: s.DenyWriteExec, PrivateKeyring: s.Keyring == sandbox.KeyringPrivate, FreshKeyring: s.Keyring == sandbox.KeyringFresh,
 		PrivateNetwork: s.PrivateNetwork, PrivateMounts: s.PrivateMounts, PrivateTmp: len(s.PrivateTmp) > 0,
+		AppArmor: s.AppArmor, SELinux: s.SELinux,
 	}
 	for _, p := range s.ReadOnly {
 		j.ReadOnly = append(j.ReadOnly, p.Path)
@@ -179,6 +183,12 @@ func confinement(s sandbox.Spec, d policy.Decision) *sandboxJSON {
 		}
 	}
 	for _, b := range d.Confinements() {
+		if b.AppArmor != "" && s.AppArmor == "" {
+			j.LeftOut = append(j.LeftOut, "apparmor_profile = "+b.AppArmor)
+		}
+		if b.SELinux != "" && s.SELinux == "" {
+			j.LeftOut = append(j.LeftOut, "selinux_context = "+b.SELinux)
+		}
 		for _, l := range b.Limits {
 			j.limit(l)
 		}

@@ -121,6 +121,14 @@ func (s *sandboxJSON) print(line func(label, format string, args ...any)) {
 			line("", "seccomp: %s, %s", filters.Prose(name), filters.Prose(s.Programs[i]))
 		}
 	}
+	for _, l := range []struct{ what, label string }{{"AppArmor profile", s.AppArmor}, {"SELinux context", s.SELinux}} {
+		if l.label != "" {
+			line("", "%s, which must be loaded: %s", l.what, filters.Prose(l.label))
+		}
+	}
+	for _, key := range s.LeftOut {
+		line("", "not in force, since this kernel has not got the module (best-effort): %s", filters.Prose(key))
+	}
 	for _, l := range s.Landlock {
 		text := "Landlock:"
 		for _, r := range []struct {

@@ -105,7 +105,28 @@ func Replace(c *Command, last ...func() error) error {
 		uintptr(unsafe.Pointer(&envp[0])))
 	runtime.KeepAlive(argv)
 	runtime.KeepAlive(envp)
+	if why := unlabelled(c, errno); why != nil {
+		return why
+	}
 	return failed(c.Argv[0], errno)
+}
+
+// unlabelled is the error of an execve(2) that a security module may have refused: whether
+// a program may enter a profile or a context is known no earlier.
+func unlabelled(c *Command, errno unix.Errno) error {
+	if errno != unix.EACCES && errno != unix.EPERM {
+		return nil
+	}
+	for _, l := range []struct {
+		module *sandbox.Module
+		label  string
+	}{{sandbox.AppArmor, c.Spec.AppArmor}, {sandbox.SELinux, c.Spec.SELinux}} {
+		if l.label != "" {
+			return fmt.Errorf("cannot execute %s in %s %s %s: %w: the module refuses the transition, which it writes down in the system log, or the program cannot be executed at all",
+				c.Argv[0].Show(), l.module.Name, l.module.Noun, filters.Prose(l.label), errno)
+		}
+	}
+	return nil
 }
 
 // failed is the error of an execve(2) that did not succeed. E2BIG is no fault of the

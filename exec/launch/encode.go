@@ -18,7 +18,7 @@ import (
 
 // format is the number of this form: another one is of another build, which
 // happens only where the two programs were not installed together.
-const format = 3
+const format = 4
 
 var errMalformed = errors.New("the daemon and ironwrap-launch do not understand each other: install both from one build")
 
@@ -132,6 +132,7 @@ func decode(data []byte, fds []int) (*Command, error) {
 		*set = d.flag()
 	}
 	s.Keyring = sandbox.Keyring(d.small())
+	s.AppArmor, s.SELinux = d.text(), d.text()
 	s.PrivateTmp, s.ReadOnly = d.places(), d.places()
 	for range d.count() {
 		program, err := seccomp.Parse([]byte(d.text()))
@@ -193,6 +194,8 @@ func (e *encoder) spec(s *sandbox.Spec) {
 		e.flag(set)
 	}
 	e.count(int(s.Keyring))
+	e.text(s.AppArmor)
+	e.text(s.SELinux)
 	e.places(s.PrivateTmp)
 	e.places(s.ReadOnly)
 	e.count(len(s.Seccomp))

@@ -41,6 +41,8 @@ func TestPlain(t *testing.T) {
 		"private mounts":  func(c *Command) { c.Spec.PrivateMounts = true },
 		"private tmp":     func(c *Command) { c.Spec.PrivateTmp = []sandbox.Place{{Path: "/tmp", FD: 7}} },
 		"read only":       func(c *Command) { c.Spec.ReadOnly = []sandbox.Place{{Path: "/etc", FD: 7}} },
+		"profile":         func(c *Command) { c.Spec.AppArmor = "p" },
+		"context":         func(c *Command) { c.Spec.SELinux = "u:r:t" },
 		"landlock":        func(c *Command) { c.Spec.Landlock = []int{7} },
 		"seccomp":         func(c *Command) { c.Spec.Seccomp = []*seccomp.Program{full(t).Spec.Seccomp[0]} },
 		"kept file":       func(c *Command) { c.Spec.Keep = []int{7} },

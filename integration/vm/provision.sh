@@ -7,6 +7,12 @@ cd "$(dirname "$0")"
 cp -r --remove-destination tree/. / # programs may run, from a time before
 chmod 4755 /opt/ironwrap/bin/ironwrap # cp -r keeps no set-user-id bit
 
+# All scenarios are played under the profiles for ironwrap, in both places.
+if aa-enabled --quiet 2>/dev/null; then
+    sed 's|^@{IRONWRAP}=.*|@{IRONWRAP}=/usr /opt/ironwrap|' /usr/share/ironwrap/apparmor/ironwrap >/etc/apparmor.d/ironwrap
+    apparmor_parser --replace /etc/apparmor.d/ironwrap
+fi
+
 # sudo wants to find the machine's name, and a scenario shows it.
 hostname ironwrap
 echo ironwrap >/etc/hostname

@@ -147,12 +147,13 @@ func TestSandboxKeys(t *testing.T) {
 		{PrivateNetwork: true}, {PrivateMounts: true}, {PinPaths: true}, {BestEffort: true}, {ReadOnly: []string{"/a"}}, {LandlockRO: []string{}},
 		{LandlockRW: []string{"/a"}}, {LandlockBind: []uint16{}}, {LandlockConnect: []uint16{1}}, {LandlockScope: []string{"signal"}},
 		{Limits: []policy.Limit{{Name: "cpu", Value: 1}}}, {Umask: &mask}, {Nice: &number}, {OOMScore: &number},
+		{AppArmor: "p"}, {SELinux: "u:r:t"}, {AppArmorBestEffort: true}, {SELinuxBestEffort: true},
 	} {
 		if len(described(s)) != 1 || canonical(&s) == canonical(nil) {
 			t.Errorf("%d: %+v is %q", i, s, described(s))
 		}
 		looser, tighter := loosens([]policy.Sandbox{s}, nil)
-		if !looser && !s.BestEffort || looser && s.BestEffort {
+		if without := s.BestEffort || s.AppArmorBestEffort || s.SELinuxBestEffort; looser == without {
 			t.Errorf("%d: %+v dropped: looser %v, tighter %v", i, s, looser, tighter)
 		}
 	}

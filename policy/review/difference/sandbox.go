@@ -99,12 +99,11 @@ var keys = append([]key{
 	flag("private_network", func(s policy.Sandbox) bool { return s.PrivateNetwork }),
 	flag("private_mounts", func(s policy.Sandbox) bool { return s.PrivateMounts }),
 	flag("pin_paths", func(s policy.Sandbox) bool { return s.PinPaths }),
-	{"landlock", func(s policy.Sandbox) string {
-		if s.BestEffort {
-			return "best-effort"
-		}
-		return ""
-	}, func(old, new policy.Sandbox) (bool, bool) { return new.BestEffort, old.BestEffort }},
+	bestEffort("landlock", func(s policy.Sandbox) bool { return s.BestEffort }),
+	label("apparmor_profile", func(s policy.Sandbox) string { return s.AppArmor }),
+	bestEffort("apparmor", func(s policy.Sandbox) bool { return s.AppArmorBestEffort }),
+	label("selinux_context", func(s policy.Sandbox) string { return s.SELinux }),
+	bestEffort("selinux", func(s policy.Sandbox) bool { return s.SELinuxBestEffort }),
 	list("read_only", func(s policy.Sandbox) []string { return s.ReadOnly }, true),
 	list("landlock_ro", func(s policy.Sandbox) []string { return s.LandlockRO }, false),
 	list("landlock_rw", func(s policy.Sandbox) []string { return s.LandlockRW }, false),
@@ -152,6 +151,23 @@ func flag(name string, of func(policy.Sandbox) bool) key {
 		}
 		return "yes"
 	}, func(old, new policy.Sandbox) (bool, bool) { return !of(new), of(new) }}
+}
+
+// bestEffort is a key that lets the command run where something cannot be had.
+func bestEffort(name string, of func(policy.Sandbox) bool) key {
+	return key{name, func(s policy.Sandbox) string {
+		if of(s) {
+			return "best-effort"
+		}
+		return ""
+	}, func(old, new policy.Sandbox) (bool, bool) { return of(new), of(old) }}
+}
+
+// label is a key that names what a security module holds the command to. What a label
+// stops is not known here, nor what the module chooses where none is named: another one
+// may be looser and tighter.
+func label(name string, of func(policy.Sandbox) string) key {
+	return key{name, of, func(old, new policy.Sandbox) (bool, bool) { return true, true }}
 }
 
 // list is a key that names what is left, or, if it takes, what is taken away. One that

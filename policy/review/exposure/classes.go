@@ -311,6 +311,8 @@ func sections(s *policy.Sandbox) (words []string) {
 	add(s.DenyWriteExec, "memory_deny_write_execute")
 	add(len(s.ReadOnly) > 0, "read_only = %s", list(s.ReadOnly))
 	add(s.PinPaths, "pin_paths")
+	add(s.AppArmor != "", "apparmor_profile = %s", s.AppArmor)
+	add(s.SELinux != "", "selinux_context = %s", s.SELinux)
 	return words
 }
 

@@ -54,6 +54,12 @@ func newConfinement(e *policy.Entry, m Machine) confinement {
 	if c.sandbox.BestEffort {
 		c.bestEffort()
 	}
+	if l := c.sandbox.AppArmor; l != "" {
+		c.notes = append(c.notes, "AppArmor profile "+l+": not judged")
+	}
+	if l := c.sandbox.SELinux; l != "" {
+		c.notes = append(c.notes, "SELinux context "+l+": not judged")
+	}
 	return c
 }
 

@@ -28,6 +28,9 @@ type Facts interface {
 	// Allows tells whether a seccomp profile lets a system call pass; the error, why
 	// the profile cannot be read.
 	Allows(profile string, call exposure.Syscall) (bool, error)
+	// AppArmor are the profiles that the kernel has, with their modes; nil where that is
+	// not known.
+	AppArmor() map[string]string
 	// Sudoers is what sudo allows on this machine; nil where it is not looked at.
 	Sudoers() *Sudoers
 	// Accepted are the risks that somebody has accepted; nil for none.

@@ -19,8 +19,9 @@ type example struct {
 	nobody  bool    // the check has the file access rights of nobody
 	network string  // the answers of Facts
 	profile Profile //
-	unread  string  // what of sudoers was not read
-	dir     string  // where it is laid out
+	loaded  map[string]string
+	unread  string // what of sudoers was not read
+	dir     string // where it is laid out
 
 	at   string // where the finding stands, as "a.filters:2:5"
 	says string // a part of its message, in which DIR stands for the directory

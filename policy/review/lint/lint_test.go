@@ -89,6 +89,8 @@ func (e example) Accepted() *accepted.List {
 	return l
 }
 
+func (e example) AppArmor() map[string]string { return e.loaded }
+
 func (e example) Seccomp(s *policy.Sandbox) Profile { return e.profile }
 
 // Allows has no profile but strict, which lets nothing pass that changes something.

@@ -212,7 +212,7 @@ func (c *config) eachProfile(look func(Profile) string) (found []Finding) {
 		if message == "" {
 			continue
 		}
-		at, e, ok := c.named(f)
+		at, e, ok := c.named(f, "seccomp", f.Sandbox.Seccomp)
 		if !ok {
 			continue
 		}
@@ -223,19 +223,19 @@ func (c *config) eachProfile(look func(Profile) string) (found []Finding) {
 	return append(found, c.eachContextProfile(look)...)
 }
 
-// named is where the profile of f's sandbox is named: in its own section, in the
-// profile that inherits, or in [Sandbox].
-func (c *config) named(f *filter) (*file, document.Entry, bool) {
+// named is where f's sandbox got the value of a key: in its own section, in one that is
+// added to it, in the profile that either inherits, or in [Sandbox].
+func (c *config) named(f *filter, key, value string) (*file, document.Entry, bool) {
 	for _, at := range slices.Concat(c.overlay, []*file{f.file, c.conf}) {
 		own := sectionOf(at, f)
 		if at == c.conf {
 			own = "Sandbox"
 		}
-		if e, ok := at.own(own, "seccomp"); ok && e.Value == f.Sandbox.Seccomp {
+		if e, ok := at.own(own, key); ok && e.Value == value {
 			return at, e, true
 		}
 		for _, of := range slices.Concat(c.overlay, []*file{c.conf}) {
-			if e, ok := of.own(c.inherited(at, own), "seccomp"); ok && e.Value == f.Sandbox.Seccomp {
+			if e, ok := of.own(c.inherited(at, own), key); ok && e.Value == value {
 				return of, e, true
 			}
 		}
