@@ -15,6 +15,7 @@ import (
 // without any section.
 type Sandbox struct {
 	Seccomp      string   // name or absolute path of a profile; "" or "none" for none
+	SeccompLog   bool     // what the profile refuses is allowed, and the kernel writes a record
 	Capabilities []string // lower case, with "cap_"; nil for all, empty for none
 
 	NoNewPrivs      bool
@@ -32,6 +33,7 @@ type Sandbox struct {
 	LandlockBind    []uint16
 	LandlockConnect []uint16
 	LandlockScope   []string // of scopes
+	LandlockLog     bool     // the kernel writes a record of what Landlock refuses
 
 	Limits   []Limit
 	Umask    *uint32
@@ -60,6 +62,7 @@ var sandboxKeys = []sandboxKey{
 		s.Seccomp = e.Value
 		return nil
 	}},
+	{"seccomp_log", func(s *Sandbox, e document.Entry) error { return boolean(e, &s.SeccompLog) }},
 	{"capabilities", func(s *Sandbox, e document.Entry) (err error) {
 		s.Capabilities, err = capabilities(e.Value)
 		return err
@@ -81,6 +84,7 @@ var sandboxKeys = []sandboxKey{
 	{"landlock_tcp_bind", func(s *Sandbox, e document.Entry) error { return ports(e, &s.LandlockBind) }},
 	{"landlock_tcp_connect", func(s *Sandbox, e document.Entry) error { return ports(e, &s.LandlockConnect) }},
 	{"landlock_scope", func(s *Sandbox, e document.Entry) error { return scope(e, &s.LandlockScope) }},
+	{"landlock_log", func(s *Sandbox, e document.Entry) error { return boolean(e, &s.LandlockLog) }},
 	{"landlock", func(s *Sandbox, e document.Entry) error {
 		if e.Value != "best-effort" && e.Value != "required" {
 			return fmt.Errorf("%q is neither best-effort nor required", e.Value)

@@ -115,6 +115,12 @@ func (s *sandboxJSON) print(line func(label, format string, args ...any)) {
 			line("", "seccomp: %s, %s", filters.Prose(name), filters.Prose(s.Programs[i]))
 		}
 	}
+	for _, name := range s.Tried {
+		line("", "seccomp: %s is only tried (seccomp_log): it refuses nothing, and the kernel writes records", filters.Prose(name))
+	}
+	if s.LandlockLog {
+		line("", "landlock_log: the kernel writes records of what Landlock refuses, where audit is enabled")
+	}
 	for _, l := range s.Landlock {
 		text := "Landlock:"
 		for _, r := range []struct {

@@ -82,9 +82,9 @@ type Answer struct {
 
 // SandboxKeys are what an expectation can say of a sandbox.
 var SandboxKeys = []string{
-	"capabilities", "landlock", "limits", "memory_deny_write_execute", "new_session_keyring", "nice", "no_new_privs", "no_typing",
+	"capabilities", "landlock", "landlock_log", "limits", "memory_deny_write_execute", "new_session_keyring", "nice", "no_new_privs", "no_typing",
 	"oom_score_adj", "private_keyring", "private_mounts", "private_network", "private_tmp", "read_only", "rlimit_nofile",
-	"seccomp", "seccomp_programs", "umask",
+	"seccomp", "seccomp_programs", "seccomp_tried", "umask",
 }
 
 // Heading is the group for a command: the name of its program.
