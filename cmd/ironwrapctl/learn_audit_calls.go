@@ -174,14 +174,16 @@ func (t *trial) call(f finding, number uint32, program *seccomp.Program, source 
 	case f.name == "":
 		f.name, addable = fmt.Sprint(number), false
 		f.why = "libseccomp has no name for it, and no profile can allow it"
-	case rule:
-		f.why, addable = "a rule of the profile refuses it by name: take that out by hand, if it is not meant", false
+	case rule == conditional:
+		f.why, addable = "a rule of the profile refuses it with some arguments: change that by hand", false
 	case what != "":
 		f.why = "DANGEROUS: it " + what
 	case len(refused) < len(answers):
 		f.why = "the profile allows it with some arguments, and the record does not say with which it was made: this would allow all"
 	case isWatched:
 		f.why = "it is many calls in one, and the record does not say which: this would allow all; ironwrapctl learn without --from-audit tells them apart"
+	case rule == always:
+		f.why = "a rule of the profile refuses it by name, and was not written for nothing"
 	case !slices.ContainsFunc(refused, func(a uint32) bool { return a != unix.SECCOMP_RET_ERRNO|uint32(unix.ENOSYS) }):
 		f.why = "it is newer than the profile, which answers that there is no such call: most programs have another way then"
 	}
@@ -195,11 +197,24 @@ func (t *trial) call(f finding, number uint32, program *seccomp.Program, source 
 	t.left = append(t.left, f)
 }
 
-// refusing tells whether a rule names the call to refuse it.
-func refusing(rules *specs.LinuxSeccomp, name string) bool {
-	return slices.ContainsFunc(rules.Syscalls, func(r specs.LinuxSyscall) bool {
-		return slices.Contains(r.Names, name) && r.Action != specs.ActAllow && r.Action != specs.ActLog && r.Action != rules.DefaultAction
-	})
+// How the rules of a profile refuse a call by name.
+const (
+	never       = iota
+	conditional // with some arguments
+	always
+)
+
+func refusing(rules *specs.LinuxSeccomp, name string) (how int) {
+	for _, r := range rules.Syscalls {
+		switch {
+		case !slices.Contains(r.Names, name) || r.Action == specs.ActAllow || r.Action == specs.ActLog:
+		case len(r.Args) > 0:
+			return conditional
+		default:
+			how = always
+		}
+	}
+	return how
 }
 
 // extend makes the profile that allows the calls to be added too, and has it compiled.
@@ -229,44 +244,90 @@ func (t *trial) extend(source *profileSource) error {
 	return nil
 }
 
-// withRule is a profile with one rule more, which allows names. All else stays as it is
-// written.
+// withRule is a profile with one rule more, which allows names, and which no rule
+// refuses by name any more. All else stays as it is written.
 func withRule(data []byte, names []string) ([]byte, error) {
 	if _, err := profile.Parse(data); err != nil {
 		return nil, err
+	}
+	begin, end, rules, err := syscallRules(data)
+	if err != nil {
+		return nil, err
+	}
+	kept := [][]byte{}
+	for _, r := range rules {
+		if r, err = unrefused(r, names); err != nil {
+			return nil, err
+		}
+		if r != nil {
+			kept = append(kept, r)
+		}
 	}
 	rule, err := json.Marshal(map[string]any{"comment": "Added from the kernel's records.", "names": names, "action": specs.ActAllow})
 	if err != nil {
 		return nil, err
 	}
+	return slices.Concat(data[:begin], []byte("\n\t\t"), bytes.Join(append(kept, rule), []byte(",\n\t\t")), []byte("\n\t"), data[end:]), nil
+}
+
+// syscallRules are the elements of the list syscalls, and where it begins and ends.
+func syscallRules(data []byte) (begin, end int64, rules [][]byte, err error) {
 	dec := json.NewDecoder(bytes.NewReader(data))
 	if _, err := dec.Token(); err != nil {
-		return nil, err
+		return 0, 0, nil, err
 	}
 	for dec.More() {
 		key, err := dec.Token()
 		if err != nil {
-			return nil, err
+			return 0, 0, nil, err
+		}
+		var value json.RawMessage
+		if err := dec.Decode(&value); err != nil {
+			return 0, 0, nil, err
 		}
 		if key != "syscalls" {
-			var value json.RawMessage
-			if err := dec.Decode(&value); err != nil {
-				return nil, err
-			}
 			continue
 		}
-		if _, err := dec.Token(); err != nil {
-			return nil, err
+		var list []json.RawMessage
+		if err := json.Unmarshal(value, &list); err != nil {
+			return 0, 0, nil, err
 		}
-		at, separator := dec.InputOffset(), "\n\t\t"
-		for dec.More() {
-			var value json.RawMessage
-			if err := dec.Decode(&value); err != nil {
-				return nil, err
-			}
-			at, separator = dec.InputOffset(), ",\n\t\t"
+		for _, r := range list {
+			rules = append(rules, r)
 		}
-		return slices.Concat(data[:at], []byte(separator), rule, data[at:]), nil
+		end = dec.InputOffset() - 1 // before the bracket
+		return end - int64(len(value)) + 2, end, rules, nil
 	}
-	return nil, errors.New("it has no list syscalls to add to")
+	return 0, 0, nil, errors.New("it has no list syscalls to add to")
+}
+
+// unrefused is a rule without names, where it refuses them whatever the arguments; nil
+// when nothing is left of it.
+func unrefused(rule []byte, names []string) ([]byte, error) {
+	var r struct {
+		Name   string
+		Names  []string
+		Action specs.LinuxSeccompAction
+		Args   []any
+	}
+	if err := json.Unmarshal(rule, &r); err != nil {
+		return nil, err
+	}
+	if r.Name != "" {
+		r.Names = []string{r.Name}
+	}
+	named := func(name string) bool { return slices.Contains(names, name) }
+	if r.Action == specs.ActAllow || r.Action == specs.ActLog || len(r.Args) > 0 || !slices.ContainsFunc(r.Names, named) {
+		return rule, nil
+	}
+	left := slices.DeleteFunc(r.Names, named)
+	if len(left) == 0 {
+		return nil, nil
+	}
+	var all map[string]any
+	if err := json.Unmarshal(rule, &all); err != nil {
+		return nil, err
+	}
+	all["names"] = left
+	return json.Marshal(all)
 }
