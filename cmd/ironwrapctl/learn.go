@@ -18,10 +18,10 @@ import (
 
 func learnCommand() *cobra.Command {
 	var into string
-	var fromAudit bool
+	var fromAudit, detach, recording bool
 	var audit auditSource
 	c := &cobra.Command{
-		Use: `learn [--into DIR] CONFIG -- COMMAND [ARG...]
+		Use: `learn [--into DIR [--detach]] CONFIG -- COMMAND [ARG...]
   ironwrapctl learn --from-audit [--exe PATH] [--user NAME] [--add CALL] [--profile FILE] CONFIG --journal [--since TIME] | FILE... -- COMMAND [ARG...]`,
 		DisableFlagsInUseLine: true,
 		Short:                 "run a command, and tell the smallest sandbox that it works in",
@@ -47,7 +47,9 @@ matter, are added when --add names them. Records count when they are the run-as 
 and of the command's own program, or of one that --exe names.
 
 Standard input and output are the command's, and signals reach it. Learn ends when
-nothing that it started runs any more: stop a daemon once it has shown enough.
+nothing that it started runs any more: stop a daemon once it has shown enough. With
+--detach it returns with the command, and what the command has left is recorded in the
+background until it ends. Notes are then in DIR/FILTER.notes.
 
 exit status: the command's, 128 and the number of the signal that killed it; else
 as ironwrap: 96, 97, 99; 2 when nothing could be recorded.`,
@@ -90,7 +92,10 @@ as ironwrap: 96, 97, 99; 2 when nothing could be recorded.`,
 					return err
 				}
 			}
-			return learn(c, config, filters.Words(args[1:]), into)
+			if detach && into == "" {
+				return errors.New("--detach needs --into: nobody is there any more when there is something to print")
+			}
+			return learn(c, config, filters.Words(args[1:]), into, detach, recording)
 		},
 	}
 	c.Flags().BoolVar(&fromAudit, "from-audit", false, "run nothing, and read the kernel's records instead")
@@ -101,6 +106,9 @@ as ironwrap: 96, 97, 99; 2 when nothing could be recorded.`,
 	c.Flags().StringSliceVar(&audit.add, "add", nil, "add the system call `CALL`, which is not added by itself")
 	c.Flags().StringVar(&audit.profile, "profile", "", "write the profile with what is added to `FILE`, which must not exist")
 	c.Flags().StringVar(&into, "into", "", "add to what the filter's earlier runs left in this directory")
+	c.Flags().BoolVar(&detach, "detach", false, "return when the command does, and go on in the background")
+	c.Flags().BoolVar(&recording, "recording", false, "")
+	_ = c.Flags().MarkHidden("recording") // it is there
 	for _, name := range auditFlags {
 		c.MarkFlagsMutuallyExclusive("into", name)
 	}
@@ -110,7 +118,11 @@ as ironwrap: 96, 97, 99; 2 when nothing could be recorded.`,
 // auditFlags are for --from-audit alone.
 var auditFlags = []string{"journal", "since", "exe", "user", "add", "profile"}
 
-func learn(c *cobra.Command, config string, argv []filters.Untrusted, into string) error {
+func learn(c *cobra.Command, config string, argv []filters.Untrusted, into string, detach, recording bool) error {
+	told := func(int) {}
+	if recording {
+		told = reporter()
+	}
 	d, plan, err := allowed(config, argv, exec.Caller{Env: filters.Words(os.Environ())})
 	if err != nil {
 		return err
@@ -120,16 +132,20 @@ func learn(c *cobra.Command, config string, argv []filters.Untrusted, into strin
 	}
 	// What earlier runs left must be usable before another is made.
 	if into != "" {
-		if err := usable(into, d.Filter.Name, d.RunAs); err != nil {
+		if err := usable(into, learned{Filter: d.Filter.Name, RunAs: d.RunAs, Context: contextOf(argv)}); err != nil {
 			return err
 		}
 	}
+	if detach && !recording {
+		return detached(config, argv, into)
+	}
 
-	r, err := observe(c.ErrOrStderr(), config, argv)
+	r, err := observe(c.ErrOrStderr(), config, argv, told)
 	if err != nil {
 		return err
 	}
 	l := summarize(r, d, plan)
+	l.Context = contextOf(argv)
 	if into == "" {
 		err = l.print(c.OutOrStdout())
 	} else {
@@ -138,8 +154,14 @@ func learn(c *cobra.Command, config string, argv []filters.Untrusted, into strin
 	if err != nil {
 		return err
 	}
-	for _, n := range append(l.notes(), filesFree) {
+	notes := append(append(l.notes(), l.unseen()...), filesFree)
+	for _, n := range notes {
 		fmt.Fprintln(c.ErrOrStderr(), "ironwrapctl: note:", filters.Prose(n))
+	}
+	if recording {
+		if err := l.keepNotes(into, notes); err != nil {
+			return err
+		}
 	}
 	if into != "" {
 		fmt.Fprintf(c.ErrOrStderr(), "ironwrapctl: learned from %s: %s\n", times(l.Runs), filters.Untrusted(l.path(into, ".section")))
