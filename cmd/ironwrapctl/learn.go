@@ -109,9 +109,7 @@ as ironwrap: 96, 97, 99; 2 when nothing could be recorded.`,
 	c.Flags().BoolVar(&detach, "detach", false, "return when the command does, and go on in the background")
 	c.Flags().BoolVar(&recording, "recording", false, "")
 	_ = c.Flags().MarkHidden("recording") // it is there
-	for _, name := range auditFlags {
-		c.MarkFlagsMutuallyExclusive("into", name)
-	}
+	c.MarkFlagsMutuallyExclusive("from-audit", "into")
 	return c
 }
 
