@@ -126,7 +126,11 @@ func (g *given) add(spec *sandbox.Spec, b *policy.Sandbox, level trust.Level) er
 		return err
 	}
 	if b.Seccomp != "" && b.Seccomp != "none" {
-		program, err := Program(b.Seccomp, level)
+		read := Program
+		if b.SeccompLog {
+			read = Trial
+		}
+		program, err := read(b.Seccomp, level)
 		if err != nil {
 			return err
 		}
@@ -161,12 +165,21 @@ func landlock(spec *sandbox.Spec, b *policy.Sandbox) error {
 		}
 		rules.Scope |= scope
 	}
+	if b.LandlockLog {
+		logs := sandbox.LandlockLogs()
+		if !logs && !b.BestEffort {
+			return errNoRecords
+		}
+		spec.LandlockLog = spec.LandlockLog || logs
+	}
 	ruleset, err := sandbox.NewRuleset(rules)
 	if ruleset >= 0 {
 		spec.Landlock = append(spec.Landlock, ruleset)
 	}
 	return err
 }
+
+var errNoRecords = errors.New("this kernel writes no records of what Landlock refuses (Linux 6.15 does): take landlock_log out of the section, or set landlock = best-effort")
 
 // hold opens what paths lead to, and adds it to a list. What somebody but root put on
 // the way, to lead elsewhere, is not followed. Of two paths to one place the list gets

@@ -17,6 +17,7 @@ import (
 // without any section.
 type Sandbox struct {
 	Seccomp      string   // name or absolute path of a profile; "" or "none" for none
+	SeccompLog   bool     // what the profile refuses is allowed, and the kernel writes a record
 	Capabilities []string // lower case, with "cap_"; nil for all, empty for none
 
 	NoNewPrivs      bool
@@ -34,6 +35,7 @@ type Sandbox struct {
 	LandlockBind    []uint16
 	LandlockConnect []uint16
 	LandlockScope   []string // of scopes
+	LandlockLog     bool     // the kernel writes a record of what Landlock refuses
 
 	AppArmor           string // a profile; "" for the kernel's choice
 	SELinux            string // a context; "" for the kernel's choice
@@ -67,6 +69,7 @@ var sandboxKeys = []sandboxKey{
 		s.Seccomp = e.Value
 		return nil
 	}},
+	{"seccomp_log", func(s *Sandbox, e document.Entry) error { return boolean(e, &s.SeccompLog) }},
 	{"capabilities", func(s *Sandbox, e document.Entry) (err error) {
 		s.Capabilities, err = capabilities(e.Value)
 		return err
@@ -93,6 +96,7 @@ var sandboxKeys = []sandboxKey{
 	{"selinux_context", func(s *Sandbox, e document.Entry) error { return seLinux(e, &s.SELinux) }},
 	{"apparmor", func(s *Sandbox, e document.Entry) error { return bestEffort(e, &s.AppArmorBestEffort) }},
 	{"selinux", func(s *Sandbox, e document.Entry) error { return bestEffort(e, &s.SELinuxBestEffort) }},
+	{"landlock_log", func(s *Sandbox, e document.Entry) error { return boolean(e, &s.LandlockLog) }},
 	{"umask", func(s *Sandbox, e document.Entry) error {
 		n, err := strconv.ParseUint(e.Value, 8, 32)
 		if err != nil || n > 0o777 {

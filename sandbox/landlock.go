@@ -41,6 +41,13 @@ const (
 
 var errNoLandlock = errors.New("this kernel has no Landlock, or not enough of it: set landlock = best-effort to do without")
 
+// LandlockLogs tells whether the kernel can write records of what Landlock refuses a
+// command (landlock_restrict_self(2), Linux 6.15). It does where audit is enabled.
+func LandlockLogs() bool {
+	v, _, errno := unix.Syscall(unix.SYS_LANDLOCK_CREATE_RULESET, 0, 0, unix.LANDLOCK_CREATE_RULESET_VERSION)
+	return errno == 0 && v >= 7
+}
+
 // NewRuleset makes a ruleset, a descriptor that Enter restricts the process with.
 // It returns -1 where BestEffort left nothing to restrict.
 func NewRuleset(r Rules) (int, error) {
@@ -165,8 +172,13 @@ func Scope(name string) (uint64, error) {
 
 // landlock enters the rulesets.
 func landlock(s *Spec) error {
+	// Without the flag there are records of this program only, which ends with execve(2).
+	var flags uintptr
+	if s.LandlockLog {
+		flags = unix.LANDLOCK_RESTRICT_SELF_LOG_NEW_EXEC_ON
+	}
 	for _, fd := range s.Landlock {
-		if err := result(unix.RawSyscall(unix.SYS_LANDLOCK_RESTRICT_SELF, uintptr(fd), 0, 0)); err != nil {
+		if err := result(unix.RawSyscall(unix.SYS_LANDLOCK_RESTRICT_SELF, uintptr(fd), flags, 0)); err != nil {
 			return err
 		}
 	}

@@ -38,9 +38,10 @@ type Spec struct {
 	AppArmor string // profile
 	SELinux  string // context
 
-	Landlock []int              // rulesets (NewRuleset), each of which the process enters
-	Seccomp  []*seccomp.Program // all of which must allow a call
-	Keep     []int              // descriptors above 2 that the command gets
+	Landlock    []int              // rulesets (NewRuleset), each of which the process enters
+	LandlockLog bool               // the kernel writes records of what they refuse the command (LandlockLogs)
+	Seccomp     []*seccomp.Program // all of which must allow a call
+	Keep        []int              // descriptors above 2 that the command gets
 
 	typing            typingWay // how noTyping has done it
 	appArmor, seLinux int       // open files that tell what execve(2) will bring

@@ -81,7 +81,9 @@ type sandboxJSON struct {
 	ReadOnly       []string        `json:"read_only,omitempty"`
 	Seccomp        []string        `json:"seccomp,omitempty"`
 	Programs       []string        `json:"seccomp_programs,omitempty"` // the files that are loaded
+	Tried          []string        `json:"seccomp_tried,omitempty"`    // of seccomp: those that refuse nothing (seccomp_log)
 	Landlock       []landlockRules `json:"landlock,omitempty"`
+	LandlockLog    bool            `json:"landlock_log,omitempty"`
 	Overlaid       []string        `json:"sandbox_d,omitempty"` // PATH:LINE, where sandbox.d adds to the section
 	AppArmor       string          `json:"apparmor_profile,omitempty"`
 	SELinux        string          `json:"selinux_context,omitempty"`
@@ -160,7 +162,7 @@ func confinement(s sandbox.Spec, d policy.Decision) *sandboxJSON {
 	j := &sandboxJSON{
 		Umask: fmt.Sprintf("%04o", s.Umask), NoFile: s.NoFile, Nice: s.Nice, OOMScoreAdj: s.OOMScore, NoTyping: s.UID != 0,
 		Capabilities: []string{}, NoNewPrivs: s.NoNewPrivs, DenyWriteExec: s.DenyWriteExec, PrivateKeyring: s.Keyring == sandbox.KeyringPrivate, FreshKeyring: s.Keyring == sandbox.KeyringFresh,
-		PrivateNetwork: s.PrivateNetwork, PrivateMounts: s.PrivateMounts, PrivateTmp: len(s.PrivateTmp) > 0,
+		PrivateNetwork: s.PrivateNetwork, PrivateMounts: s.PrivateMounts, PrivateTmp: len(s.PrivateTmp) > 0, LandlockLog: s.LandlockLog,
 		AppArmor: s.AppArmor, SELinux: s.SELinux,
 	}
 	for _, p := range s.ReadOnly {
@@ -194,6 +196,9 @@ func confinement(s sandbox.Spec, d policy.Decision) *sandboxJSON {
 		}
 		if b.Seccomp != "" && b.Seccomp != "none" {
 			j.Seccomp = append(j.Seccomp, b.Seccomp)
+			if b.SeccompLog {
+				j.Tried = append(j.Tried, b.Seccomp)
+			}
 			if _, program, err := seccomp.Locate(b.Seccomp); err == nil {
 				j.Programs = append(j.Programs, program)
 			}

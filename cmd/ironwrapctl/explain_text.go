@@ -129,6 +129,12 @@ func (s *sandboxJSON) print(line func(label, format string, args ...any)) {
 	for _, key := range s.LeftOut {
 		line("", "not in force, since this kernel has not got the module (best-effort): %s", filters.Prose(key))
 	}
+	for _, name := range s.Tried {
+		line("", "seccomp: %s is only tried (seccomp_log): it refuses nothing, and the kernel writes records", filters.Prose(name))
+	}
+	if s.LandlockLog {
+		line("", "landlock_log: the kernel writes records of what Landlock refuses, where audit is enabled")
+	}
 	for _, l := range s.Landlock {
 		text := "Landlock:"
 		for _, r := range []struct {

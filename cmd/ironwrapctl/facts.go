@@ -53,6 +53,9 @@ func (f facts) Allows(profile string, call exposure.Syscall) (bool, error) {
 
 func (facts) Seccomp(s *policy.Sandbox) lint.Profile {
 	p, err := exec.Program(s.Seccomp, trust.Parent)
+	if err == nil && s.SeccompLog {
+		_, err = exec.Trial(s.Seccomp, trust.Parent)
+	}
 	if err != nil {
 		return lint.Profile{Err: err}
 	}

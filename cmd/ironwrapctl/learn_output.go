@@ -80,7 +80,11 @@ const filesFree = "files are not limited: landlock_ro and landlock_rw say which 
 // dir.
 func (l learned) section(dir string) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "[Sandbox:%s]\n# %s\nseccomp = %s\n", l.Filter, filesFree, l.path(dir, ".json"))
+	heading := "Sandbox:" + l.Filter
+	if l.Context != "" {
+		heading = "Privsep:" + l.Context
+	}
+	fmt.Fprintf(&b, "[%s]\n# %s\nseccomp = %s\n", heading, filesFree, l.path(dir, ".json"))
 	if list, known := l.capabilities(); known {
 		fmt.Fprintf(&b, "capabilities = %s\n", list)
 	}
@@ -133,7 +137,10 @@ func (l learned) notes() (list []string) {
 	if l.Nested != nil {
 		note("the command was nested in another (filter %s within %s): the section allows what both did", strings.Join(l.Nested, ", "), l.Filter)
 	}
-	if l.File == "" {
+	if l.Full {
+		note("it made more different calls than were kept: the profile refuses the others")
+	}
+	if l.File == "" && l.Context == "" {
 		note("the filter is built in: only [Sandbox] in rootwrap.conf, which is for all filters, can confine it")
 	}
 	return list
@@ -162,11 +169,13 @@ func (l learned) print(w io.Writer) error {
 	if err != nil {
 		return err
 	}
-	beside := "the filters file"
-	if l.File != "" {
-		beside = fmt.Sprintf("%s:%d", filters.Untrusted(l.File), l.Line)
+	beside := "beside the filter, the filters file"
+	if l.Context != "" {
+		beside = "for rootwrap.conf"
+	} else if l.File != "" {
+		beside = fmt.Sprintf("beside the filter, %s:%d", filters.Untrusted(l.File), l.Line)
 	}
-	_, err = fmt.Fprintf(w, "# beside the filter, %s\n%s\n# %s, then ironwrapctl seccomp compile %[3]s\n%s",
+	_, err = fmt.Fprintf(w, "# %s\n%s\n# %s, then ironwrapctl seccomp compile %[3]s\n%s",
 		beside, l.section(defaultDir), l.path(defaultDir, ".json"), profile)
 	return err
 }

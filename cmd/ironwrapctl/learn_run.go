@@ -24,7 +24,8 @@ type run struct {
 
 // observe runs the command in a child, and answers for its system calls until
 // nobody is left who makes any.
-func observe(stderr io.Writer, config string, argv []filters.Untrusted) (*run, error) {
+// told is called with the command's status when it has ended, whoever it has left.
+func observe(stderr io.Writer, config string, argv []filters.Untrusted, told func(status int)) (*run, error) {
 	r := new(run)
 	tracer, err := record.NewTracer()
 	if err != nil {
@@ -70,7 +71,7 @@ func observe(stderr io.Writer, config string, argv []filters.Untrusted) (*run, e
 	if err != nil {
 		return nil, fmt.Errorf("cannot tell whether the command was executed: %w", err)
 	}
-	if err := attend(stderr, signals, child, r.calls, answered); err != nil {
+	if err := attend(stderr, signals, child, r.calls, answered, told); err != nil {
 		return nil, err
 	}
 	if err := release(); err != nil {
@@ -80,10 +81,7 @@ func observe(stderr io.Writer, config string, argv []filters.Untrusted) (*run, e
 		return nil, ended(child)
 	}
 
-	ws := child.ProcessState.Sys().(syscall.WaitStatus)
-	if r.status = ws.ExitStatus(); ws.Signaled() {
-		r.status = 128 + int(ws.Signal())
-	}
+	r.status = statusOf(child.ProcessState)
 	if r.unknown == nil {
 		r.capabilities, r.unknown = tracer.Finish()
 	}
@@ -93,8 +91,17 @@ func observe(stderr io.Writer, config string, argv []filters.Untrusted) (*run, e
 	return r, nil
 }
 
+// statusOf is a status as a shell has it.
+func statusOf(state *os.ProcessState) int {
+	ws := state.Sys().(syscall.WaitStatus)
+	if ws.Signaled() {
+		return 128 + int(ws.Signal())
+	}
+	return ws.ExitStatus()
+}
+
 // attend passes signals on until the command and all that it left have ended.
-func attend(stderr io.Writer, signals chan os.Signal, child *osexec.Cmd, calls *record.Calls, answered chan error) error {
+func attend(stderr io.Writer, signals chan os.Signal, child *osexec.Cmd, calls *record.Calls, answered chan error, told func(status int)) error {
 	waited := make(chan bool)
 	go func() { _ = child.Wait(); close(waited) }() // its state tells
 	ended := waited                                 // nil once that was noticed
@@ -110,6 +117,7 @@ func attend(stderr io.Writer, signals chan os.Signal, child *osexec.Cmd, calls *
 			}
 		case <-ended:
 			ended, patience = nil, time.After(time.Second)
+			told(statusOf(child.ProcessState))
 		case <-patience:
 			if n := calls.Living(); n > 0 {
 				fmt.Fprintf(stderr, "ironwrapctl: the command has ended; waiting for %s that it left: a signal to this one ends them\n", count(n, "process", "processes"))

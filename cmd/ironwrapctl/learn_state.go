@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -33,6 +34,8 @@ type learned struct {
 	Line   int    `json:"line,omitempty"`
 	Runs   int    `json:"runs"`
 
+	Context string `json:"context,omitempty"` // of oslo.privsep's helper
+
 	// By name. Of those in record.Watched, the values of the argument.
 	Calls map[string][]uint64 `json:"calls"`
 	// Architectures besides the machine's own.
@@ -49,6 +52,7 @@ type learned struct {
 	Confined  bool     `json:"confined,omitempty"` // by a sandbox section that there was
 	Nested    []string `json:"nested,omitempty"`   // filters of commands that a chaining filter led to
 	Failed    int      `json:"failed"`             // runs that did not end with status 0
+	Full      bool     `json:"full,omitempty"`     // it made more different calls than were kept
 }
 
 // summarize names what one run showed.
@@ -59,8 +63,9 @@ func summarize(r *run, d policy.Decision, p *exec.Plan) learned {
 		Root:      p.Spec.UID == 0,
 		Powerless: p.Spec.UID != 0 && (p.Spec.Capabilities.All || p.Spec.Capabilities.Set == 0),
 		Gained:    r.calls.Gained,
+		Full:      r.calls.Full,
 		Confined:  len(d.Confinements()) > 0,
-		Granted:   capabilityNames(r.capabilities.Granted),
+		Granted:   capabilityNames(r.capabilities.Granted | r.calls.Kept),
 		Refused:   capabilityNames(r.capabilities.Refused),
 	}
 	for call, values := range r.calls.Seen {
@@ -114,7 +119,7 @@ func unique[T specs.Arch | string | uint64](list []T) []T {
 // merge adds other runs of the same filter. What could not be learned once is not
 // known.
 func (l learned) merge(o learned) (learned, error) {
-	if l.Filter != o.Filter || l.RunAs != o.RunAs {
+	if l.Filter != o.Filter || l.RunAs != o.RunAs || l.Context != o.Context {
 		return l, fmt.Errorf("it is of filter %s, run as %s, and this is %s, run as %s: choose another directory, or remove it",
 			filters.Untrusted(o.Filter), filters.Untrusted(o.RunAs), filters.Untrusted(l.Filter), filters.Untrusted(l.RunAs))
 	}
@@ -131,6 +136,7 @@ func (l learned) merge(o learned) (learned, error) {
 	l.Unnamed = slices.Concat(l.Unnamed, o.Unnamed)
 	l.Powerless = l.Powerless && o.Powerless
 	l.Gained = l.Gained || o.Gained
+	l.Full = l.Full || o.Full
 	l.Granted = slices.Concat(l.Granted, o.Granted)
 	l.Refused = slices.Concat(l.Refused, o.Refused)
 	l.Confined = l.Confined || o.Confined
@@ -150,19 +156,18 @@ func (l learned) path(dir, suffix string) string {
 			return c
 		}
 		return '_'
-	}, l.Filter)
+	}, cmp.Or(l.Context, l.Filter))
 	return filepath.Join(dir, strings.TrimLeft(base, ".")+suffix)
 }
 
 // usable complains of a directory that others than root could write a profile
 // into, and of a state that cannot be read, or is another filter's.
-func usable(dir, filter, runAs string) error {
+func usable(dir string, mine learned) error {
 	d, err := trust.Dir(dir, trust.Object)
 	if err != nil {
 		return err
 	}
 	d.Close()
-	mine := learned{Filter: filter, RunAs: runAs}
 	if _, _, err := seccomp.Locate(mine.path(dir, ".json")); err != nil {
 		return err
 	}

@@ -128,7 +128,7 @@ func decode(data []byte, fds []int) (*Command, error) {
 	s.Nice, s.OOMScore = d.signed(), d.signed()
 	s.Capabilities.All = d.flag()
 	s.Capabilities.Set = d.number()
-	for _, set := range []*bool{&s.NoNewPrivs, &s.DenyWriteExec, &s.NiceAsked, &s.OOMScoreAsked, &s.PrivateNetwork, &s.PrivateMounts} {
+	for _, set := range []*bool{&s.NoNewPrivs, &s.DenyWriteExec, &s.NiceAsked, &s.OOMScoreAsked, &s.PrivateNetwork, &s.PrivateMounts, &s.LandlockLog} {
 		*set = d.flag()
 	}
 	s.Keyring = sandbox.Keyring(d.small())
@@ -190,7 +190,7 @@ func (e *encoder) spec(s *sandbox.Spec) {
 	e.signed(s.OOMScore)
 	e.flag(s.Capabilities.All)
 	e.number(s.Capabilities.Set)
-	for _, set := range []bool{s.NoNewPrivs, s.DenyWriteExec, s.NiceAsked, s.OOMScoreAsked, s.PrivateNetwork, s.PrivateMounts} {
+	for _, set := range []bool{s.NoNewPrivs, s.DenyWriteExec, s.NiceAsked, s.OOMScoreAsked, s.PrivateNetwork, s.PrivateMounts, s.LandlockLog} {
 		e.flag(set)
 	}
 	e.count(int(s.Keyring))

@@ -30,7 +30,7 @@ func full(t testing.TB) *Command {
 			Nice: -20, OOMScore: -1000,
 			Capabilities: sandbox.Capabilities{All: true, Set: 1 << 63}, NoNewPrivs: true, DenyWriteExec: true, Keyring: sandbox.KeyringPrivate,
 			NiceAsked: true, OOMScoreAsked: true,
-			PrivateNetwork: true, PrivateMounts: true,
+			PrivateNetwork: true, PrivateMounts: true, LandlockLog: true,
 			AppArmor: "a profile", SELinux: "u:r:t",
 			PrivateTmp: []sandbox.Place{{Path: "/tmp", FD: 12}, {Path: "/var/tmp", FD: 13}}, ReadOnly: []sandbox.Place{{Path: "/etc", FD: 14}, {Path: "/a b", FD: 15}},
 			Landlock: []int{10, 11}, Seccomp: []*seccomp.Program{program, program}, Keep: []int{20, 21},

@@ -38,6 +38,7 @@ func TestPlain(t *testing.T) {
 		"nice, asked":     func(c *Command) { c.Spec.NiceAsked = true },
 		"score, asked":    func(c *Command) { c.Spec.OOMScoreAsked = true },
 		"private network": func(c *Command) { c.Spec.PrivateNetwork = true },
+		"landlock log":    func(c *Command) { c.Spec.LandlockLog = true },
 		"private mounts":  func(c *Command) { c.Spec.PrivateMounts = true },
 		"private tmp":     func(c *Command) { c.Spec.PrivateTmp = []sandbox.Place{{Path: "/tmp", FD: 7}} },
 		"read only":       func(c *Command) { c.Spec.ReadOnly = []sandbox.Place{{Path: "/etc", FD: 7}} },

@@ -47,16 +47,30 @@ type Calls struct {
 	// Gained tells that a program got rights by being executed: a set-user-id or
 	// set-group-id bit, or file capabilities.
 	Gained bool
+	// Kept are capabilities that a process kept when it gave others up (capset(2)): one
+	// that it had not had it could not have kept, which ends a program that asks for it.
+	// Bit n is capability n.
+	Kept uint64
+	// Full tells that it made more different calls than are kept.
+	Full bool
 
 	process   int                 // that becomes the command
 	state     progress            // of it
 	executing map[string]identity // by id: who is in the middle of execve(2)
+	setting   map[int]uint64      // by id: what who is in the middle of capset(2) had
 
 	lock      sync.Mutex
 	processes map[int]int // the pidfd of each process, by its id
 
 	inHand *atomic.Uint32 // whose call has been received but not answered; for the guard
 }
+
+// A command that runs for long must not fill the memory. No program comes near these:
+// the numbers of all calls, and the values of an argument that is watched.
+const (
+	mostCalls  = 4096
+	mostValues = 4096
+)
 
 type progress int
 
@@ -69,7 +83,7 @@ const (
 // NewCalls is for the process of that id, which is going to be the command.
 func NewCalls(process int, shared *Shared) *Calls {
 	return &Calls{
-		Seen: map[Call]map[uint64]bool{}, process: process, executing: map[string]identity{}, processes: map[int]int{}, inHand: shared.inHand,
+		Seen: map[Call]map[uint64]bool{}, process: process, executing: map[string]identity{}, setting: map[int]uint64{}, processes: map[int]int{}, inHand: shared.inHand,
 	}
 }
 
@@ -115,14 +129,24 @@ func (c *Calls) note(n *notification, begun func()) {
 	}
 	c.meet(pid)
 	c.compare(pid, execve)
+	c.keep(pid, n.arch == seccomp.Arch && n.number == unix.SYS_CAPSET)
 
 	call := Call{n.arch, n.number}
-	values := c.Seen[call]
+	values, known := c.Seen[call]
+	if !known && len(c.Seen) == mostCalls {
+		c.Full = true
+		return
+	}
 	if w, ok := Watched[n.number]; ok && n.arch == seccomp.Arch {
 		if values == nil {
 			values = map[uint64]bool{}
 		}
-		values[n.args[w.Index]&w.Mask] = true
+		value := n.args[w.Index] & w.Mask
+		if !values[value] && len(values) == mostValues {
+			c.Full = true
+		} else {
+			values[value] = true
+		}
 	}
 	c.Seen[call] = values
 }

@@ -147,3 +147,23 @@ func TestCallsSignal(t *testing.T) {
 		t.Errorf("%d are left", n)
 	}
 }
+
+// However many different calls there are, not all are kept, and that is said.
+func TestCallsBounded(t *testing.T) {
+	c := newCalls(t, os.Getpid())
+	c.state = running
+	pid := uint32(os.Getpid())
+	for i := range uint32(mostValues + 10) {
+		c.note(&notification{pid: pid, arch: seccomp.Arch, number: unix.SYS_IOCTL, args: [6]uint64{0, uint64(i)}}, nil)
+	}
+	if n := len(c.Seen[Call{seccomp.Arch, unix.SYS_IOCTL}]); n != mostValues || !c.Full {
+		t.Errorf("%d values, %v", n, c.Full)
+	}
+	c.Full = false
+	for i := range uint32(mostCalls + 10) {
+		c.note(&notification{pid: pid, arch: seccomp.Arch, number: 1000 + i}, nil)
+	}
+	if len(c.Seen) != mostCalls || !c.Full {
+		t.Errorf("%d calls, %v", len(c.Seen), c.Full)
+	}
+}

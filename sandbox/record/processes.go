@@ -71,6 +71,28 @@ func (c *Calls) compare(pid int, execve bool) {
 	c.executing[key], c.executing[before.process] = before, before
 }
 
+// keep looks at what a process has before capset(2) and at its next call. Capabilities
+// in a user namespace of its own are none of the machine's (user_namespaces(7)).
+func (c *Calls) keep(pid int, capset bool) {
+	if before, ok := c.setting[pid]; ok {
+		delete(c.setting, pid)
+		if after, err := identify(pid); err == nil && after.permitted != before {
+			c.Kept |= after.permitted
+		}
+	}
+	if !capset {
+		return
+	}
+	mine, err := os.Readlink("/proc/self/ns/user")
+	theirs, other := os.Readlink(fmt.Sprintf("/proc/%d/ns/user", pid))
+	if err != nil || other != nil || mine != theirs {
+		return
+	}
+	if before, err := identify(pid); err == nil {
+		c.setting[pid] = before.permitted
+	}
+}
+
 // meet keeps hold of a process, for Signal. A thread that does not lead its
 // process has no pidfd, and needs none.
 func (c *Calls) meet(pid int) {

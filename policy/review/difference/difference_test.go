@@ -139,13 +139,32 @@ func TestSettings(t *testing.T) {
 	}
 }
 
+// A profile that is only tried takes nothing away, and to try none is nothing.
+func TestTriedProfile(t *testing.T) {
+	force, tried := []policy.Sandbox{{Seccomp: "storage"}}, []policy.Sandbox{{Seccomp: "storage", SeccompLog: true}}
+	if looser, tighter := loosens(force, tried); !looser || tighter {
+		t.Errorf("from force to trial: looser %v, tighter %v", looser, tighter)
+	}
+	if looser, tighter := loosens(tried, force); looser || !tighter {
+		t.Errorf("from trial to force: looser %v, tighter %v", looser, tighter)
+	}
+	if changes := sandboxChanges(force, tried); !slices.Equal(changes, []string{"sandbox seccomp_log: not set → yes"}) {
+		t.Errorf("%q", changes)
+	}
+	for _, none := range []string{"", "none"} {
+		if s := (policy.Sandbox{Seccomp: none, SeccompLog: true}); canonical(&s) != canonical(nil) {
+			t.Errorf("seccomp %q, tried: %s", none, canonical(&s))
+		}
+	}
+}
+
 // TestSandboxKeys: no field of a sandbox is passed over.
 func TestSandboxKeys(t *testing.T) {
 	yes, mask, number := true, uint32(0o77), 5
 	for i, s := range []policy.Sandbox{
 		{Seccomp: "storage"}, {Capabilities: []string{}}, {NoNewPrivs: true}, {DenyWriteExec: true}, {PrivateKeyring: &yes}, {PrivateTmp: true},
 		{PrivateNetwork: true}, {PrivateMounts: true}, {PinPaths: true}, {BestEffort: true}, {ReadOnly: []string{"/a"}}, {LandlockRO: []string{}},
-		{LandlockRW: []string{"/a"}}, {LandlockBind: []uint16{}}, {LandlockConnect: []uint16{1}}, {LandlockScope: []string{"signal"}},
+		{LandlockRW: []string{"/a"}}, {LandlockBind: []uint16{}}, {LandlockConnect: []uint16{1}}, {LandlockScope: []string{"signal"}}, {LandlockLog: true},
 		{Limits: []policy.Limit{{Name: "cpu", Value: 1}}}, {Umask: &mask}, {Nice: &number}, {OOMScore: &number},
 		{AppArmor: "p"}, {SELinux: "u:r:t"}, {AppArmorBestEffort: true}, {SELinuxBestEffort: true},
 	} {

@@ -30,6 +30,7 @@ func plainly(s *policy.Sandbox) policy.Sandbox {
 	if p.Seccomp == "none" {
 		p.Seccomp = ""
 	}
+	p.SeccompLog = p.SeccompLog && p.Seccomp != ""
 	for _, list := range []*[]string{&p.Capabilities, &p.ReadOnly, &p.LandlockRO, &p.LandlockRW, &p.LandlockScope} {
 		*list = sorted(*list)
 	}
@@ -75,6 +76,12 @@ type key struct {
 
 var keys = append([]key{
 	{"seccomp", func(s policy.Sandbox) string { return s.Seccomp }, unlike(func(s policy.Sandbox) bool { return s.Seccomp == "" })},
+	{"seccomp_log", func(s policy.Sandbox) string {
+		if s.SeccompLog {
+			return "yes"
+		}
+		return ""
+	}, func(old, new policy.Sandbox) (bool, bool) { return new.SeccompLog, old.SeccompLog }},
 	list("capabilities", func(s policy.Sandbox) []string { return s.Capabilities }, false),
 	flag("no_new_privs", func(s policy.Sandbox) bool { return s.NoNewPrivs }),
 	flag("memory_deny_write_execute", func(s policy.Sandbox) bool { return s.DenyWriteExec }),
@@ -110,6 +117,7 @@ var keys = append([]key{
 	list("landlock_tcp_bind", func(s policy.Sandbox) []string { return numbers(s.LandlockBind) }, false),
 	list("landlock_tcp_connect", func(s policy.Sandbox) []string { return numbers(s.LandlockConnect) }, false),
 	list("landlock_scope", func(s policy.Sandbox) []string { return s.LandlockScope }, true),
+	flag("landlock_log", func(s policy.Sandbox) bool { return s.LandlockLog }),
 	number("umask", "%03o", func(s policy.Sandbox) *int { return wide(s.Umask) }),
 	number("nice", "%d", func(s policy.Sandbox) *int { return s.Nice }),
 	number("oom_score_adj", "%d", func(s policy.Sandbox) *int { return s.OOMScore }),

@@ -82,9 +82,9 @@ type Answer struct {
 
 // SandboxKeys are what an expectation can say of a sandbox.
 var SandboxKeys = []string{
-	"apparmor_profile", "capabilities", "landlock", "left_out", "limits", "memory_deny_write_execute", "new_session_keyring", "nice", "no_new_privs", "no_typing",
+	"apparmor_profile", "capabilities", "landlock", "landlock_log", "left_out", "limits", "memory_deny_write_execute", "new_session_keyring", "nice", "no_new_privs", "no_typing",
 	"oom_score_adj", "private_keyring", "private_mounts", "private_network", "private_tmp", "read_only", "rlimit_nofile",
-	"seccomp", "seccomp_programs", "selinux_context", "umask",
+	"seccomp", "seccomp_programs", "seccomp_tried", "selinux_context", "umask",
 }
 
 // Heading is the group for a command: the name of its program.

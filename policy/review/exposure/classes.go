@@ -298,6 +298,7 @@ func sections(s *policy.Sandbox) (words []string) {
 		caps = "none"
 	}
 	add(s.Seccomp != "" && s.Seccomp != "none", "seccomp = %s", s.Seccomp)
+	add(s.SeccompLog && s.Seccomp != "" && s.Seccomp != "none", "seccomp_log")
 	add(s.Capabilities != nil, "capabilities = %s", caps)
 	add(s.NoNewPrivs, "no_new_privs")
 	add(s.LandlockRO != nil, "landlock_ro = %s", list(s.LandlockRO))

@@ -48,7 +48,11 @@ func newConfinement(e *policy.Entry, m Machine) confinement {
 		c.sandbox = *e.Sandbox
 	}
 	c.gain(e, m)
-	if p := c.sandbox.Seccomp; p != "" && p != "none" {
+	switch p := c.sandbox.Seccomp; {
+	case p == "" || p == "none":
+	case c.sandbox.SeccompLog:
+		c.notes = append(c.notes, fmt.Sprintf("seccomp = %s counts for nothing: it is only tried (seccomp_log), and refuses nothing", p))
+	default:
 		c.profile(p, m)
 	}
 	if c.sandbox.BestEffort {

@@ -72,6 +72,7 @@ func TestConfine(t *testing.T) {
 		{"seccomp strict", "CommandFilter, bash, root", policy.Sandbox{Seccomp: "strict"}, 7, "run=7 write=0 owner=0 mount=0 kernel=0 signal=0 services=0 read=7", "the seccomp profile strict refuses"},
 		{"seccomp that lets chmod pass", "CommandFilter, chmod, root", policy.Sandbox{Seccomp: "other"}, 10, "owner=10", ""},
 		{"seccomp that cannot be read", "CommandFilter, tee, root", policy.Sandbox{Seccomp: "absent"}, 10, "write=10", "seccomp = absent counts for nothing: no such file"},
+		{"seccomp that is only tried", "CommandFilter, bash, root", policy.Sandbox{Seccomp: "strict", SeccompLog: true}, 10, "write=10", "seccomp = strict counts for nothing: it is only tried"},
 		{"seccomp = none", "CommandFilter, tee, root", policy.Sandbox{Seccomp: "none"}, 10, "", ""},
 
 		{"private network", "CommandFilter, vconfig, root", policy.Sandbox{PrivateNetwork: true}, 0, "network=0", "a network of its own"},
