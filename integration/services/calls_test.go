@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
 	"ironwrap/policy/privsep"
@@ -68,12 +69,19 @@ func (p played) at(t *testing.T, i int, like row) row {
 	return p.calls[i]
 }
 
-// calls makes all calls through the programs that the services are given.
+// calls makes all calls through the programs that the services are given, those of all
+// services at once.
 func calls(t *testing.T, program func(service string) string, trees ...string) (p played) {
 	t.Helper()
 	p.helpers = map[string]map[string]string{}
-	for _, service := range services {
-		lines := json.NewDecoder(bytes.NewReader(play(t, service, trees, nil, "python3", "/opt/calls.py", service, program(service))))
+	outs := make([][]byte, len(services))
+	var each sync.WaitGroup
+	for i, service := range services {
+		each.Go(func() { outs[i] = play(t, service, trees, nil, "python3", "/opt/calls.py", service, program(service)) })
+	}
+	each.Wait()
+	for _, out := range outs {
+		lines := json.NewDecoder(bytes.NewReader(out))
 		for lines.More() {
 			var r row
 			if err := lines.Decode(&r); err != nil {
@@ -124,18 +132,31 @@ func TestConfined(t *testing.T) {
 	}
 }
 
-// confining is a tree with the services' rootwrap.conf, and the key in it. Of the contexts
-// that have no profile it has sections with what they declare.
+// confining is a tree with the services' rootwrap.conf, and the key in it. A context that
+// has no profile gets a section with what it declares.
 func confining(t *testing.T) string {
 	t.Helper()
-	dir := t.TempDir()
+	text := "[DEFAULT]\nprivsep_confine = declared\n"
+	for _, c := range privsep.All() {
+		if !c.Profiled() && c.Declared != "" {
+			text = fmt.Sprintf("[Privsep:%s]\ncapabilities = %s\n\n", c.Name, strings.ReplaceAll(c.Declared, " ", ",")) + text
+		}
+	}
+	tree := t.TempDir()
 	for _, service := range services {
-		name := "/etc/" + service
-		if err := command("cp", "-a", "--parents", "--no-target-directory", debian+name+"/rootwrap.conf", dir+"/copy"); err != nil {
+		dir := "/etc/" + service
+		conf := strings.Replace(read(t, debian+dir+"/rootwrap.conf"), "[DEFAULT]\n", text, 1)
+		if !strings.Contains(conf, text) {
+			t.Fatalf("%s has no [DEFAULT]", dir)
+		}
+		if err := os.MkdirAll(tree+dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(tree+dir+"/rootwrap.conf", []byte(conf), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
-	return dir
+	return tree
 }
 
 // executed are the capabilities that a program which a context executed found itself with;

@@ -139,7 +139,7 @@ func play(t *testing.T, service string, trees []string, env []string, argv ...st
 	var out, errs bytes.Buffer
 	c.Stdout, c.Stderr = &out, &errs
 	if err := c.Run(); err != nil {
-		t.Fatalf("%q of %s: %v\n%s\n%s", argv, service, err, out.Bytes(), errs.Bytes())
+		t.Errorf("%q of %s: %v\n%s\n%s", argv, service, err, out.Bytes(), errs.Bytes())
 	}
 	return out.Bytes()
 }
