@@ -34,7 +34,7 @@ func (r row) name() string {
 // What the services' contexts do for them through ironwrap they do as through the peer, to
 // the letter.
 func TestCalls(t *testing.T) {
-	theirs, mine := calls(t, peer), calls(t, unconfined)
+	theirs, mine := calls(t, peer), byDefault(t)
 	contexts := map[string]bool{}
 	for i, r := range theirs.calls {
 		contexts[r.Context] = true
@@ -53,7 +53,19 @@ func TestCalls(t *testing.T) {
 	}
 }
 
-func unconfined(string) string { return ours }
+var (
+	once  sync.Once
+	plain played
+)
+
+// byDefault is what comes through ironwrap where nothing is confined.
+func byDefault(t *testing.T) played {
+	t.Helper()
+	once.Do(func() { plain = calls(t, wrapped) })
+	return plain
+}
+
+func wrapped(string) string { return ours }
 
 // played is what came of all services' calls.
 type played struct {
@@ -101,7 +113,7 @@ func calls(t *testing.T, program func(service string) string, trees ...string) (
 // written there does not work, and nothing else. The helper and what it executes have the
 // bounding set of the context's profile.
 func TestConfined(t *testing.T) {
-	open, mine := calls(t, unconfined), calls(t, unconfined, confining(t))
+	open, mine := byDefault(t), calls(t, wrapped, confining(t))
 	var lost []string
 	for i, r := range open.calls {
 		got := mine.at(t, i, r)
