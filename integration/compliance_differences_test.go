@@ -85,11 +85,12 @@ var intendedDifferences = map[string]intendedDifference{
 	"A37/name that PATH leads to": {itKilled, itRefused(99), "a name is looked for in exec_dirs, never in the caller's PATH"},
 
 	"A38/logging configuration of the caller's": {evilAsRoot, itRefused(99), privsepIsPinned},
-	"A38/log file":                      {itPrinted("--log-file {dir}/planted " + legitimateCall), itRefused(99), privsepIsPinned},
-	"A38/option behind an equals sign":  {itPrinted("--log-file={dir}/planted " + legitimateCall), itRefused(99), privsepIsPinned},
-	"A38/context of no service":         {itPrinted("--privsep_context os.path --privsep_sock_path /n"), itRefused(99), privsepIsPinned},
-	"A38/configuration of the caller's": {itPrinted("--config-file {home}/x.conf " + legitimateCall), itRefused(99), privsepIsPinned},
-	"A38/no arguments":                  {itRan, itRefused(99), privsepIsPinned},
+	"A38/log file":                         {itPrinted("--log-file {dir}/planted " + legitimateCall), itRefused(99), privsepIsPinned},
+	"A38/option behind an equals sign":     {itPrinted("--log-file={dir}/planted " + legitimateCall), itRefused(99), privsepIsPinned},
+	"A38/context of no service":            {itPrinted("--privsep_context os.path --privsep_sock_path /n"), itRefused(99), privsepIsPinned},
+	"A38/configuration of the caller's":    {itPrinted("--config-file {home}/x.conf " + legitimateCall), itRefused(99), privsepIsPinned},
+	"A38/configuration behind the context": {itPrinted(legitimateCall + " --config-file {dir}/rootwrap.conf"), itRefused(99), privsepIsPinned},
+	"A38/no arguments":                     {itRan, itRefused(99), privsepIsPinned},
 
 	"A39/blank after a comma, and a directory of that name": {evilAsRoot, itPrinted("0"), blanksAreCut},
 	"A39/blank after a comma, and none":                     {itRefused(96), itPrinted("0"), blanksAreCut},

@@ -479,6 +479,8 @@ var privsepRows = []weakness{
 				argv: words("privsep-helper --privsep_context os.path --privsep_sock_path /n")},
 			{name: "configuration of the caller's", conf: privsepDirs, setup: allOf(rootFiles("bin/privsep-helper", sayingHelper), homeFiles("x.conf", "")),
 				argv: words("privsep-helper --config-file {home}/x.conf " + legitimateCall)},
+			{name: "configuration behind the context", conf: privsepDirs, setup: rootFiles("bin/privsep-helper", sayingHelper),
+				argv: words("privsep-helper " + legitimateCall + " --config-file {dir}/rootwrap.conf")},
 			{name: "no arguments", conf: privsepDirs, setup: rootFiles("bin/privsep-helper", sayingHelper), argv: words("privsep-helper")},
 			{name: "path", conf: privsepDirs, setup: rootFiles("bin/privsep-helper", sayingHelper),
 				argv: words("{dir}/bin/privsep-helper " + legitimateCall), want: itRefused(99)},

@@ -199,13 +199,18 @@ func (s *Sandbox) cut(c *privsep.Context) error {
 	return nil
 }
 
-// Context is the confinement of a context that the filter lets be asked for: nil where
-// there is none but the filter's own. The error says why it could not be started.
-func (e *Entry) Context(name string) (*Helper, error) {
-	if !e.contexts.confine() {
+// Context is the confinement of a context: nil where there is none but that of the filter
+// which lets it be asked for. The error says why its helper would not be started.
+func (p *Policy) Context(name string) (*Helper, error) { return p.contexts.named(name) }
+
+// Context is that of the policy which the filter is of.
+func (e *Entry) Context(name string) (*Helper, error) { return e.contexts.named(name) }
+
+func (c *contexts) named(name string) (*Helper, error) {
+	if !c.confine() {
 		return nil, nil
 	}
-	h, err := e.contexts.helper("privsep-helper", filters.Words([]string{"--privsep_context=" + name}))
+	h, err := c.helper("privsep-helper", filters.Words([]string{"--privsep_context=" + name}))
 	if err != nil || h.Sandbox == nil {
 		return nil, err
 	}

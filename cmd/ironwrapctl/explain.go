@@ -195,6 +195,7 @@ func (x *explainer) explain(argv []filters.Untrusted) explanation {
 	}
 	e.RunAs = &runAsJSON{filters.Untrusted(plan.User.Name), s.UID, s.GID, s.Groups}
 	e.Sandbox = confinement(s, d)
+	e.Privsep = x.privsep(d.Helper)
 	return e
 }
 

@@ -28,6 +28,7 @@ type explanation struct {
 	Signal     *signalJSON         `json:"signal,omitempty"`
 	RunAs      *runAsJSON          `json:"run_as,omitempty"`
 	Sandbox    *sandboxJSON        `json:"sandbox,omitempty"`
+	Privsep    *privsepJSON        `json:"privsep,omitempty"` // of a command that starts oslo.privsep's helper
 	Caller     *callerJSON         `json:"caller,omitempty"`
 	Notes      []string            `json:"notes,omitempty"`
 	Near       []nearJSON          `json:"near,omitempty"` // of deny: near misses

@@ -37,6 +37,9 @@ func (e explanation) printText(w io.Writer, ink ink) {
 	if f := e.Nested; f != nil {
 		line("nested", "%s (%s), %s", f.Name, f.Class, position(f.File, f.Line))
 	}
+	if p := e.Privsep; p != nil {
+		line("context", "%s", p)
+	}
 	if e.Signal != nil {
 		line("signal", "%d to process %d, sent by ironwrap itself", e.Signal.Number, e.Signal.PID)
 	} else if e.Argv != nil {

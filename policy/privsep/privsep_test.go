@@ -1,6 +1,8 @@
 package privsep
 
 import (
+	"flag"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -40,4 +42,56 @@ func TestTable(t *testing.T) {
 			t.Errorf("%q is %+v", name, c)
 		}
 	}
+}
+
+var update = flag.Bool("update", false, "write the table into docs/privsep.md")
+
+// TestDocs: docs/privsep.md has the table as it is.
+func TestDocs(t *testing.T) {
+	const path, marker = "../../docs/privsep.md", "-update -->\n"
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	intro, rest, ok := strings.Cut(string(data), marker)
+	if !ok {
+		t.Fatalf("%s has no line that ends with %q", path, marker)
+	}
+	if rest == markdown() {
+		return
+	}
+	if !*update {
+		t.Fatalf("%s has another table: go test ./policy/privsep -run TestDocs -update", path)
+	}
+	if err := os.WriteFile(path, []byte(intro+marker+markdown()), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func markdown() string {
+	var b strings.Builder
+	short := func(list string) string {
+		return strings.ReplaceAll(list, "cap_", "")
+	}
+	b.WriteString("\n| context | declares (cap_...) | besides | what was run within the profile; known not to work |\n|---|---|---|---|\n")
+	for _, c := range All() {
+		declared, besides, tried := short(c.Declared), strings.TrimSpace(short(c.Beside)+" "+c.Keys), c.Tried
+		switch {
+		case c.Unread:
+			declared = "not read; taken for " + declared
+		case declared == "":
+			declared = "none"
+		}
+		switch {
+		case !c.Profiled():
+			besides, tried = "no profile", "not tried"
+		case besides == "":
+			besides = "nothing"
+		}
+		if c.Lost != "" {
+			tried += "; " + c.Lost
+		}
+		b.WriteString("| " + strings.Join([]string{"`" + c.Name + "`", declared, besides, tried}, " | ") + " |\n")
+	}
+	return b.String()
 }

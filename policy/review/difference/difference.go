@@ -12,6 +12,7 @@
 package difference
 
 import (
+	"reflect"
 	"slices"
 
 	"ironwrap/filters"
@@ -349,5 +350,8 @@ func (c *comparison) open(old, new *rule, why string) {
 		text = "whether a command that " + old.String() + " of OLD allows is decided otherwise by " + new.String() + " of NEW"
 	}
 	q.Text = filters.Untrusted(text + ": " + why)
+	if slices.ContainsFunc(c.report.Open, func(o Question) bool { return reflect.DeepEqual(o, q) }) {
+		return // it is about another context of the same filter
+	}
 	c.report.Open = append(c.report.Open, q)
 }

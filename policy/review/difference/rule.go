@@ -19,6 +19,7 @@ type rule struct {
 	entry, leaf *policy.Entry // leaf is nil but behind a prefix
 	what        string        // what it matches: where it is the same, the same lines
 	does        string        // outcome without the sandbox
+	context     string        // what confines it besides: a privsep context
 	outcome     string        // what comes of its lines: where it is the same, the same
 	least, most language.Lines
 	inexact     string // why least is not most; empty where it is
@@ -65,13 +66,17 @@ func (c *comparison) rules(side int) (all []*rule) {
 	for i := range p.Filters {
 		e := &p.Filters[i]
 		if r := plain[e]; r != nil {
-			all = append(all, r)
+			all = append(all, c.byContext(w, r)...)
 		}
 		if !filters.Chaining(e.Filter) {
 			continue
 		}
 		for j := range p.Filters {
-			if leaf := plain[&p.Filters[j]]; leaf != nil && leaf.entry.RunAs() == e.RunAs() {
+			leaf := plain[&p.Filters[j]]
+			if leaf == nil || leaf.entry.RunAs() != e.RunAs() {
+				continue
+			}
+			for _, leaf := range c.byContext(w, leaf) {
 				if r := w.chained(e, leaf); r != nil {
 					all = append(all, r)
 				}
@@ -100,8 +105,95 @@ func (w *world) plain(e *policy.Entry) *rule {
 		}
 		r.does += fmt.Sprintf(" runs %q", found.Path)
 	}
-	r.outcome = r.does + within(e)
+	if e.File != "" && strings.HasSuffix(e.Exec(), "privsep-helper") {
+		r.context = w.helpers(e)
+	}
+	r.outcome = r.does + within(e) + r.context
 	return r
+}
+
+// byContext are the rules of the implicit filter where a policy confines contexts: one for
+// those that both policies confine to the same. Any other filter is one rule.
+func (c *comparison) byContext(w *world, r *rule) (all []*rule) {
+	if r.entry.File != "" || !c.confineContexts() {
+		return []*rule{r}
+	}
+	for _, names := range c.alike() {
+		h, err := r.entry.Context(names[0])
+		if err != nil || !slices.Contains(w.contexts(), names[0]) {
+			continue
+		}
+		one := *r
+		one.what, one.least, one.most, one.inexact = w.privsepLines(names)
+		if h != nil {
+			one.context = " in " + canonical(h.Sandbox)
+			one.outcome = r.does + one.context
+		}
+		all = append(all, &one)
+	}
+	return all
+}
+
+// alike are the contexts of both policies, those together that each confines to the same.
+func (c *comparison) alike() (groups [][]string) {
+	at := map[string]int{}
+	for _, name := range slices.Compact(slices.Sorted(slices.Values(append(c.worlds[0].contexts(), c.worlds[1].contexts()...)))) {
+		key := ""
+		for _, w := range c.worlds {
+			h, err := w.side.Policy.Context(name)
+			switch {
+			case err != nil || !slices.Contains(w.contexts(), name):
+				key += " refused"
+			case h == nil:
+				key += " as any"
+			default:
+				key += " " + canonical(h.Sandbox)
+			}
+		}
+		i, ok := at[key]
+		if !ok {
+			i = len(groups)
+			at[key], groups = i, append(groups, nil)
+		}
+		groups[i] = append(groups[i], name)
+	}
+	return groups
+}
+
+// helpers is what confines the contexts of a filter, which of them it accepts or not.
+func (w *world) helpers(e *policy.Entry) (text string) {
+	for _, name := range w.contexts() {
+		switch h, err := e.Context(name); {
+		case err != nil:
+			text += " without " + name
+		case h != nil:
+			text += " with " + name + " in " + canonical(h.Sandbox)
+		}
+	}
+	return text
+}
+
+// confineContexts tells that one of the policies confines privsep contexts.
+func (c *comparison) confineContexts() bool {
+	for _, w := range c.worlds {
+		p := w.side.Policy
+		if p.PrivsepConfine || slices.ContainsFunc(p.Contexts(), func(name string) bool { h, _ := p.Context(name); return h != nil }) {
+			return true
+		}
+	}
+	return false
+}
+
+// contexts are those that the implicit filter lets be asked for.
+func (w *world) contexts() []string {
+	return slices.Compact(slices.Sorted(slices.Values(w.side.Policy.Contexts())))
+}
+
+// privsepLines are what the implicit filter matches for some of its contexts.
+func (w *world) privsepLines(contexts []string) (what string, least, most language.Lines, inexact string) {
+	return fmt.Sprintf("privsep %q %v", contexts, w.side.Policy.StrictPaths), privsep(contexts, language.Lines{}),
+		privsep(contexts, language.Line(language.Text("--config-file", "--config-dir"), language.Prefix("/"))),
+		"the implicit filter goes by who can write a file of configuration"
 }
 
 // within is what confines a command that these filters allow: a section holds for what
@@ -165,7 +257,7 @@ func (w *world) chained(e *policy.Entry, leaf *rule) *rule {
 		at = found.Path
 		r.does = fmt.Sprintf("a prefix of %d by %q before %s", filters.Prefix(e.Filter), program.Path, leaf.does)
 	}
-	r.outcome = r.does + within(e, leaf.entry)
+	r.outcome = r.does + within(e, leaf.entry) + leaf.context
 	r.what = fmt.Sprintf("%s before %s called %q or %q", r.prefix, leaf.what, leaf.entry.Exec(), at)
 	r.least = before.Then(named(leaf.least, leaf.entry.Exec(), at))
 	r.most = before.Then(named(leaf.most, leaf.entry.Exec(), at))
@@ -232,11 +324,7 @@ func (w *world) lines(e *policy.Entry, shape filters.Shape) (what string, least,
 	case e.Class == "IpFilter":
 		return what, ipLeast(f), ipMost(f), "an IpFilter has rules of its own, which are not known as patterns"
 	case e.File == "": // the implicit one
-		contexts := slices.Sorted(slices.Values(w.side.Policy.Contexts()))
-		contexts = slices.Compact(contexts)
-		return fmt.Sprintf("privsep %q %v", contexts, w.side.Policy.StrictPaths), privsep(contexts, language.Lines{}),
-			privsep(contexts, language.Line(language.Text("--config-file", "--config-dir"), language.Prefix("/"))),
-			"the implicit filter goes by who can write a file of configuration"
+		return w.privsepLines(w.contexts())
 	}
 	return what, language.Lines{}, l, "the filter has rules of its own, which are not known as patterns"
 }

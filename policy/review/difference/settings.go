@@ -34,6 +34,8 @@ var sets = []setting{
 	{"allow_users", "who may call ironwrap where it is setuid", func(s *Side) []string { return sorted(s.Policy.AllowUsers) }, members},
 	{"allow_groups", "who may call ironwrap where it is setuid", func(s *Side) []string { return sorted(s.Policy.AllowGroups) }, members},
 	{"privsep_contexts", "what privsep-helper may be asked for: see also the commands", contexts, members},
+	{"privsep_confine", "whether privsep contexts run within their built-in profiles", func(s *Side) []string { return []string{yes(s.Policy.PrivsepConfine)} }, strict},
+	{"[Privsep:CONTEXT]", "what commands of privsep contexts may have: see also the commands", sectionsOfContexts, always(Other)},
 	{"env_keep", "variables of the caller's that every command gets", func(s *Side) []string { return sorted(s.Policy.EnvKeep) }, members},
 	{"strict_paths", "whether every directory above a trusted file must be root's", func(s *Side) []string { return []string{yes(s.Policy.StrictPaths)} }, strict},
 	{"audit_required", "whether a command runs whose record cannot be written", func(s *Side) []string { return []string{yes(s.Policy.AuditRequired)} }, strict},
@@ -104,6 +106,16 @@ func contexts(s *Side) []string {
 		return nil
 	}
 	return append(sorted(s.Policy.PrivsepContexts), "and those of released services")
+}
+
+// sectionsOfContexts are the sections of rootwrap.conf, and what holds by each.
+func sectionsOfContexts(s *Side) (list []string) {
+	for _, name := range s.Policy.Contexts() {
+		if h, err := s.Policy.Context(name); err == nil && h != nil && h.Section > 0 {
+			list = append(list, name+": "+orNone(described(plainly(h.Sandbox))))
+		}
+	}
+	return list
 }
 
 func optional(value string) []string {

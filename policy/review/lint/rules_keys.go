@@ -171,7 +171,9 @@ func unknownSections(c *config) (found []Finding) {
 			}
 		}
 	}
-	look(c.conf, func(s string) bool { return s == "Sandbox" || strings.HasPrefix(s, "Profile:") })
+	look(c.conf, func(s string) bool {
+		return s == "Sandbox" || strings.HasPrefix(s, "Profile:") || strings.HasPrefix(s, "Privsep:")
+	})
 	for _, f := range c.files {
 		look(f, func(s string) bool { return s == "Filters" || strings.HasPrefix(s, "Sandbox:") })
 	}

@@ -191,7 +191,7 @@ func (c *config) sections(visit func(f *file, section string, e document.Entry))
 			continue
 		}
 		for _, s := range f.ini.Sections {
-			if s.Name != "Sandbox" && !strings.HasPrefix(s.Name, "Sandbox:") && !strings.HasPrefix(s.Name, "Profile:") {
+			if s.Name != "Sandbox" && !strings.HasPrefix(s.Name, "Sandbox:") && !strings.HasPrefix(s.Name, "Profile:") && !strings.HasPrefix(s.Name, "Privsep:") {
 				continue
 			}
 			for _, e := range f.ini.Own(s.Name) {
@@ -220,7 +220,7 @@ func (c *config) eachProfile(look func(Profile) string) (found []Finding) {
 			found = append(found, one)
 		}
 	}
-	return found
+	return append(found, c.eachContextProfile(look)...)
 }
 
 // named is where the profile of f's sandbox is named: in its own section, in the
