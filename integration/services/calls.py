@@ -117,6 +117,10 @@ NEUTRON = [
     run("kill -HUP {victim}"),
     run("chown neutron /srv/root/file"),
     run("chmod 640 /srv/root/file"),
+    run("touch -d @0 /srv/root/file"),
+    run("mknod /srv/root/null c 1 3"),
+    run("nice -n -5 true"),
+    run("chroot / true"),
     run("cat /root/secret"),
     run("cat /root/none"),
     run("mount -t tmpfs tmpfs /srv/root/dir"),
@@ -183,6 +187,7 @@ NOVA = [
     ("vif_plug_ovs.ovsdb.impl_vsctl._run_vsctl", ["id", "-u"]),
     ("vif_plug_ovs.ovsdb.impl_vsctl._run_vsctl", CAPS),
     ("vif_plug_ovs.ovsdb.impl_vsctl._run_vsctl", ["ovs-vsctl", "show"]),
+    ("vif_plug_ovs.ovsdb.impl_vsctl._run_vsctl", ["chown", "nova", "/srv/root/written"]),
     (LB + "_ensure_bridge_privileged", "lbr", None, None, False, True),
     (LB + "_ensure_bridge_privileged", "lbr", None, None, False, True),
     ("vif_plug_linux_bridge.iptables.iptables_restore", RULES),
@@ -211,6 +216,9 @@ CINDER = [
     brick("cat /etc/iscsi/initiatorname.iscsi"),
     brick("cat /root/none"),
     brick("chown cinder /srv/root/file"),
+    brick("chmod 600 /srv/root/file"),
+    brick("kill -HUP {victim}"),
+    brick("mknod /srv/root/loop b 7 99"),
     brick("mount -t tmpfs tmpfs /srv/root/dir"),
     brick("umount /srv/root/dir"),
     brick("qemu-img info --output=json /srv/root/image"),
@@ -282,8 +290,8 @@ def load(row):
 
 def call(row, words):
     function, key = load(row)
-    args = [[w.format(**words) if isinstance(w, str) and w.startswith("{") else w for w in a] if isinstance(a, list) else a
-            for a in row[1:]]
+    fill = lambda w: w.format(**words) if isinstance(w, str) and w.startswith("{") else w
+    args = [[fill(w) for w in a] if isinstance(a, list) else fill(a) for a in row[1:]]
     options = args.pop() if args and isinstance(args[-1], dict) and row[0] != RUN else {}
     signal.alarm(60)
     try:

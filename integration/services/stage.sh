@@ -44,7 +44,7 @@ for helper in sbin/mount.nfs usr/sbin/scstadmin; do
     printf '#!/bin/sh\ngrep -E "^(CapBnd|CapEff|NoNewPrivs):" /proc/self/status\nexit 7\n' >$helper
     chmod 755 $helper
 done
-sleep 1000 &
+setpriv --reuid 65534 --regid 65534 --clear-groups sleep 1000 &
 echo $! >run/victim
 
 status=0
