@@ -5,6 +5,8 @@
 #              it makes; then vagrant destroy
 # make vagrant-payload  what vagrant up needs of a build; vagrant-box: the box alone
 # make test-container  what works with Docker's default capabilities (part of make test)
+# make test-services  the code of OpenStack's services, with all of neutron's functional
+#              tests, half an hour; a selection of them is part of make test
 # make soak    the soak test of the daemon at full length, 10 to 20 minutes
 # make bench   what a call costs, beside sudo, doas and the peer: docs/performance.md.
 #              ROUNDS=300 LIMIT=30m, QUICK=1 to try it, BASE=DIR to compare with the
@@ -37,7 +39,7 @@ BENCHFLAGS = $(if $(QUICK),-quick) $(if $(ROUNDS),-rounds $(ROUNDS)) $(if $(LIMI
              $(if $(BASE),-base $(BASE)) $(if $(NETWORKS),-networks $(NETWORKS)) $(if $(OUT),-out $(OUT))
 ASROOT  = $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: build deps testdeps run test test-container vm-test vm-update vagrant-payload vagrant-box vagrant-test vagrantdeps soak bench bench-neutron fuzz lint install clean
+.PHONY: build deps testdeps run test test-container test-services vm-test vm-update vagrant-payload vagrant-box vagrant-test vagrantdeps soak bench bench-neutron fuzz lint install clean
 
 # The privileged programs are static and pure Go: no dynamic loader, no name service
 # plug-ins, no C. ironwrapctl compiles seccomp profiles with libseccomp.
@@ -75,6 +77,9 @@ test: build testdeps
 
 test-container:
 	$(GO) test -count=1 -timeout 25m -run '^TestContainer' ./integration
+
+test-services:
+	$(GO) test -count=1 -timeout 3h -v ./integration/services -all
 
 vm-test:
 	$(GO) test -count=1 -timeout 25m ./integration/vm

@@ -71,7 +71,7 @@ var table = [...]Context{
 		Beside: "cap_chown cap_kill cap_net_raw",
 		Keys:   "seccomp=network private_keyring=yes",
 		Tried:  "neutron's functional tests: 147 of 147 as without",
-		Lost:   "programs that load kernel modules by themselves",
+		Lost:   "chmod of another's file by a command; programs that load kernel modules by themselves",
 		Powers: "run",
 		How:    "neutron.privileged.agent.linux.utils.execute_process runs any command",
 		Read:   "Debian 12's neutron 2:21.0.0-7+deb12u1",
