@@ -167,8 +167,8 @@ func (t *Tracer) Finish() (Capabilities, error) {
 		return Capabilities{}, err
 	}
 	found := t.parse.found()
-	var err error
-	found.Lost, err = t.lost()
+	lost, err := t.lost()
+	found.Lost = found.Lost || lost
 	return found, err
 }
 

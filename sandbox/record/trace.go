@@ -27,6 +27,7 @@ var noDemand = []string{
 //	 => security_vm_enough_memory_mm
 type parser struct {
 	answers map[answer]bool
+	full    bool               // there were more than are kept
 	machine string             // the machine's own user namespace, once it is known
 	rest    string             // of a line that has not ended
 	asked   map[string]*answer // that wait for their functions, by process and CPU
@@ -39,6 +40,9 @@ type answer struct {
 	capability        int
 	granted           bool
 }
+
+// mostAnswers are kept: each new user namespace has answers of its own.
+const mostAnswers = 1 << 16
 
 func newParser() parser { return parser{answers: map[answer]bool{}, asked: map[string]*answer{}} }
 
@@ -90,10 +94,16 @@ func (p *parser) function(name string) {
 
 // close keeps an answer, all that belongs to it having been read.
 func (p *parser) close(who string) {
-	if a := p.asked[who]; a != nil {
-		p.answers[*a] = true
-		delete(p.asked, who)
+	a := p.asked[who]
+	if a == nil {
+		return
 	}
+	delete(p.asked, who)
+	if !p.answers[*a] && len(p.answers) == mostAnswers {
+		p.full = true
+		return
+	}
+	p.answers[*a] = true
 }
 
 // found is what was asked of processes in the machine's own user namespace: in one
@@ -102,6 +112,7 @@ func (p *parser) found() (c Capabilities) {
 	for who := range p.asked {
 		p.close(who)
 	}
+	c.Lost = p.full
 	for a := range p.answers {
 		switch {
 		case p.machine != "" && a.namespace != p.machine:

@@ -1,6 +1,7 @@
 package record
 
 import (
+	"strconv"
 	"strings"
 	"testing"
 
@@ -67,5 +68,17 @@ func TestTrace(t *testing.T) {
 				t.Errorf("%s, by %d: granted %#x, refused %#x", name, size, f.Granted, f.Refused)
 			}
 		}
+	}
+}
+
+// However many namespaces there are, not all answers are kept, and that is said.
+func TestTraceBounded(t *testing.T) {
+	p := newParser()
+	for i := range mostAnswers + 10 {
+		p.asked["1"] = &answer{target: strconv.Itoa(i), capability: 21, granted: true}
+		p.close("1")
+	}
+	if c := p.found(); len(p.answers) != mostAnswers || !c.Lost || c.Granted != 1<<21 {
+		t.Errorf("%d answers, %+v", len(p.answers), c)
 	}
 }
