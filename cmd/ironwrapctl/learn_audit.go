@@ -91,18 +91,15 @@ func learnFromAudit(c *cobra.Command, config string, argv []filters.Untrusted, s
 
 // boxed is a sandbox section that is in force for a command.
 type boxed struct {
-	whose string // a name of its filter
+	whose string // "filter dd"
 	*policy.Sandbox
 }
 
 // tried is the one section that the records can be about.
 func tried(d policy.Decision) (boxed, error) {
 	var all, logging []boxed
-	for _, e := range []*policy.Entry{d.Filter, d.Leaf} {
-		if e == nil || e.Sandbox == nil {
-			continue
-		}
-		b := boxed{"filter " + filters.Show(e.Name), e.Sandbox}
+	for _, c := range d.Confinements() {
+		b := boxed{c.Whose, c.Sandbox}
 		if b.profiled() || b.landlocked() {
 			all = append(all, b)
 		}
