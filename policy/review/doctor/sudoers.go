@@ -1,0 +1,116 @@
+package doctor
+
+import (
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+
+	"ironwrap/filters"
+	"ironwrap/policy/review/lint"
+)
+
+// sudoers tells through which lines the service comes to its root helper, and which lead
+// past it.
+func (e *examination) sudoers() {
+	for _, why := range e.sudo.Unread {
+		do := ""
+		if strings.Contains(why, "permission denied") {
+			do = "run this as root"
+		}
+		e.say("sudo", "sudoers-unread", Unknown, do, "not assessed: %s", why)
+	}
+	for _, c := range e.calls {
+		if c.sudo && len(c.paths) > 0 {
+			e.admitted(c)
+		}
+	}
+	e.wrappers()
+	e.past()
+}
+
+// admitted looks for a line that lets the service make a call.
+func (e *examination) admitted(c call) {
+	for _, w := range e.sudo.Ways {
+		if !e.leadsTo(w, c) {
+			continue
+		}
+		s, do, text := Fine, "", ""
+		if w.Password {
+			s, do, text = Problem, "add NOPASSWD: to that line", ", with a password, which a service does not have"
+		}
+		e.say("sudo", "sudoers-line", s, do, "%s lets %s run %s%s", line(w), filters.Show(w.Who), filters.Show(w.Command), text)
+		return
+	}
+	if len(e.sudo.Unread) > 0 {
+		return // which says that it is not known
+	}
+	e.say("sudo", "sudoers-line", Problem, "write one with visudo: "+filters.Show(e.report.Service)+" ALL = (root) NOPASSWD: "+filters.Show(c.paths[0])+" "+filters.Show(e.report.Config)+" *",
+		"no line of sudoers lets the service run %s %s", filters.Show(c.paths[0]), filters.Show(c.config))
+}
+
+// leadsTo tells whether a line is for a call: one program by its path, and arguments that
+// the line takes (sudoers(5)).
+func (e *examination) leadsTo(w lint.Way, c call) bool {
+	args := []string{c.config}
+	if !c.daemon {
+		args = append(args, "id")
+	}
+	return w.Program != "" && path.Base(w.Program) == path.Base(c.paths[0]) && e.host.Same(w.Program, c.paths[0]) && w.Takes(args)
+}
+
+func line(w lint.Way) string {
+	if w.Line == 0 {
+		return filters.Show(w.Path)
+	}
+	return fmt.Sprintf("%s:%d", filters.Show(w.Path), w.Line)
+}
+
+// wrappers looks at the wrappers that sudo runs besides those of the calls.
+func (e *examination) wrappers() {
+	var seen []string
+	for _, w := range e.sudo.Ways {
+		if !w.Wrapper || slices.Contains(seen, w.Program) || slices.ContainsFunc(e.calls, func(c call) bool { return slices.Contains(c.paths, w.Program) }) {
+			continue
+		}
+		seen = append(seen, w.Program)
+		p, err := e.host.Program(w.Program)
+		if err == nil && p.Kind == Original {
+			e.say("sudo", "sudoers-original", Problem, e.replacing(w.Program, strings.HasSuffix(w.Program, "-daemon")),
+				"%s also lets %s run %s, which is oslo.rootwrap: it asks no sandbox section", line(w), filters.Show(w.Who), filters.Show(w.Command))
+		}
+	}
+}
+
+// past tells what check finds about sudoers.
+func (e *examination) past() {
+	found := 0
+	for _, f := range e.findings().Findings {
+		if !strings.HasPrefix(f.Rule.ID, "sudoers-") || f.Accepted != nil || f.Rule.ID == "sudoers-not-assessed" || f.Rule.ID == "sudoers-refused" {
+			continue // the last two are among what was not read
+		}
+		found++
+		s := map[lint.Severity]State{lint.Error: Problem, lint.Warning: Warning, lint.Note: Note}[f.Rule.Severity]
+		at := filters.Show(f.Path)
+		if f.Line > 0 {
+			at = fmt.Sprintf("%s:%d", at, f.Line)
+		}
+		do := f.Hint
+		if do == "" {
+			do = f.Rule.Help
+		}
+		e.say("sudo", f.Rule.ID, s, do, "%s: %s", at, f.Message)
+	}
+	if found == 0 && len(e.sudo.Unread) == 0 {
+		e.say("sudo", "sudoers-past", Fine, "", "nothing else was found in sudoers that leads past the wrapper")
+	}
+}
+
+// findings is what check finds, asked once.
+func (e *examination) findings() lint.Report {
+	if e.checked == nil {
+		r := e.host.Check(e.report.Config)
+		e.checked = &r
+	}
+	return *e.checked
+}
