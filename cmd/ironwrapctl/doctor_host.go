@@ -262,19 +262,22 @@ func (host) Compiled(config string) (string, error) {
 
 func (host) Build() string { return version }
 
-func (host) Parts() (parts []doctor.Part) {
-	self, err := os.Executable()
-	beside := path.Dir(self)
-	if err != nil {
-		beside = "/usr/bin"
+func (host) Parts(dir string) (parts []doctor.Part) {
+	if self, err := os.Executable(); err == nil && dir == "" {
+		dir = path.Dir(self)
 	}
-	for _, file := range []string{beside + "/ironwrap", beside + "/ironwrap-daemon", reading.Program, exec.LauncherPath} {
+	for _, file := range []string{dir + "/ironwrap", dir + "/ironwrap-daemon", reading.Program, exec.LauncherPath} {
 		p := doctor.Part{Name: path.Base(file), Path: file}
-		if near := beside + "/" + p.Name; exists(near) {
+		if near := dir + "/" + p.Name; exists(near) {
 			p.Path = near // as the programs themselves look for it
 		}
-		id, err := trust.Executable(p.Path, trust.Ancestors)
-		p.Mode, p.Err = id.Mode&0o777, err
+		if !exists(p.Path) {
+			p.Err = fmt.Errorf("%s: %w", filters.Show(p.Path), fs.ErrNotExist)
+		} else if id, err := trust.Executable(p.Path, trust.Ancestors); err != nil {
+			p.Err = err
+		} else {
+			p.Mode = id.Mode & 0o777
+		}
 		parts = append(parts, p)
 	}
 	return parts

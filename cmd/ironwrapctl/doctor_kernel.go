@@ -18,20 +18,20 @@ import (
 // what a container's filter refuses.
 func (host) Kernel() doctor.Kernel {
 	return doctor.Kernel{
-		Calls:    both(there(unix.SYS_OPENAT2, none, 0, 0, 0), there(unix.SYS_CLOSE_RANGE, 1, 0, 0)), // first > last
+		Calls:    both(there(unix.SYS_OPENAT2, noFD, 0, 0, 0), there(unix.SYS_CLOSE_RANGE, 1, 0, 0)), // first > last
 		Seccomp:  there(unix.SYS_SECCOMP, unix.SECCOMP_GET_ACTION_AVAIL, 0, pointer(&killProcess)),
 		MDWE:     there(unix.SYS_PRCTL, unix.PR_GET_MDWE, 0, 0, 0, 0),
 		Keyrings: there(unix.SYS_KEYCTL, unix.KEYCTL_GET_KEYRING_ID, keySessionKeyring, 0),
 		Mounts:   unshares(unix.CLONE_NEWNS),
 		Network:  unshares(unix.CLONE_NEWNET),
-		ReadOnly: there(unix.SYS_MOUNT_SETATTR, none, 0, 0, 0, 0),
+		ReadOnly: there(unix.SYS_MOUNT_SETATTR, noFD, 0, 0, 0, 0),
 		Landlock: landlockVersion(),
 		LSM:      modules(),
 	}
 }
 
 const (
-	none              = ^uintptr(0)     // no descriptor
+	noFD              = ^uintptr(0)     // no descriptor
 	keySessionKeyring = ^uintptr(3 - 1) // KEY_SPEC_SESSION_KEYRING, -3
 )
 

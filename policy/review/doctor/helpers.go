@@ -234,9 +234,19 @@ func (e *examination) relink(at string, daemon bool) string {
 	return command("ln -sfn %s %s", e.installed(program), at)
 }
 
+// parts are those that belong to what answers.
+func (e *examination) parts() []Part {
+	for _, c := range e.calls {
+		if c.kind == Ironwrap || c.kind == Daemon {
+			return e.host.Parts(path.Dir(c.real))
+		}
+	}
+	return e.host.Parts("")
+}
+
 // installed is where a program of ironwrap's lies.
 func (e *examination) installed(name string) string {
-	for _, p := range e.host.Parts() {
+	for _, p := range e.parts() {
 		if p.Name == name && p.Err == nil {
 			return p.Path
 		}

@@ -37,8 +37,9 @@ type Host interface {
 
 	// Build is the version of this program.
 	Build() string
-	// Parts are the programs of ironwrap's that others start.
-	Parts() []Part
+	// Parts are the programs of ironwrap's where one that lies in a directory finds them;
+	// "" for the directory of this program.
+	Parts(dir string) []Part
 
 	// Processes are root's processes that have config among their words and are a
 	// daemon, ironwrap's or the original's.
@@ -116,7 +117,7 @@ type Kernel struct {
 	LSM      []string
 }
 
-// Part is a program of ironwrap's that others start.
+// Part is a program of ironwrap's.
 type Part struct {
 	Name string
 	Path string

@@ -15,7 +15,7 @@ import (
 func (e *examination) policies() {
 	p, err := e.host.Load(e.report.Config, e.setuid())
 	switch {
-	case errors.Is(err, fs.ErrPermission):
+	case errors.Is(err, fs.ErrPermission), errors.Is(err, fs.ErrNotExist):
 		e.unknown("policy", "policy-use", "the policy", err)
 		return
 	case err != nil:

@@ -12,16 +12,18 @@ import (
 	"ironwrap/policy/review/usage"
 )
 
-// installation looks at the programs that ironwrap's others start.
+// installation looks at the programs that belong to what answers.
 func (e *examination) installation() {
-	for _, p := range e.host.Parts() {
+	daemon := slices.ContainsFunc(e.calls, func(c call) bool { return c.daemon || c.kind == Caller })
+	for _, p := range e.parts() {
 		inner := p.Name == "ironwrap-read" || p.Name == "ironwrap-launch"
+		needed := p.Name == "ironwrap-read" || p.Name == "ironwrap" || daemon
 		where := filters.Show(p.Path)
 		switch {
 		case errors.Is(p.Err, fs.ErrPermission):
 			e.unknown("installation", "part", p.Name, p.Err)
-		case p.Err != nil && !inner && errors.Is(p.Err, fs.ErrNotExist) && e.elsewhere(p.Name):
-			e.say("installation", "part", Note, "", "%s is not beside ironwrapctl, but where the service calls it", p.Name)
+		case errors.Is(p.Err, fs.ErrNotExist) && !needed:
+			e.say("installation", "part", Note, "", "%s is not installed, and not needed", p.Name)
 		case p.Err != nil:
 			e.say("installation", "part", Problem, "install ironwrap anew (make install, or the package)", "%s cannot be used: %v", p.Name, p.Err)
 		case inner && p.Mode&0o077 != 0:
@@ -30,11 +32,6 @@ func (e *examination) installation() {
 			e.say("installation", "part", Fine, "", "%s is root's, mode %04o", where, p.Mode)
 		}
 	}
-}
-
-// elsewhere tells whether some call leads to a program of that name.
-func (e *examination) elsewhere(name string) bool {
-	return slices.ContainsFunc(e.calls, func(c call) bool { return c.kind.String() == name })
 }
 
 // daemons looks at those that run, and at what starts them.
