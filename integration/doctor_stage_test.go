@@ -101,8 +101,9 @@ rm -rf /etc/sudoers.d/* /etc/neutron
 printf 'Defaults env_reset, secure_path="/usr/sbin:/usr/bin:/sbin:/bin"\nroot ALL=(ALL:ALL) ALL\n@includedir /etc/sudoers.d\n' >/etc/sudoers
 id neutron || useradd --system --user-group neutron
 dpkg --unpack --force-depends --force-confnew /root/neutron-common.deb
+for f in /etc/sudoers.d/*.dpkg-new; do mv $f ${f%.dpkg-new}; done # as dpkg --configure would
 cp /usr/share/neutron-common/neutron.conf /etc/neutron/neutron.conf
-rm /etc/neutron/rootwrap.d/*
+rm -rf /etc/neutron/rootwrap*
 chown -R root:neutron /etc/neutron; chmod 0750 /etc/neutron; chmod 0640 /etc/neutron/neutron.conf
 for n in neutron-rootwrap neutron-rootwrap-daemon; do
 	dpkg-divert --local --rename --divert /usr/bin/$n.oslo --add /usr/bin/$n
@@ -111,11 +112,22 @@ done
 rm -f /var/log/syslog /var/log/auth.log /var/log/messages; touch /var/log/syslog`)
 	c.put("/etc/neutron/rootwrap.conf", "[DEFAULT]\nfilters_path=/etc/neutron/rootwrap.d\nexec_dirs=/sbin,/usr/sbin,/bin,/usr/bin\nuse_syslog=True\n")
 	c.put("/etc/neutron/rootwrap.d/id.filters", "[Filters]\nid: CommandFilter, id, nobody\n")
+	c.must("tar -C / -cpf /root/good.tar " + touched)
 	l, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: c.root + "/dev/log", Net: "unixgram"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { l.Close() })
+}
+
+// touched is what the tests change.
+const touched = "etc/neutron etc/sudoers etc/sudoers.d usr/lib/ironwrap usr/bin/neutron-rootwrap usr/bin/neutron-rootwrap-daemon " +
+	"etc/nsswitch.conf usr/bin/neutron-rootwrap.oslo usr/bin/neutron-rootwrap-daemon.oslo usr/bin/ironwrap usr/bin/ironwrap-daemon usr/bin/ironwrap-call usr/bin/sudo usr/bin/cvtsudoers var/lib/dpkg/diversions var/log/syslog"
+
+// heal makes all of it what it was.
+func (c *clinic) heal() {
+	c.t.Helper()
+	c.must("umount /opt/nosuid 2>/dev/null || true; rm -rf /opt/*; cd /; rm -rf usr/bin/*rootwrap*.oslo.* " + touched + "; tar -C / -xpf /root/good.tar; [ ! -e /dev/gone ] || mv /dev/gone /dev/log")
 }
 
 func (c *clinic) put(path, text string) {

@@ -83,6 +83,8 @@ func (host) Find(name string, dirs []string) (string, error) {
 	return "", fmt.Errorf("%s: %w", filters.Show(name), fs.ErrNotExist)
 }
 
+func (host) There(path string) bool { return exists(path) }
+
 func (host) Same(a, b string) bool {
 	if filepath.Clean(a) == filepath.Clean(b) {
 		return true
@@ -324,7 +326,7 @@ func daemonKind(dir string, args []string) doctor.Kind {
 		return kind
 	}
 	exe, _ := os.Readlink(dir + "/exe")
-	if strings.HasPrefix(path.Base(exe), "python") && slices.ContainsFunc(args[:min(len(args), 4)], func(a string) bool { return strings.HasSuffix(a, "rootwrap-daemon") }) {
+	if strings.HasPrefix(path.Base(exe), "python") && slices.ContainsFunc(args[:min(len(args), 4)], func(a string) bool { return strings.Contains(path.Base(a), "rootwrap-daemon") }) {
 		return doctor.Original
 	}
 	return doctor.Other

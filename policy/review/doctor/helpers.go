@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"path"
 	"path/filepath"
@@ -204,7 +205,7 @@ func (e *examination) kept(at string, p Program) {
 	case owner.System == "":
 		e.say(helper, "helper-upgrade", Note, "", "%s: this machine has no dpkg; if a package owns that path, its next upgrade puts the original back", filters.Show(at))
 	case owner.Name != "" && !owner.Diverted:
-		e.say(helper, "helper-upgrade", Warning, command("dpkg-divert --local --no-rename --divert %s.oslo --add %s", at, at),
+		e.say(helper, "helper-upgrade", Warning, command("dpkg-divert --local --no-rename --divert %s --add %s", e.free(at), at),
 			"%s belongs to package %s, whose next upgrade puts the original back", filters.Show(at), filters.Show(owner.Name))
 	default:
 		e.say(helper, "helper-upgrade", Fine, "", "no upgrade of a package replaces %s", filters.Show(at))
@@ -219,9 +220,18 @@ func (e *examination) replacing(at string, daemon bool) string {
 	case link == "":
 		return "put ironwrap in its place"
 	case err == nil && owner.Name != "" && !owner.Diverted:
-		return command("dpkg-divert --local --rename --divert %s.oslo --add %s", at, at) + " && " + link
+		return command("dpkg-divert --local --rename --divert %s --add %s", e.free(at), at) + " && " + link
 	}
-	return command("mv %s %s.saved", at, at) + " && " + link
+	return command("mv -n %s %s", at, e.free(at)) + " && " + link
+}
+
+// free is a name beside a path that nothing has.
+func (e *examination) free(at string) string {
+	name := at + ".oslo"
+	for n := 1; e.host.There(name); n++ {
+		name = fmt.Sprintf("%s.oslo.%d", at, n)
+	}
+	return name
 }
 
 // relink is the command that makes a path ironwrap's; "" where a shell would not take

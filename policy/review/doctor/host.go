@@ -16,6 +16,8 @@ type Host interface {
 	Read(path string) ([]byte, error)
 	// Find looks for an executable file in directories.
 	Find(name string, dirs []string) (path string, err error)
+	// There tells whether there is anything at a path, if only a link.
+	There(path string) bool
 	// Same tells whether two paths lead to one file.
 	Same(a, b string) bool
 	Program(path string) (Program, error)

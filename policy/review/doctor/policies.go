@@ -64,7 +64,7 @@ func (e *examination) checks() {
 	if len(rules) > 5 {
 		rules, more = rules[:5], " ..."
 	}
-	e.say("policy", "policy-check", Warning, command("ironwrapctl check %s", e.report.Config)+"; what is meant to be so can be accepted (--accepted FILE)",
+	e.say("policy", "policy-check", Warning, command("ironwrapctl check %s", e.report.Config)+" # what is meant to be so can be accepted: --accepted FILE",
 		"check finds %s and %s: %s%s", many(errs, "error"), many(warnings, "warning"), strings.Join(rules, ", "), more)
 }
 

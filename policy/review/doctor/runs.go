@@ -61,11 +61,11 @@ func (e *examination) daemons() {
 
 // daemon tells what a process is.
 func (e *examination) daemon(p Process) {
-	restart := "kill " + strconv.Itoa(p.PID) + " (what runs is finished, and the service's next call starts the new one)"
+	restart := "kill " + strconv.Itoa(p.PID) + " # what runs is finished; the service's next call starts the new one"
 	gone := strings.TrimSuffix(p.Exe, " (deleted)")
 	switch {
 	case p.Kind == Original:
-		e.say("daemon", "daemon-original", Problem, "kill "+strconv.Itoa(p.PID)+" (the service's next call starts ironwrap's, once its root helper is)", "process %d is oslo.rootwrap's daemon, and still answers", p.PID)
+		e.say("daemon", "daemon-original", Problem, "kill "+strconv.Itoa(p.PID)+" # the service's next call starts another, of whatever is its root helper then", "process %d is oslo.rootwrap's daemon, and still answers", p.PID)
 	case gone != p.Exe:
 		e.say("daemon", "daemon-old", Warning, restart, "process %d still runs %s as it was before an upgrade", p.PID, filters.Show(gone))
 	case !e.host.Same(gone, e.installed("ironwrap-daemon")) && !slices.ContainsFunc(e.calls, func(c call) bool { return c.real == gone }):

@@ -2,7 +2,6 @@ package doctor
 
 import (
 	"fmt"
-	"path"
 	"slices"
 	"strings"
 
@@ -13,8 +12,9 @@ import (
 // sudoers tells through which lines the service comes to its root helper, and which lead
 // past it.
 func (e *examination) sudoers() {
+	ask := "look at what sudo says of the service's user: sudo -l -U " + e.report.Service
 	for _, why := range e.sudo.Unread {
-		do := ""
+		do := ask
 		if strings.Contains(why, "permission denied") {
 			do = "run this as root"
 		}
@@ -22,7 +22,7 @@ func (e *examination) sudoers() {
 	}
 	for _, c := range e.calls {
 		if c.sudo && len(c.paths) > 0 {
-			e.admitted(c)
+			e.admitted(c, ask)
 		}
 	}
 	e.wrappers()
@@ -30,16 +30,24 @@ func (e *examination) sudoers() {
 }
 
 // admitted looks for a line that lets the service make a call.
-func (e *examination) admitted(c call) {
+func (e *examination) admitted(c call, ask string) {
+	args := []string{c.config}
+	if !c.daemon {
+		args = append(args, "id")
+	}
 	for _, w := range e.sudo.Ways {
-		if !e.leadsTo(w, c) {
+		if !w.Takes(c.paths[0], args) {
 			continue
 		}
-		s, do, text := Fine, "", ""
-		if w.Password {
-			s, do, text = Problem, "add NOPASSWD: to that line", ", with a password, which a service does not have"
+		told := fmt.Sprintf("%s lets %s run %s", line(w), filters.Show(w.Who), filters.Show(w.Command))
+		switch {
+		case w.Password:
+			e.say("sudo", "sudoers-line", Problem, "add NOPASSWD: to that line", "%s, with a password, which a service does not have", told)
+		case w.Hosts != "":
+			e.say("sudo", "sudoers-line", Unknown, ask, "not assessed: %s%s: whether that is this machine", told, w.Hosts)
+		default:
+			e.say("sudo", "sudoers-line", Fine, "", "%s", told)
 		}
-		e.say("sudo", "sudoers-line", s, do, "%s lets %s run %s%s", line(w), filters.Show(w.Who), filters.Show(w.Command), text)
 		return
 	}
 	if len(e.sudo.Unread) > 0 {
@@ -47,16 +55,6 @@ func (e *examination) admitted(c call) {
 	}
 	e.say("sudo", "sudoers-line", Problem, "write one with visudo: "+filters.Show(e.report.Service)+" ALL = (root) NOPASSWD: "+filters.Show(c.paths[0])+" "+filters.Show(e.report.Config)+" *",
 		"no line of sudoers lets the service run %s %s", filters.Show(c.paths[0]), filters.Show(c.config))
-}
-
-// leadsTo tells whether a line is for a call: one program by its path, and arguments that
-// the line takes (sudoers(5)).
-func (e *examination) leadsTo(w lint.Way, c call) bool {
-	args := []string{c.config}
-	if !c.daemon {
-		args = append(args, "id")
-	}
-	return w.Program != "" && path.Base(w.Program) == path.Base(c.paths[0]) && e.host.Same(w.Program, c.paths[0]) && w.Takes(args)
 }
 
 func line(w lint.Way) string {

@@ -2,8 +2,8 @@ package lint
 
 import (
 	"fmt"
-
-	"ironwrap/policy/review/sudoers/grants"
+	"path/filepath"
+	"slices"
 )
 
 // Way is one command that sudo lets somebody run as root whom a configuration serves.
@@ -13,14 +13,13 @@ type Way struct {
 	Program  string // "" for ALL
 	Wrapper  bool   // it is a program as oslo.rootwrap is
 	Password bool   // sudo asks for one
+	Hosts    string // on which machines alone, as it stands there; "" for all
 	Path     string // of the file that it stands in
 	Line     int    // 0 where that cannot be told
 
-	args grants.Args
+	// Takes tells whether the line is for a program, by its path, with these arguments.
+	Takes func(path string, args []string) bool
 }
-
-// Takes tells whether sudo takes these arguments of Program.
-func (w Way) Takes(args []string) bool { return w.args.Takes(args) }
 
 // Ways are those that sudo lets go as root whom the configuration at path (absolute)
 // serves, in the order of sudoers, and what of sudo's rules is not known. Where sudoers
@@ -47,10 +46,22 @@ func Ways(path string, facts Facts) (ways []Way, unknown []string) {
 		f := s.at(a, "", "")
 		ways = append(ways, Way{
 			Who: a.who.String(), Command: a.command, Program: a.program, Wrapper: a.nature() == rootwrap,
-			Password: s.asks(a), Path: f.Path, Line: f.Line, args: a.args,
+			Password: s.asks(a), Hosts: hosts(a.rule.Hosts), Path: f.Path, Line: f.Line, Takes: a.takes,
 		})
 	}
 	return ways, unknown
+}
+
+// takes is Way.Takes. Of two paths to one program sudo compares the last part.
+func (a *allowed) takes(path string, args []string) bool {
+	one := filepath.Base(a.program) == filepath.Base(path) && same(a.program, path)
+	switch {
+	case a.program == "":
+		return true
+	case a.pattern():
+		one = slices.Contains(a.programs(), path)
+	}
+	return one && a.args.Takes(args)
 }
 
 // asks tells whether sudo asks for a password (sudoers(5), authenticate).
