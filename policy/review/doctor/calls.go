@@ -20,6 +20,7 @@ type call struct {
 	config string
 	kind   Kind   // of what answers
 	real   string // where that lies
+	good   bool   // it is the right program of ironwrap's
 }
 
 // known are services that make the command line themselves. Neutron has no wrapper

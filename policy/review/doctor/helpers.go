@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"path"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -138,8 +139,9 @@ func (e *examination) answers(c *call, at string) {
 	case p.Kind == Other:
 		e.say(helper, "helper-other", Unknown, "look what it is", "not assessed: %s is %s", where, p.Kind)
 	case c.daemon != (p.Kind == Daemon || p.Kind == Attach):
-		e.say(helper, "helper-kind", Problem, e.relink(at, c.daemon), "%s is %s, which does not serve calls by %s", where, p.Kind, c.key)
+		e.say(helper, "helper-kind", Problem, e.turned(at, p, c), "%s is %s, which does not serve calls by %s", where, p.Kind, c.key)
 	default:
+		c.good = true
 		e.say(helper, "helper-program", Fine, "", "%s is %s%s", where, p.Kind, version(p))
 		e.ours(c, p, where)
 		e.kept(at, p)
@@ -165,7 +167,7 @@ func (e *examination) ours(c *call, p Program, where string) {
 	case p.NoSuid:
 		e.say(helper, "helper-nosuid", Problem, "install it elsewhere, or mount that file system without nosuid", "%s lies on a file system that ignores set-user-id bits (nosuid), and is called without sudo: it has no rights", where)
 	case !p.Setuid:
-		e.say(helper, "helper-setuid", Problem, "write sudo before it; or, for callers without sudo: chown root "+filters.Show(p.Real)+" && chmod 4755 "+filters.Show(p.Real), "%s has no set-user-id bit, and is called without sudo: it has no rights", where)
+		e.say(helper, "helper-setuid", Problem, "write sudo before it; docs/configuration.md tells what it takes to do without sudo", "%s has no set-user-id bit, and is called without sudo: it has no rights", where)
 	}
 }
 
@@ -212,13 +214,25 @@ func (e *examination) kept(at string, p Program) {
 	}
 }
 
+// wrapperName is what a service calls its wrapper. A path that has another name may be any
+// program of root's, which the service has named for us to replace.
+var wrapperName = regexp.MustCompile(`^[a-z0-9_-]+-rootwrap(-daemon)?$`)
+
+// turned is how a name comes to lead to the right one of ironwrap's programs.
+func (e *examination) turned(at string, p Program, c *call) string {
+	if at == p.Real || !wrapperName.MatchString(path.Base(at)) {
+		return "correct that line: name the service's wrapper"
+	}
+	return e.relink(at, c.daemon)
+}
+
 // replacing is how ironwrap comes to stand at a path.
 func (e *examination) replacing(at string, daemon bool) string {
 	link := e.relink(at, daemon)
 	owner, err := e.host.Package(at)
 	switch {
-	case link == "":
-		return "put ironwrap in its place"
+	case link == "" || !wrapperName.MatchString(path.Base(at)):
+		return "let the service, and sudoers, name a wrapper that leads to ironwrap"
 	case err == nil && owner.Name != "" && !owner.Diverted:
 		return command("dpkg-divert --local --rename --divert %s --add %s", e.free(at), at) + " && " + link
 	}

@@ -53,8 +53,20 @@ func (e *examination) admitted(c call, ask string) {
 	if len(e.sudo.Unread) > 0 {
 		return // which says that it is not known
 	}
-	e.say("sudo", "sudoers-line", Problem, "write one with visudo: "+filters.Show(e.report.Service)+" ALL = (root) NOPASSWD: "+filters.Show(c.paths[0])+" "+filters.Show(e.report.Config)+" *",
-		"no line of sudoers lets the service run %s %s", filters.Show(c.paths[0]), filters.Show(c.config))
+	e.say("sudo", "sudoers-line", Problem, e.line(c), "no line of sudoers lets the service run %s %s", filters.Show(c.paths[0]), filters.Show(c.config))
+}
+
+// line is one for sudoers. The service chose what it calls: it must be ironwrap.
+func (e *examination) line(c call) string {
+	rest := " *"
+	if c.daemon {
+		rest = ""
+	}
+	text := command("%s ALL = (root) NOPASSWD: %s %s", e.report.Service, c.paths[0], e.report.Config)
+	if !c.good || text == "" {
+		return "see first that ironwrap is what the service calls"
+	}
+	return "write this line with visudo: " + text + rest
 }
 
 func line(w lint.Way) string {
