@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"net"
 	"os"
 	osexec "os/exec"
 	"path"
@@ -17,8 +18,6 @@ import (
 	"strings"
 	"syscall"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"ironwrap/exec"
 	"ironwrap/exec/audit"
@@ -32,6 +31,7 @@ import (
 	"ironwrap/policy/review/usage"
 	"ironwrap/policy/store"
 	"ironwrap/policy/trust"
+	"ironwrap/sandbox/features"
 )
 
 // host is this machine, for package doctor.
@@ -111,12 +111,13 @@ func (host) Program(at string) (p doctor.Program, err error) {
 	if p.Kind, err = kindOf(p.Real); err != nil {
 		return p, err
 	}
-	p.Setuid = id.UID == 0 && id.Mode&unix.S_ISUID != 0
-	var st unix.Statfs_t
-	if err := unix.Statfs(p.Real, &st); err != nil {
+	p.Setuid = id.UID == 0 && id.Mode&syscall.S_ISUID != 0
+	var st syscall.Statfs_t
+	if err := syscall.Statfs(p.Real, &st); err != nil {
 		return p, fmt.Errorf("cannot ask for the file system of %s: %w", filters.Show(p.Real), err)
 	}
-	p.NoSuid = st.Flags&unix.ST_NOSUID != 0
+	const noSuid = 2 // ST_NOSUID, statfs(2)
+	p.NoSuid = st.Flags&noSuid != 0
 	if p.Distrust == nil && p.Kind >= doctor.Ironwrap && p.Kind != doctor.Attach {
 		p.Version = versionOf(p.Real)
 	}
@@ -171,6 +172,29 @@ func told(file string, args ...string) ([]byte, error) {
 		return nil, fmt.Errorf("%s: %w: %s", path.Base(file), err, filters.Prose(text))
 	}
 	return said.Bytes(), nil
+}
+
+func (host) Kernel() doctor.Kernel {
+	return doctor.Kernel{
+		Calls:    doctor.Probe(features.Calls()),
+		Seccomp:  doctor.Probe(features.Seccomp()),
+		MDWE:     doctor.Probe(features.DenyWriteExec()),
+		Keyrings: doctor.Probe(features.Keyrings()),
+		Mounts:   doctor.Probe(features.MountNamespace()),
+		Network:  doctor.Probe(features.NetworkNamespace()),
+		ReadOnly: doctor.Probe(features.ReadOnlyMounts()),
+		Landlock: features.Landlock(),
+		LSM:      modules(),
+	}
+}
+
+// modules are the security modules that are in force; nil where securityfs is not there.
+func modules() []string {
+	text, err := os.ReadFile("/sys/kernel/security/lsm")
+	if err != nil {
+		return nil
+	}
+	return strings.Split(strings.TrimSpace(string(text)), ",")
 }
 
 // Package reads dpkg's own lists (dpkg-divert(1), dpkg-query(1)).
@@ -393,19 +417,17 @@ func (host) Syslog() (string, error) {
 	return "which somebody reads at " + audit.Socket, nil
 }
 
-func connects(socket string) error {
-	for _, kind := range []int{unix.SOCK_DGRAM, unix.SOCK_STREAM} {
-		fd, err := unix.Socket(unix.AF_UNIX, kind|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
-		if err != nil {
-			return err
+func connects(socket string) (err error) {
+	for _, network := range []string{"unixgram", "unix"} {
+		var c net.Conn
+		if c, err = net.DialTimeout(network, socket, 2*time.Second); err == nil {
+			return c.Close()
 		}
-		err = unix.Connect(fd, &unix.SockaddrUnix{Name: socket})
-		unix.Close(fd)
-		if err != unix.EPROTOTYPE {
+		if !errors.Is(err, syscall.EPROTOTYPE) {
 			return err
 		}
 	}
-	return unix.EPROTOTYPE
+	return err
 }
 
 // Appends looks as a record would, but makes no file.

@@ -96,7 +96,7 @@ func (r Report) Verdict() Verdict {
 // Examine asks everything about a service whose rootwrap.conf is at config, an absolute
 // path.
 func Examine(h Host, service, config string) Report {
-	e := &examination{host: h, report: Report{Service: service, Config: config}}
+	e := &examination{host: h, report: Report{Service: service, Config: config}, originals: map[string]bool{}}
 	e.sudo = h.Sudo(config)
 	e.helpers()
 	e.sudoers()
@@ -133,7 +133,8 @@ type examination struct {
 	calls  []call         // what the service calls to become root
 	policy *policy.Policy // nil where it cannot be used
 
-	checked *lint.Report // what findings has asked
+	checked   *lint.Report    // what findings has asked
+	originals map[string]bool // lines of sudoers, FILE:LINE, that are told of as the original's
 }
 
 func (e *examination) say(topic, id string, s State, do, format string, args ...any) {

@@ -231,6 +231,8 @@ func (e *examination) replacing(at string, daemon bool) string {
 	link := e.relink(at, daemon)
 	owner, err := e.host.Package(at)
 	switch {
+	case e.installed("ironwrap") == "":
+		return "install ironwrap (make install, or its package) first"
 	case link == "" || !wrapperName.MatchString(path.Base(at)):
 		return "let the service, and sudoers, name a wrapper that leads to ironwrap"
 	case err == nil && owner.Name != "" && !owner.Diverted:
@@ -268,14 +270,18 @@ func (e *examination) parts() []Part {
 	return e.host.Parts("")
 }
 
-// installed is where a program of ironwrap's lies.
+// installed is where a program of ironwrap's lies; "" for nowhere.
 func (e *examination) installed(name string) string {
 	for _, p := range e.parts() {
 		if p.Name == name && p.Err == nil {
 			return p.Path
 		}
 	}
-	return "/usr/bin/" + name
+	at, err := e.host.Find(name, usual)
+	if err != nil {
+		return ""
+	}
+	return at
 }
 
 // named tells whether the call names the configuration that is looked at.

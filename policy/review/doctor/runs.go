@@ -14,16 +14,14 @@ import (
 
 // installation looks at the programs that belong to what answers.
 func (e *examination) installation() {
-	daemon := slices.ContainsFunc(e.calls, func(c call) bool { return c.daemon || c.kind == Caller })
 	for _, p := range e.parts() {
 		inner := p.Name == "ironwrap-read" || p.Name == "ironwrap-launch"
-		needed := p.Name == "ironwrap-read" || p.Name == "ironwrap" || daemon
 		where := filters.Show(p.Path)
 		switch {
 		case errors.Is(p.Err, fs.ErrPermission):
 			e.unknown("installation", "part", p.Name, p.Err)
-		case errors.Is(p.Err, fs.ErrNotExist) && !needed:
-			e.say("installation", "part", Note, "", "%s is not installed, and not needed", p.Name)
+		case p.Err != nil && !e.needs(p.Name):
+			e.say("installation", "part", Note, "", "%s, which is not needed here, cannot be used: %v", p.Name, p.Err)
 		case p.Err != nil:
 			e.say("installation", "part", Problem, "install ironwrap anew (make install, or the package)", "%s cannot be used: %v", p.Name, p.Err)
 		case inner && p.Mode&0o077 != 0:
@@ -32,6 +30,20 @@ func (e *examination) installation() {
 			e.say("installation", "part", Fine, "", "%s is root's, mode %04o", where, p.Mode)
 		}
 	}
+}
+
+// needs tells whether what answers starts a program of ironwrap's: the one-shot program a
+// reader, a daemon its launchers.
+func (e *examination) needs(part string) bool {
+	return slices.ContainsFunc(e.calls, func(c call) bool {
+		switch c.kind {
+		case Ironwrap:
+			return part == "ironwrap-read"
+		case Daemon, Caller, Attach:
+			return part == "ironwrap-launch"
+		}
+		return false
+	})
 }
 
 // daemons looks at those that run, and at what starts them.

@@ -53,11 +53,11 @@ func (e *examination) admitted(c call, ask string) {
 	if len(e.sudo.Unread) > 0 {
 		return // which says that it is not known
 	}
-	e.say("sudo", "sudoers-line", Problem, e.line(c), "no line of sudoers lets the service run %s %s", filters.Show(c.paths[0]), filters.Show(c.config))
+	e.say("sudo", "sudoers-line", Problem, e.proposed(c), "no line of sudoers lets the service run %s %s", filters.Show(c.paths[0]), filters.Show(c.config))
 }
 
-// line is one for sudoers. The service chose what it calls: it must be ironwrap.
-func (e *examination) line(c call) string {
+// proposed is a line for sudoers. The service chose what it calls: it must be ironwrap.
+func (e *examination) proposed(c call) string {
 	rest := " *"
 	if c.daemon {
 		rest = ""
@@ -69,6 +69,7 @@ func (e *examination) line(c call) string {
 	return "write this line with visudo: " + text + rest
 }
 
+// line is where a line of sudoers stands.
 func line(w lint.Way) string {
 	if w.Line == 0 {
 		return filters.Show(w.Path)
@@ -86,18 +87,22 @@ func (e *examination) wrappers() {
 		seen = append(seen, w.Program)
 		p, err := e.host.Program(w.Program)
 		if err == nil && p.Kind == Original {
+			e.originals[fmt.Sprintf("%s:%d", w.Path, w.Line)] = true
 			e.say("sudo", "sudoers-original", Problem, e.replacing(w.Program, strings.HasSuffix(w.Program, "-daemon")),
 				"%s also lets %s run %s, which is oslo.rootwrap: it asks no sandbox section", line(w), filters.Show(w.Who), filters.Show(w.Command))
 		}
 	}
 }
 
+// elsewhere are rules of check's that are among what was not read.
+var elsewhere = []string{"sudoers-not-assessed", "sudoers-refused"}
+
 // past tells what check finds about sudoers.
 func (e *examination) past() {
 	found := 0
 	for _, f := range e.findings().Findings {
-		if !strings.HasPrefix(f.Rule.ID, "sudoers-") || f.Accepted != nil || f.Rule.ID == "sudoers-not-assessed" || f.Rule.ID == "sudoers-refused" {
-			continue // the last two are among what was not read
+		if !strings.HasPrefix(f.Rule.ID, "sudoers-") || f.Accepted != nil || slices.Contains(elsewhere, f.Rule.ID) || e.originals[fmt.Sprintf("%s:%d", f.Path, f.Line)] {
+			continue
 		}
 		found++
 		s := map[lint.Severity]State{lint.Error: Problem, lint.Warning: Warning, lint.Note: Note}[f.Rule.Severity]
