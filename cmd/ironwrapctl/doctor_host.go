@@ -46,16 +46,17 @@ const (
 
 func (host) Texts(dirs ...string) (files []string, err error) {
 	for _, dir := range dirs {
-		err = errors.Join(err, filepath.WalkDir(dir, func(at string, d fs.DirEntry, err error) error {
+		err = errors.Join(err, filepath.WalkDir(dir+"/", func(at string, d fs.DirEntry, err error) error {
 			switch {
 			case errors.Is(err, fs.ErrNotExist):
 				return nil
 			case err != nil:
 				return err
+			case d.IsDir() && strings.Count(at[len(dir):], "/") > maxDepth:
+				return fmt.Errorf("%s lies deeper than %d directories", filters.Show(at), maxDepth)
 			case d.IsDir():
-				if strings.Count(at[len(dir):], "/") > maxDepth {
-					return fs.SkipDir
-				}
+			case d.Type() == fs.ModeSymlink && isDir(at):
+				return fmt.Errorf("%s is a link to a directory, which is not followed", filters.Show(at))
 			case len(files) >= maxTexts:
 				return fmt.Errorf("%s has more than %d files", filters.Show(dir), maxTexts)
 			case strings.HasSuffix(at, ".conf") || strings.HasSuffix(at, ".ini"):
@@ -65,6 +66,11 @@ func (host) Texts(dirs ...string) (files []string, err error) {
 		}))
 	}
 	return files, err
+}
+
+func isDir(path string) bool {
+	st, err := os.Stat(path)
+	return err == nil && st.IsDir()
 }
 
 func (host) Read(path string) ([]byte, error) { return lint.ReadText(path) }

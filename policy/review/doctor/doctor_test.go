@@ -4,7 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
+	"path/filepath"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -309,6 +312,39 @@ func TestAdvice(t *testing.T) {
 	}
 	if command("x %s", "a b") != "" || command("x %s", "-a") != "" || command("x %s", "/a$b") != "" || command("x %s", "/a.b") != "x /a.b" {
 		t.Error("command")
+	}
+}
+
+// TestDocs: docs/doctor.md has every id, and none that is not there.
+func TestDocs(t *testing.T) {
+	doc, err := os.ReadFile("../../../docs/doctor.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, table, _ := strings.Cut(string(doc), "## What is asked")
+	var ids []string
+	files, _ := filepath.Glob("*.go")
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, found := range regexp.MustCompile(`e\.(?:say|unknown)\((?:helper|"[a-z ]+"), "([a-z-]+)"`).FindAllSubmatch(text, -1) {
+			ids = append(ids, string(found[1]))
+		}
+	}
+	if len(ids) < 40 {
+		t.Fatalf("only %q", ids)
+	}
+	for _, id := range ids {
+		if !strings.Contains(table, "`"+id+"`") {
+			t.Errorf("%s is not in the table", id)
+		}
+	}
+	for _, found := range regexp.MustCompile("`((?:helper|sudo|sudoers|policy|kernel|seccomp|sandbox|daemon|records)-[a-z-]+)`").FindAllStringSubmatch(table, -1) {
+		if !slices.Contains(ids, found[1]) {
+			t.Errorf("%s is in the table alone", found[1])
+		}
 	}
 }
 
