@@ -118,6 +118,13 @@ rm -f /var/log/syslog /var/log/auth.log /var/log/messages; touch /var/log/syslog
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { l.Close() })
+	go func() { // whoever writes to a socket that nobody reads waits
+		for buffer := make([]byte, 8<<10); ; {
+			if _, err := l.Read(buffer); err != nil {
+				return
+			}
+		}
+	}()
 }
 
 // touched is what the tests change.

@@ -90,6 +90,7 @@ func TestDoctor(t *testing.T) {
 		}
 	}
 	protected(t)
+	c.works()
 	for _, s := range situations {
 		t.Run(s.name, func(t *testing.T) {
 			c.t = t
@@ -100,19 +101,55 @@ func TestDoctor(t *testing.T) {
 			if !ok || d.Verdict != s.verdict {
 				t.Fatalf("not %s, %s [%s] %s:\n%v", s.verdict, s.state, s.id, s.says, d)
 			}
+			if s.verdict == "weak" {
+				c.works()
+			}
 			if s.follow {
 				c.must(do)
 				protected(t)
+				c.works()
 			}
 		})
 	}
 	c.t = t
 	protected(t)
+	t.Run("set-user-id", func(t *testing.T) { c.t = t; c.setuid() })
 	t.Run("not root", func(t *testing.T) { c.t = t; c.stranger() })
 	t.Run("old daemon", func(t *testing.T) { c.t = t; c.oldDaemon() })
 	t.Run("another build", func(t *testing.T) { c.t = t; c.otherBuild() })
 	t.Run("refusals", func(t *testing.T) { c.t = t; c.refused() })
 	t.Run("sandbox", func(t *testing.T) { c.t = t; c.sandboxes() })
+}
+
+// works: the service's call is ironwrap's, and comes to its end.
+func (c *clinic) works() {
+	c.t.Helper()
+	as := "setpriv --reuid=neutron --regid=neutron --init-groups sudo -n neutron-rootwrap "
+	if r := c.shell(as + "/etc/neutron/rootwrap.conf id -u"); r.status != 0 || r.out != "65534\n" {
+		c.t.Error(r)
+	}
+	if r := c.shell(as + "/etc/neutron/rootwrap.conf id -u; readlink -f $(command -v neutron-rootwrap)"); r.out != "65534\n/usr/bin/ironwrap\n" {
+		c.t.Error(r)
+	}
+}
+
+// setuid: a machine without sudo lines, where ironwrap has the set-user-id bit.
+func (c *clinic) setuid() {
+	defer c.heal()
+	c.must(`rm /etc/sudoers.d/*; chmod 4755 /usr/bin/ironwrap; mkdir -p /etc/ironwrap/neutron; cp /etc/neutron/rootwrap.conf /etc/ironwrap/neutron/; cp -r /etc/neutron/rootwrap.d /etc/ironwrap/neutron/
+sed -i 's|/etc/neutron|/etc/ironwrap/neutron|; $ a allow_users=neutron' /etc/ironwrap/neutron/rootwrap.conf; chown -R root:root /etc/ironwrap
+` + helperIs("ironwrap /etc/ironwrap/neutron/rootwrap.conf"))
+	r := c.shell("ironwrapctl doctor /etc/ironwrap/neutron/rootwrap.conf")
+	if r.status != 0 || !strings.Contains(r.out, "neutron: protected:") {
+		c.t.Error(r)
+	}
+	if r := c.shell("setpriv --reuid=neutron --regid=neutron --init-groups ironwrap /etc/ironwrap/neutron/rootwrap.conf id -u"); r.status != 0 || r.out != "65534\n" {
+		c.t.Error(r)
+	}
+	c.must("sed -i s/allow_users=neutron/allow_users=daemon/ /etc/ironwrap/neutron/rootwrap.conf")
+	if r := c.shell("ironwrapctl doctor /etc/ironwrap/neutron/rootwrap.conf"); r.status != 2 || !strings.Contains(r.out, "user neutron may not call") {
+		c.t.Error(r)
+	}
 }
 
 // stranger: whoever is not root is told what takes root, and never that all is well.

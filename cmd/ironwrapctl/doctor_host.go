@@ -271,6 +271,18 @@ func (host) Load(config string, setuid bool) (*policy.Policy, error) {
 	return policy.Load(config, level, inifile.Parse)
 }
 
+func (host) MayCall(p *policy.Policy, user string) (bool, error) {
+	u, err := account.Lookup(user)
+	if err != nil {
+		return false, fmt.Errorf("user %s: %w", filters.Show(user), err)
+	}
+	c := exec.Caller{UID: int(u.UID), GID: int(u.GID)}
+	for _, g := range u.Groups {
+		c.Groups = append(c.Groups, int(g))
+	}
+	return c.MayCall(p) == nil, nil
+}
+
 func (h host) Check(config string) lint.Report { return lint.Check([]string{config}, h.facts) }
 
 func (host) Profile(name string) error {

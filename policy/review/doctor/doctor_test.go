@@ -33,6 +33,7 @@ type fake struct {
 	owner    Package
 	there    []string
 	records  []usage.Record
+	mayCall  bool
 	failing  string
 	why      error
 }
@@ -107,16 +108,17 @@ func (f *fake) Load(string, bool) (*policy.Policy, error) {
 	}
 	return &f.policy, nil
 }
-func (f *fake) Check(string) lint.Report            { return f.report }
-func (f *fake) Profile(string) error                { return f.err("Profile") }
-func (f *fake) Compiled(string) (string, error)     { return "holds", f.err("Compiled") }
-func (f *fake) Build() string                       { return "1" }
-func (f *fake) Unit(string) (Unit, error)           { return f.unit, f.err("Unit") }
-func (f *fake) Listens(string) (bool, error)        { return true, f.err("Listens") }
-func (f *fake) Syslog() (string, error)             { return "somebody", f.err("Syslog") }
-func (f *fake) Appends(string) error                { return f.err("Appends") }
-func (f *fake) UID(string) int                      { return 107 }
-func (f *fake) Processes(string) ([]Process, error) { return f.running, f.err("Processes") }
+func (f *fake) MayCall(*policy.Policy, string) (bool, error) { return f.mayCall, f.err("MayCall") }
+func (f *fake) Check(string) lint.Report                     { return f.report }
+func (f *fake) Profile(string) error                         { return f.err("Profile") }
+func (f *fake) Compiled(string) (string, error)              { return "holds", f.err("Compiled") }
+func (f *fake) Build() string                                { return "1" }
+func (f *fake) Unit(string) (Unit, error)                    { return f.unit, f.err("Unit") }
+func (f *fake) Listens(string) (bool, error)                 { return true, f.err("Listens") }
+func (f *fake) Syslog() (string, error)                      { return "somebody", f.err("Syslog") }
+func (f *fake) Appends(string) error                         { return f.err("Appends") }
+func (f *fake) UID(string) int                               { return 107 }
+func (f *fake) Processes(string) ([]Process, error)          { return f.running, f.err("Processes") }
 func (f *fake) Records() ([]usage.Record, string, error) {
 	return f.records, "a log", f.err("Records")
 }
@@ -149,7 +151,7 @@ func TestNothingIsGuessed(t *testing.T) {
 	if r := Examine(healthy(), "neutron", config); r.Verdict() != Protected {
 		t.Fatalf("%v\n%s", r.Verdict(), told(r))
 	}
-	notAsked := []string{"Listens", "Unit"} // by a service that comes through sudo
+	notAsked := []string{"Listens", "Unit", "MayCall"} // by a service that comes through sudo
 	harmless := []string{"Records"}
 	host := reflect.TypeFor[Host]()
 	for i := range host.NumMethod() {
@@ -204,11 +206,23 @@ func TestSituations(t *testing.T) {
 			f.texts["/etc/neutron/neutron.conf"] += "root_helper_daemon = /usr/lib/ironwrap/ironwrap-attach neutron\n"
 		}, NotProtected, "do: systemctl enable --now ironwrap-daemon@neutron.socket"},
 		{"one that is not enabled", func(f *fake) {
-			f.unit = Unit{Active: "active", File: "disabled"}
+			f.unit, f.mayCall = Unit{Active: "active", File: "disabled"}, true
 			f.policy.KeyFile = "/run/ironwrap/neutron.key"
 			f.programs["/usr/lib/ironwrap/ironwrap-attach"] = Program{Real: "/usr/lib/ironwrap/ironwrap-attach", Kind: Attach}
 			f.texts["/etc/neutron/neutron.conf"] += "root_helper_daemon = /usr/lib/ironwrap/ironwrap-attach neutron\n"
 		}, Weak, "is active, but not enabled (disabled)"},
+		{"set-user-id, and nobody is named", func(f *fake) {
+			f.programs[bin+"neutron-rootwrap"] = Program{Real: bin + "ironwrap", Kind: Ironwrap, Version: "1", Setuid: true}
+			helper(f, "neutron-rootwrap "+config)
+		}, NotProtected, "allow_users = neutron"},
+		{"set-user-id", func(f *fake) {
+			f.programs[bin+"neutron-rootwrap"] = Program{Real: bin + "ironwrap", Kind: Ironwrap, Version: "1", Setuid: true}
+			helper(f, "neutron-rootwrap "+config)
+			f.mayCall = true
+		}, Protected, "user neutron may call"},
+		{"a program that says no version", func(f *fake) {
+			f.programs[bin+"neutron-rootwrap"] = Program{Real: bin + "ironwrap", Kind: Ironwrap}
+		}, CannotTell, "does not say its version"},
 		{"a line for some machines", func(f *fake) { f.sudo.Ways[0].Hosts = " on web1" }, CannotTell, "on web1: whether that is this machine"},
 		{"a variable before the wrapper", func(f *fake) { helper(f, "sudo PYTHONPATH=/x neutron-rootwrap "+config) }, CannotTell, "not known here"},
 		{"quotes", func(f *fake) { helper(f, `sudo "neutron-rootwrap" `+config) }, CannotTell, "it has quotes"},

@@ -157,7 +157,10 @@ func version(p Program) string {
 
 // ours looks whether a program of ironwrap's can do its work.
 func (e *examination) ours(c *call, p Program, where string) {
-	if p.Version != "" && p.Version != e.host.Build() {
+	switch {
+	case p.Version == "" && p.Kind != Attach:
+		e.say(helper, "helper-version", Unknown, "", "not assessed: %s does not say its version", where)
+	case p.Version != "" && p.Version != e.host.Build():
 		e.say(helper, "helper-version", Warning, "install both of one version", "%s is of version %s, and ironwrapctl of %s: what is said of the policy here is said by another engine", where, filters.Show(p.Version), filters.Show(e.host.Build()))
 	}
 	switch {

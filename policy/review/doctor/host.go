@@ -27,6 +27,8 @@ type Host interface {
 	Sudo(config string) Sudo
 	// Load reads a configuration as the executor does; setuid is the demanding way.
 	Load(config string, setuid bool) (*policy.Policy, error)
+	// MayCall tells whether a policy names a user (allow_users, allow_groups).
+	MayCall(p *policy.Policy, user string) (bool, error)
 	// Check is what check finds in a configuration.
 	Check(config string) lint.Report
 

@@ -29,8 +29,26 @@ func (e *examination) policies() {
 	}
 	delete(files, "")
 	e.say("policy", "policy-use", Fine, "", "%s: %s in %s, which nobody but root can have written", filters.Show(p.Path), many(len(p.Filters), "filter"), many(len(files), "file"))
+	e.callers()
 	e.checks()
 	e.compiled()
+}
+
+// callers tells whether the policy names the service's user, where nothing else vouches
+// for the caller: sudo, or who has started a daemon by it.
+func (e *examination) callers() {
+	if !slices.ContainsFunc(e.calls, func(c call) bool { return c.good && !c.sudo }) {
+		return
+	}
+	yes, err := e.host.MayCall(e.policy, e.report.Service)
+	switch {
+	case err != nil:
+		e.unknown("policy", "policy-callers", "whether the service may call", err)
+	case !yes:
+		e.say("policy", "policy-callers", Problem, "set in [DEFAULT] of "+filters.Show(e.policy.Path)+": allow_users = "+e.report.Service, "user %s may not call without sudo: neither allow_users nor allow_groups names them", filters.Show(e.report.Service))
+	default:
+		e.say("policy", "policy-callers", Fine, "", "user %s may call (allow_users, allow_groups)", filters.Show(e.report.Service))
+	}
 }
 
 // setuid tells that some call comes without sudo, so that the configuration has to be
@@ -133,7 +151,7 @@ func (e *examination) sandboxes() {
 		e.say("sandbox", "sandbox-use", Note, "", "no filter has a sandbox section: what a filter allows has all rights of its run-as user")
 		return
 	}
-	e.say("sandbox", "sandbox-use", Fine, "", "%d of %s have a sandbox section", confined, many(len(e.policy.Filters), "filter"))
+	e.say("sandbox", "sandbox-use", Fine, "", "filters with a sandbox section: %d of %d", confined, len(e.policy.Filters))
 	for _, n := range needs {
 		e.need(n, n.has(k))
 	}
