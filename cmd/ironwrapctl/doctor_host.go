@@ -343,8 +343,8 @@ func (h host) Processes(config string) (found []doctor.Process, err error) {
 	}
 	for _, dir := range dirs {
 		st, err := os.Stat(dir)
-		if err != nil || st.Sys().(*syscall.Stat_t).Uid != 0 {
-			continue
+		if err != nil || st.Sys().(*syscall.Stat_t).Uid != 0 || !h.Same(dir+"/root/", "/") {
+			continue // somebody else's, or in a container
 		}
 		text, _ := os.ReadFile(dir + "/cmdline") // it may be gone
 		args := strings.Split(strings.TrimSuffix(string(text), "\x00"), "\x00")
