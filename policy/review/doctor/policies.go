@@ -93,9 +93,9 @@ func (e *examination) compiled() {
 	case errors.Is(err, fs.ErrNotExist):
 		e.say("policy", "policy-compiled", Note, "", "no compiled policy is kept: calls read the files, and the next one by root keeps one")
 	case errors.Is(err, fs.ErrPermission):
-		e.unknown("policy", "policy-compiled", "the compiled policy", err)
-	case err != nil:
-		e.say("policy", "policy-compiled", Warning, command("ironwrapctl compile %s", e.report.Config), "calls read the files: %v", err)
+		e.say("policy", "policy-compiled", Note, "run this as root", "the compiled policy was not assessed: %v", err)
+	case err != nil: // as after each change of a file: it costs time, and protects no less
+		e.say("policy", "policy-compiled", Note, command("ironwrapctl compile %s", e.report.Config), "calls read the files: %v", err)
 	default:
 		e.say("policy", "policy-compiled", Fine, "", "the compiled policy %s", said)
 	}
