@@ -144,7 +144,7 @@ func (e *examination) answers(c *call, at string) {
 		c.good = true
 		e.say(helper, "helper-program", Fine, "", "%s is %s%s", where, p.Kind, version(p))
 		e.ours(c, p, where)
-		e.kept(at, p)
+		e.kept(at)
 	}
 }
 
@@ -199,10 +199,7 @@ func (e *examination) sudoWorks() {
 }
 
 // kept tells whether an upgrade of a package would put another program at a path.
-func (e *examination) kept(at string, p Program) {
-	if at == p.Real {
-		return // a package of ours, or a copy
-	}
+func (e *examination) kept(at string) {
 	owner, err := e.host.Package(at)
 	switch {
 	case err != nil:
