@@ -152,7 +152,7 @@ func TestNothingIsGuessed(t *testing.T) {
 		t.Fatalf("%v\n%s", r.Verdict(), told(r))
 	}
 	notAsked := []string{"Listens", "Unit", "MayCall"} // by a service that comes through sudo
-	harmless := []string{"Records", "Compiled"} // both cost no protection
+	harmless := []string{"Records", "Compiled"}        // both cost no protection
 	host := reflect.TypeFor[Host]()
 	for i := range host.NumMethod() {
 		m := host.Method(i)
