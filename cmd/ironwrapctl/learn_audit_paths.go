@@ -19,8 +19,8 @@ type pathRule struct {
 	why       string // it cannot be written so, or takes a look; "" for nothing special
 }
 
-// reading are the accesses that landlock_ro gives (sandbox.Rules).
-var reading = []string{"fs.execute", "fs.read_file", "fs.read_dir"}
+// readAccesses are the accesses that landlock_ro gives (sandbox.Rules).
+var readAccesses = []string{"fs.execute", "fs.read_file", "fs.read_dir"}
 
 // refusals tells what Landlock's records ask for.
 func (t *trial) refusals() {
@@ -31,7 +31,7 @@ func (t *trial) refusals() {
 	}) {
 		n := t.log.Refusals[r]
 		asked := strings.Split(r.Blockers, ",")
-		writes := slices.ContainsFunc(asked, func(b string) bool { return !slices.Contains(reading, b) })
+		writes := slices.ContainsFunc(asked, func(b string) bool { return !slices.Contains(readAccesses, b) })
 		switch {
 		case r.Exe != "" && !slices.Contains(t.programs, r.Exe):
 			t.strange[r.Exe] += n

@@ -50,6 +50,7 @@ nothing, but for what "compile", "seccomp compile" and "learn" make.`,
 	root.AddCommand(checkCommand())
 	root.AddCommand(compileCommand())
 	root.AddCommand(diffCommand())
+	root.AddCommand(doctorCommand())
 	root.AddCommand(explainCommand())
 	root.AddCommand(seccompCommand())
 	root.AddCommand(sudoersCommand())
