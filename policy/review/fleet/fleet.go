@@ -156,7 +156,7 @@ func meaning(p *Policy) string {
 		sandbox, err := json.Marshal(p.Side.Policy.Filters[i].Sandbox)
 		fmt.Fprintf(&b, "%s %s %s %v\n", f.Key, f.Found, sandbox, err)
 	}
-	for _, name := range p.Side.Policy.Contexts() {
+	for _, name := range p.Side.Policy.NamedContexts() {
 		switch h, err := p.Side.Policy.Context(name); {
 		case err != nil:
 			fmt.Fprintf(&b, "%s is refused\n", name)
