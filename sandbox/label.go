@@ -78,7 +78,7 @@ func (m *Module) label(fd int) (string, error) {
 func attribute(name string, flags int) (int, error) {
 	proc, err := openat(unix.AT_FDCWD, "/proc", unix.O_PATH|unix.O_DIRECTORY)
 	if err != nil {
-		return -1, fmt.Errorf("cannot open /proc: %w", err)
+		return -1, fmt.Errorf("cannot open /proc: %v", err) // not ENOENT: that says nothing of the module
 	}
 	defer unix.Close(proc)
 	var fs unix.Statfs_t

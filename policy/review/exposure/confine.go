@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"ironwrap/filters"
 	"ironwrap/policy"
 )
 
@@ -59,10 +60,10 @@ func newConfinement(e *policy.Entry, m Machine) confinement {
 		c.bestEffort()
 	}
 	if l := c.sandbox.AppArmor; l != "" {
-		c.notes = append(c.notes, "AppArmor profile "+l+": not judged")
+		c.notes = append(c.notes, "AppArmor profile "+filters.Prose(l)+": not judged")
 	}
 	if l := c.sandbox.SELinux; l != "" {
-		c.notes = append(c.notes, "SELinux context "+l+": not judged")
+		c.notes = append(c.notes, "SELinux context "+filters.Prose(l)+": not judged")
 	}
 	return c
 }
