@@ -34,6 +34,7 @@ func (r row) name() string {
 // What the services' contexts do for them through ironwrap they do as through the peer, to
 // the letter.
 func TestCalls(t *testing.T) {
+	ready(t)
 	theirs, mine := calls(t, peer), byDefault(t)
 	contexts := map[string]bool{}
 	for i, r := range theirs.calls {
@@ -54,14 +55,14 @@ func TestCalls(t *testing.T) {
 }
 
 var (
-	once  sync.Once
+	asked sync.Once
 	plain played
 )
 
 // byDefault is what comes through ironwrap where nothing is confined.
 func byDefault(t *testing.T) played {
 	t.Helper()
-	once.Do(func() { plain = calls(t, wrapped) })
+	asked.Do(func() { plain = calls(t, wrapped) })
 	return plain
 }
 
@@ -113,6 +114,7 @@ func calls(t *testing.T, program func(service string) string, trees ...string) (
 // written there does not work, and nothing else. The helper and what it executes have the
 // bounding set of the context's profile.
 func TestConfined(t *testing.T) {
+	ready(t)
 	open, mine := byDefault(t), calls(t, wrapped, confining(t))
 	var lost []string
 	for i, r := range open.calls {

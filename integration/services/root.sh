@@ -12,7 +12,6 @@ packages="base-files base-passwd bash coreutils dash debianutils diffutils findu
     sudo iproute2 iptables ipset conntrack dnsmasq-base dnsmasq-utils qemu-utils open-iscsi keepalived iputils-ping
     iputils-arping procps psmisc haproxy lvm2 e2fsprogs bridge-utils netcat-openbsd ethtool net-tools
     python3-oslotest python3-testtools python3-ddt python3-testscenarios python3-testresources"
-here=$(realpath "$(dirname "$0")")
 cd "$1"
 
 cat >configure.sh <<'CONFIGURE'
@@ -42,6 +41,12 @@ for service in $services; do
     id=$((id + 1))
 done
 chmod 440 "$root/etc/sudoers"
+# The services' users cannot keep what Python compiles.
+for module in neutron.tests.functional.base nova.privsep.fs nova.privsep.qemu nova.privsep.linux_net cinder.privsep.path \
+    cinder.privsep.lvm os_brick.privileged.rootwrap os_brick.privileged.rbd manila.privsep.os ceilometer.privsep.ipmitool \
+    vif_plug_ovs.ovsdb.impl_vsctl vif_plug_linux_bridge.linux_net oslo_rootwrap.cmd oslo_rootwrap.daemon; do
+    PYTHONDONTWRITEBYTECODE= chroot "$root" python3 -c "import $module"
+done
 CONFIGURE
 services=$services mmdebstrap --quiet --mode=root --variant=extract --hook-dir=/usr/share/mmdebstrap/hooks/merged-usr \
     --include="$(echo $packages | tr ' ' ,)" \
