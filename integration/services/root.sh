@@ -42,11 +42,11 @@ for service in $services; do
 done
 chmod 440 "$root/etc/sudoers"
 # The services' users cannot keep what Python compiles.
-for module in neutron.tests.functional.base nova.privsep.fs nova.privsep.qemu nova.privsep.linux_net cinder.privsep.path \
+unshare --mount --propagation private sh -euc 'mount -t proc proc "$0/proc"
+for module; do PYTHONDONTWRITEBYTECODE= chroot "$0" python3 -c "import $module"; done' "$root" \
+    neutron.tests.functional.base nova.privsep.fs nova.privsep.qemu nova.privsep.linux_net cinder.privsep.path \
     cinder.privsep.lvm os_brick.privileged.rootwrap os_brick.privileged.rbd manila.privsep.os ceilometer.privsep.ipmitool \
-    vif_plug_ovs.ovsdb.impl_vsctl vif_plug_linux_bridge.linux_net oslo_rootwrap.cmd oslo_rootwrap.daemon; do
-    PYTHONDONTWRITEBYTECODE= chroot "$root" python3 -c "import $module"
-done
+    vif_plug_ovs.ovsdb.impl_vsctl vif_plug_linux_bridge.linux_net oslo_rootwrap.cmd oslo_rootwrap.daemon
 CONFIGURE
 services=$services mmdebstrap --quiet --mode=root --variant=extract --hook-dir=/usr/share/mmdebstrap/hooks/merged-usr \
     --include="$(echo $packages | tr ' ' ,)" \
