@@ -3,6 +3,7 @@ package policy
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -21,6 +22,16 @@ func known(more []string) []string {
 		list = append(list, c.Name)
 	}
 	return append(list, more...)
+}
+
+// NamedContexts are those, and those that have a section.
+func (p *Policy) NamedContexts() []string {
+	list := p.Contexts()
+	if p.contexts != nil {
+		list = append(list, slices.Collect(maps.Keys(p.contexts.sections))...)
+	}
+	slices.Sort(list)
+	return slices.Compact(list)
 }
 
 // privsepEnv keeps oslo.log from obeying the files that a service names with
@@ -205,6 +216,23 @@ func (p *Policy) Context(name string) (*Helper, error) { return p.contexts.named
 
 // Context is that of the policy which the filter is of.
 func (e *Entry) Context(name string) (*Helper, error) { return e.contexts.named(name) }
+
+// OtherContexts are the contexts besides those of released services that a filter's policy
+// knows by name. With any it lets others be asked for too, if the filter does: it confines
+// none.
+func (e *Entry) OtherContexts() (names []string, any bool) {
+	if !e.contexts.confine() {
+		return nil, true
+	}
+	for name := range e.contexts.sections {
+		if privsep.Find(name) == nil {
+			names = append(names, name)
+		}
+	}
+	names = append(names, e.contexts.others...)
+	slices.Sort(names)
+	return slices.Compact(names), false
+}
 
 func (c *contexts) named(name string) (*Helper, error) {
 	if !c.confine() {

@@ -246,3 +246,38 @@ func TestContextProfiles(t *testing.T) {
 		t.Errorf("%d profiles", profiles)
 	}
 }
+
+// FuzzContext: whatever the words, a helper that starts where contexts are confined serves
+// the context that its last words name, one that is known, and within its sandbox where
+// there is one.
+func FuzzContext(f *testing.F) {
+	for _, line := range []string{
+		"--privsep_context " + nova + " --privsep_sock_path /s", "--privsep_context=" + brick, "--config-file /x --privsep_context " + solum + " --privsep_sock_path=/s",
+		"--privsep_context " + nova + " --config-file /x", "--privsep_context " + nova + " --privsep_c " + brick, "-- --privsep_context " + nova, "privsep-helper --privsep_context " + nova,
+	} {
+		f.Add(strings.ReplaceAll(line, " ", "\n"))
+	}
+	p, err := contextPolicy("[Privsep:"+nova+"]\ncapabilities=CAP_NET_ADMIN\n", "h: CommandFilter, privsep-helper, root\npy: CommandFilter, python3, root\n")
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		list := filters.Words(strings.Split(text, "\n"))
+		for _, before := range [][]filters.Untrusted{{"privsep-helper"}, {"python3", "/usr/bin/privsep-helper"}} {
+			d := p.Decide(Request{Argv: append(slices.Clone(before), list...), Machine: newMachine()})
+			if d.Verdict != Allowed {
+				continue
+			}
+			if d.Helper == nil || privsep.Find(d.Helper.Context) == nil {
+				t.Fatalf("%q: %+v", text, d.Helper)
+			}
+			last := list[len(list)-1].Raw()
+			if !strings.HasPrefix(last, "--privsep_") && (len(list) < 2 || !strings.HasPrefix(list[len(list)-2].Raw(), "--privsep_")) || !strings.Contains(text, d.Helper.Context) {
+				t.Fatalf("%q: %+v", text, d.Helper)
+			}
+			if want := map[bool]string{true: "privsep net_admin"}[d.Helper.Context == nova]; shown(d) != want {
+				t.Fatalf("%q: %s", text, shown(d))
+			}
+		}
+	})
+}

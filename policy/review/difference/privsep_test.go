@@ -48,6 +48,7 @@ func TestPrivsepSections(t *testing.T) {
 		{"another filter", none, kill, filter, "wider", "other"},
 		{"the same", kill, kill, filter, "", ""},
 		{"written otherwise", kill, "[Profile:p]\ncapabilities=CAP_KILL\n[Privsep:" + brick + "]\ninherit=p\n", filter, "", ""},
+		{"of a context of your own", "privsep_contexts=none\n[Privsep:my.own]\nnice=1\ncapabilities=none\n", "privsep_contexts=none\n[Privsep:my.own]\nnice=1\n", strings.ReplaceAll(filter, "os_brick\\.privileged\\.default", "my\\.own"), "wider", "other"},
 		{"declared", "", "privsep_confine=declared\n", "", "narrower", "narrower"},
 		{"declared no more", "privsep_confine=declared\n", "privsep_confine=no\n", "", "wider", "wider"},
 	} {

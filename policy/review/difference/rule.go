@@ -162,7 +162,7 @@ func (c *comparison) alike() (groups [][]string) {
 
 // helpers is what confines the contexts of a filter, which of them it accepts or not.
 func (w *world) helpers(e *policy.Entry) (text string) {
-	for _, name := range w.contexts() {
+	for _, name := range w.side.Policy.NamedContexts() {
 		switch h, err := e.Context(name); {
 		case err != nil:
 			text += " without " + name
@@ -177,7 +177,7 @@ func (w *world) helpers(e *policy.Entry) (text string) {
 func (c *comparison) confineContexts() bool {
 	for _, w := range c.worlds {
 		p := w.side.Policy
-		if p.PrivsepConfine || slices.ContainsFunc(p.Contexts(), func(name string) bool { h, _ := p.Context(name); return h != nil }) {
+		if p.PrivsepConfine || slices.ContainsFunc(p.NamedContexts(), func(name string) bool { h, _ := p.Context(name); return h != nil }) {
 			return true
 		}
 	}

@@ -110,7 +110,7 @@ func contexts(s *Side) []string {
 
 // sectionsOfContexts are the sections of rootwrap.conf, and what holds by each.
 func sectionsOfContexts(s *Side) (list []string) {
-	for _, name := range s.Policy.Contexts() {
+	for _, name := range s.Policy.NamedContexts() {
 		if h, err := s.Policy.Context(name); err == nil && h != nil && h.Section > 0 {
 			list = append(list, name+": "+orNone(described(plainly(h.Sandbox))))
 		}

@@ -82,7 +82,7 @@ func (b *board) helper(e *policy.Entry, s *subject, m Machine) (confined, notes 
 			b.put(cell)
 		}
 	}
-	if argv, ok := s.stranger(); ok && startsUnknown(e, s) {
+	if argv, ok := s.unknown(e); ok {
 		c := b.cell(0, need{power: Arguments}, toAll, "")
 		c.Score, c.Extent, c.Limits = NotAssessed, Whole, []string{}
 		c.How, c.Example = "nobody has looked at what the context lets its callers do", argv
@@ -91,15 +91,22 @@ func (b *board) helper(e *policy.Entry, s *subject, m Machine) (confined, notes 
 	return confined, notes
 }
 
-// startsUnknown tells that the policy lets a helper be started for a context that is not in
-// the table. One that confines contexts does so only for names that it lists.
-func startsUnknown(e *policy.Entry, s *subject) bool {
-	for _, name := range append(s.shape.Contexts, "a.b") {
-		if _, err := e.Context(name); privsep.Find(name) == nil && err == nil {
-			return true
+// unknown is a command that the filter allows, for a context that is not in the table and
+// that the policy lets be started.
+func (s *subject) unknown(e *policy.Entry) ([]filters.Untrusted, bool) {
+	names, any := e.OtherContexts()
+	if any {
+		return s.stranger()
+	}
+	for _, name := range names {
+		if _, err := e.Context(name); err != nil || privsep.Find(name) != nil {
+			continue
+		}
+		if argv, _, ok := s.fits(way{power: Arguments, form: helperForm(name)}); ok {
+			return argv, true
 		}
 	}
-	return false
+	return nil, false
 }
 
 // stranger is a command that the filter allows with a context that is not in the table.

@@ -175,7 +175,8 @@ func TestConfinedContexts(t *testing.T) {
 		{"filter's own beside it", "[Privsep:" + bridge + "]\nno_new_privs=yes\n", filter + "[Sandbox:h]\ncapabilities=none\n", 0},
 		{"declared", "privsep_confine=declared\n", filter, 5},
 		{"any command", "[Privsep:" + brick + "]\ncapabilities=none\n", "h: " + strings.ReplaceAll(helperFilter, "CONTEXT", brick) + "\n", 10}, // it owns root's files
-		{"refused", "privsep_confine=declared\n", "h: " + strings.ReplaceAll(helperFilter, "CONTEXT", "solum.privileged.default") + "\n", 1},   // a file of theirs is named
+		{"a section for a context that nobody knows", "[Privsep:my.own.context]\nnice=5\n", "h: " + strings.ReplaceAll(helperFilter, "CONTEXT", `my\.own\.context`) + "\n", NotAssessed},
+		{"refused", "privsep_confine=declared\n", "h: " + strings.ReplaceAll(helperFilter, "CONTEXT", "solum.privileged.default") + "\n", 1}, // a file of theirs is named
 	} {
 		f := assess(c.conf, c.text)[0]
 		if f.Score != c.score {

@@ -156,6 +156,15 @@ func meaning(p *Policy) string {
 		sandbox, err := json.Marshal(p.Side.Policy.Filters[i].Sandbox)
 		fmt.Fprintf(&b, "%s %s %s %v\n", f.Key, f.Found, sandbox, err)
 	}
+	for _, name := range p.Side.Policy.NamedContexts() {
+		switch h, err := p.Side.Policy.Context(name); {
+		case err != nil:
+			fmt.Fprintf(&b, "%s is refused\n", name)
+		case h != nil:
+			sandbox, err := json.Marshal(h.Sandbox)
+			fmt.Fprintf(&b, "%s %s %v\n", name, sandbox, err)
+		}
+	}
 	c := p.Side.Policy.Config
 	c.FiltersPath = nil
 	fmt.Fprintf(&b, "%+v %q", c, p.Side.Dirs)

@@ -134,6 +134,9 @@ func privsepUnconfined(c *config) (all []Finding) {
 		if profiled > 0 {
 			hint = fmt.Sprintf("privsep_confine=declared would leave %s; %d of %d have a profile, and the others are refused until they have a section", example, profiled, len(names))
 		}
+		if c.policy.PrivsepConfine {
+			hint = "name the capabilities in the section"
+		}
 		switch e, ok := c.key("filters_path"); {
 		case f.file != nil:
 			all = append(all, f.at(0, message, hint))
@@ -224,7 +227,7 @@ func (c *config) eachContextProfile(look func(Profile) string) (all []Finding) {
 		return nil
 	}
 	seen := map[string]bool{}
-	for _, name := range c.policy.Contexts() {
+	for _, name := range c.policy.NamedContexts() {
 		h, err := c.policy.Context(name)
 		if err != nil || h == nil || h.Sandbox.Seccomp == "" || h.Sandbox.Seccomp == "none" {
 			continue
