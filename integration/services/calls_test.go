@@ -47,6 +47,12 @@ func TestCalls(t *testing.T) {
 	if len(theirs.calls) < 170 || len(contexts) < 13 {
 		t.Errorf("%d calls of %d contexts: %v", len(theirs.calls), len(contexts), contexts)
 	}
+	// One that does not start gives the same answer to everything, through both.
+	for context := range contexts {
+		if theirs.helpers[context] == nil {
+			t.Errorf("the helper of %s does not run by the peer", context)
+		}
+	}
 	for context, status := range theirs.helpers {
 		if got := mine.helpers[context]; fmt.Sprint(got) != fmt.Sprint(status) {
 			t.Errorf("the helper of %s: %v; by the peer: %v", context, got, status)

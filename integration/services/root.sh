@@ -28,6 +28,7 @@ mkdir -p "$root/proc" "$root/sys" "$root/run" "$root/srv" "$root/root"
 ln -sf mawk "$root/usr/bin/awk"
 ln -sf nc.openbsd "$root/usr/bin/nc"
 printf 'Defaults !requiretty, !lecture\nDefaults secure_path="/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"\n' >"$root/etc/sudoers"
+for kind in auth account session; do echo "$kind required pam_permit.so"; done >"$root/etc/pam.d/sudo"
 id=900
 for service in $services; do
     echo "$service:x:$id:$id::/var/lib/$service:/bin/sh" >>"$root/etc/passwd"
