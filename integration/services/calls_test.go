@@ -133,7 +133,7 @@ func TestConfined(t *testing.T) {
 		}
 		if got.Result != r.Result {
 			t.Logf("%s\n%s\nunconfined: %s", r.name(), got.Result, r.Result)
-			lost = append(lost, r.Context+" "+strings.ReplaceAll(strings.TrimPrefix(r.Call, r.Context), "\n", " "))
+			lost = append(lost, r.Context+" "+strings.ReplaceAll(r.Call, "\n", " "))
 		}
 	}
 	slices.Sort(lost)
