@@ -293,7 +293,7 @@ def call(row, words):
     fill = lambda w: w.format(**words) if isinstance(w, str) and w.startswith("{") else w
     args = [[fill(w) for w in a] if isinstance(a, list) else fill(a) for a in row[1:]]
     options = args.pop() if args and isinstance(args[-1], dict) and row[0] != RUN else {}
-    signal.alarm(60)
+    signal.alarm(600)
     try:
         value = function(*args, **options)
         return repr(picked(value, key) if key else value)

@@ -34,6 +34,7 @@ func (r row) name() string {
 // What the services' contexts do for them through ironwrap they do as through the peer, to
 // the letter.
 func TestCalls(t *testing.T) {
+	ready(t)
 	theirs, mine := calls(t, peer), byDefault(t)
 	contexts := map[string]bool{}
 	for i, r := range theirs.calls {
@@ -46,6 +47,12 @@ func TestCalls(t *testing.T) {
 	if len(theirs.calls) < 170 || len(contexts) < 13 {
 		t.Errorf("%d calls of %d contexts: %v", len(theirs.calls), len(contexts), contexts)
 	}
+	// One that does not start gives the same answer to everything, through both.
+	for context := range contexts {
+		if theirs.helpers[context] == nil {
+			t.Errorf("the helper of %s does not run by the peer", context)
+		}
+	}
 	for context, status := range theirs.helpers {
 		if got := mine.helpers[context]; fmt.Sprint(got) != fmt.Sprint(status) {
 			t.Errorf("the helper of %s: %v; by the peer: %v", context, got, status)
@@ -54,14 +61,14 @@ func TestCalls(t *testing.T) {
 }
 
 var (
-	once  sync.Once
+	asked sync.Once
 	plain played
 )
 
 // byDefault is what comes through ironwrap where nothing is confined.
 func byDefault(t *testing.T) played {
 	t.Helper()
-	once.Do(func() { plain = calls(t, wrapped) })
+	asked.Do(func() { plain = calls(t, wrapped) })
 	return plain
 }
 
@@ -113,6 +120,7 @@ func calls(t *testing.T, program func(service string) string, trees ...string) (
 // written there does not work, and nothing else. The helper and what it executes have the
 // bounding set of the context's profile.
 func TestConfined(t *testing.T) {
+	ready(t)
 	open, mine := byDefault(t), calls(t, wrapped, confining(t))
 	var lost []string
 	for i, r := range open.calls {
@@ -125,7 +133,7 @@ func TestConfined(t *testing.T) {
 		}
 		if got.Result != r.Result {
 			t.Logf("%s\n%s\nunconfined: %s", r.name(), got.Result, r.Result)
-			lost = append(lost, r.Context+" "+strings.ReplaceAll(strings.TrimPrefix(r.Call, r.Context), "\n", " "))
+			lost = append(lost, r.Context+" "+strings.ReplaceAll(r.Call, "\n", " "))
 		}
 	}
 	slices.Sort(lost)

@@ -12,6 +12,7 @@ import (
 
 // Every context of Debian's packages is in the table, and declares what stands there.
 func TestContexts(t *testing.T) {
+	ready(t)
 	lines := json.NewDecoder(bytes.NewReader(play(t, "neutron", nil, nil, "python3", "/opt/contexts.py")))
 	found := 0
 	for ; lines.More(); found++ {

@@ -23,6 +23,7 @@ var selection = []string{"test_ipset", "test_netlink_lib"}
 // where an agent asks for one command at a time, and where it asks the daemon. Its privsep
 // helpers come by the first in both.
 func TestFunctional(t *testing.T) {
+	ready(t)
 	names, least, ways := selection, 9, []string{"-daemon"}
 	if *all {
 		names, least, ways = functional, 140, []string{"", "-daemon"}

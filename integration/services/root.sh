@@ -12,7 +12,6 @@ packages="base-files base-passwd bash coreutils dash debianutils diffutils findu
     sudo iproute2 iptables ipset conntrack dnsmasq-base dnsmasq-utils qemu-utils open-iscsi keepalived iputils-ping
     iputils-arping procps psmisc haproxy lvm2 e2fsprogs bridge-utils netcat-openbsd ethtool net-tools
     python3-oslotest python3-testtools python3-ddt python3-testscenarios python3-testresources"
-here=$(realpath "$(dirname "$0")")
 cd "$1"
 
 cat >configure.sh <<'CONFIGURE'
@@ -29,6 +28,7 @@ mkdir -p "$root/proc" "$root/sys" "$root/run" "$root/srv" "$root/root"
 ln -sf mawk "$root/usr/bin/awk"
 ln -sf nc.openbsd "$root/usr/bin/nc"
 printf 'Defaults !requiretty, !lecture\nDefaults secure_path="/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"\n' >"$root/etc/sudoers"
+for kind in auth account session; do echo "$kind required pam_permit.so"; done >"$root/etc/pam.d/sudo"
 id=900
 for service in $services; do
     echo "$service:x:$id:$id::/var/lib/$service:/bin/sh" >>"$root/etc/passwd"
@@ -42,6 +42,12 @@ for service in $services; do
     id=$((id + 1))
 done
 chmod 440 "$root/etc/sudoers"
+# The services' users cannot keep what Python compiles.
+unshare --mount --propagation private sh -euc 'mount -t proc proc "$0/proc"
+for module; do PYTHONDONTWRITEBYTECODE= chroot "$0" python3 -c "import $module"; done' "$root" \
+    neutron.tests.functional.base nova.privsep.fs nova.privsep.qemu nova.privsep.linux_net cinder.privsep.path \
+    cinder.privsep.lvm os_brick.privileged.rootwrap os_brick.privileged.rbd manila.privsep.os ceilometer.privsep.ipmitool \
+    vif_plug_ovs.ovsdb.impl_vsctl vif_plug_linux_bridge.linux_net oslo_rootwrap.cmd oslo_rootwrap.daemon
 CONFIGURE
 services=$services mmdebstrap --quiet --mode=root --variant=extract --hook-dir=/usr/share/mmdebstrap/hooks/merged-usr \
     --include="$(echo $packages | tr ' ' ,)" \

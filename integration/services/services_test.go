@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -34,36 +35,46 @@ func TestMain(m *testing.M) {
 		fmt.Println("SKIP integration/services: not root: no service's code was run; run make test as root")
 		os.Exit(0)
 	}
-	dir, err := os.MkdirTemp("/var/tmp", "ironwrap-services-")
-	status := 1
-	if err == nil {
-		err = prepare(dir)
+	status := m.Run()
+	if made != "" {
+		os.RemoveAll(made)
 	}
-	if err != nil {
-		fmt.Println("integration/services:", err)
-	} else {
-		status = m.Run()
-	}
-	os.RemoveAll(dir)
 	os.Exit(status)
 }
 
-// prepare makes both. IRONWRAP_SERVICES names a root that root.sh made before.
-func prepare(dir string) error {
-	// Everybody may enter it.
-	if err := os.Chmod(dir, 0o755); err != nil {
+var (
+	once sync.Once
+	made string // the directory with both
+	fail error
+)
+
+// ready sees to it that both are there. IRONWRAP_SERVICES names a root that root.sh made
+// before.
+func ready(t *testing.T) {
+	t.Helper()
+	once.Do(func() { fail = prepare() })
+	if fail != nil {
+		t.Fatal(fail)
+	}
+}
+
+func prepare() (err error) {
+	if made, err = os.MkdirTemp("/var/tmp", "ironwrap-services-"); err != nil {
 		return err
 	}
-	debian, tree = os.Getenv("IRONWRAP_SERVICES"), dir+"/tree"
-	if debian == "" {
+	if err := os.Chmod(made, 0o755); err != nil { // everybody may enter it
+		return err
+	}
+	tree = made + "/tree"
+	if debian = os.Getenv("IRONWRAP_SERVICES"); debian == "" {
+		debian = made + "/root"
 		if err := command("sh", "-c", `command -v mmdebstrap >/dev/null ||
 			{ apt-get update -qq; DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 install -y -qq --no-install-recommends mmdebstrap; }`); err != nil {
 			return err
 		}
-		if err := command("./root.sh", dir); err != nil {
+		if err := command("./root.sh", made); err != nil {
 			return err
 		}
-		debian = dir + "/root"
 	}
 	return build()
 }
@@ -77,7 +88,7 @@ func build() error {
 		}
 	}
 	flags := "-X ironwrap/sandbox/seccomp.Dir=/usr/lib/ironwrap/profiles -X ironwrap/exec.LauncherPath=/usr/lib/ironwrap/ironwrap-launch" +
-		" -X ironwrap/exec/reading.Program=/usr/lib/ironwrap/ironwrap-read -X ironwrap/policy/compiled.Build=" + filepath.Base(filepath.Dir(tree))
+		" -X ironwrap/exec/reading.Program=/usr/lib/ironwrap/ironwrap-read -X ironwrap/policy/compiled.Build=" + filepath.Base(made)
 	for program, to := range map[string]string{"ironwrap": tree + "/usr/bin", "ironwrap-daemon": tree + "/usr/bin", "ironwrap-read": lib, "ironwrap-launch": lib} {
 		if err := command("env", "CGO_ENABLED=0", "go", "build", "-ldflags", flags, "-o", to+"/", "../../cmd/"+program); err != nil {
 			return err
@@ -99,7 +110,7 @@ func profiles(dir string) error {
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		return err
 	}
-	ctl := filepath.Dir(tree) + "/ironwrapctl"
+	ctl := made + "/ironwrapctl"
 	if err := command("go", "build", "-o", ctl, "../../cmd/ironwrapctl"); err != nil {
 		return err
 	}
@@ -136,6 +147,7 @@ func play(t *testing.T, service string, trees []string, env []string, argv ...st
 		"setpriv", "--reuid", service, "--regid", service, "--init-groups",
 		"env", "-i", "PATH=/usr/bin:/bin:/usr/sbin:/sbin", "HOME=/var/lib/" + service, "LC_ALL=C.UTF-8"}, env...)
 	c := exec.Command("unshare", append(words, argv...)...)
+	c.Env = append(os.Environ(), "TMPDIR="+made)
 	var out, errs bytes.Buffer
 	c.Stdout, c.Stderr = &out, &errs
 	if err := c.Run(); err != nil {
