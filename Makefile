@@ -151,7 +151,9 @@ install: build
 	install -D -m 0644 docs/check.md $(DESTDIR)$(PREFIX)/share/doc/ironwrap/check.md
 	bin/ironwrapctl completion zsh > $(DESTDIR)$(PREFIX)/share/zsh/vendor-completions/_ironwrapctl
 	bin/ironwrapctl completion fish > $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/ironwrapctl.fish
-	install -m 0644 man/*.1 $(DESTDIR)$(PREFIX)/share/man/man1
+	for page in man/*.[1-8]; do \
+	    install -D -m 0644 $$page $(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$$(basename $$page) || exit 1; \
+	done
 	SOURCE_DATE_EPOCH=$(EPOCH) bin/ironwrapctl man $(DESTDIR)$(PREFIX)/share/man/man1
 
 clean:
