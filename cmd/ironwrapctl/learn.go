@@ -39,10 +39,10 @@ nothing that it started runs any more: stop a daemon once it has shown enough.
 
 exit status: the command's, 128 and the number of the signal that killed it; else
 as ironwrap: 96, 97, 99; 2 when nothing could be recorded.`,
-		Example: `  ironwrapctl learn /etc/nova/rootwrap.conf -- qemu-img info /var/lib/nova/disk
-  ironwrapctl learn --into /etc/ironwrap /etc/nova/rootwrap.conf -- qemu-img create /tmp/a 1G
-  ironwrapctl learn --into /etc/ironwrap /etc/nova/rootwrap.conf -- qemu-img info /tmp/a
-  ironwrapctl seccomp compile /etc/ironwrap/qemu-img.json`,
+		Example: `  ironwrapctl learn /etc/cinder/rootwrap.conf -- df /
+  ironwrapctl learn --into /etc/ironwrap /etc/cinder/rootwrap.conf -- qemu-img create /tmp/a 1G
+  ironwrapctl learn --into /etc/ironwrap /etc/cinder/rootwrap.conf -- qemu-img info /tmp/a
+  ironwrapctl seccomp compile /etc/ironwrap/qemu-img_convert.json`,
 		RunE: func(c *cobra.Command, args []string) error {
 			if c.ArgsLenAtDash() != 1 || len(args) < 2 {
 				return errors.New("write the configuration, two dashes, and the command: ironwrapctl learn /etc/nova/rootwrap.conf -- qemu-img info disk")

@@ -27,7 +27,8 @@ import (
 	"ironwrap/policy/inifile"
 	"ironwrap/policy/review/accepted"
 	"ironwrap/policy/review/expect"
-	"ironwrap/policy/trust")
+	"ironwrap/policy/trust"
+)
 
 const top = "../../"
 
@@ -37,15 +38,20 @@ func TestExamples(t *testing.T) {
 	}
 	r := newRoot(t)
 	table := readTable(t)
-	ran := 0
-	for _, p := range pages(t, r.dir+"/usr/bin/ironwrapctl") {
-		t.Run(p.name, func(t *testing.T) { ran += table.page(t, r, p) })
+	all := pages(t, r.dir+"/usr/bin/ironwrapctl")
+	ran, played := 0, map[string]bool{}
+	for _, p := range all {
+		t.Run(p.name, func(t *testing.T) {
+			played[p.name] = true
+			ran += table.page(t, r, p)
+		})
 	}
-	if ran < 100 {
+	if ran < 100 && len(played) == len(all) {
 		t.Errorf("%d commands were run", ran)
 	}
 	for key := range table.rows {
-		if !table.used[key] {
+		known := slices.ContainsFunc(all, func(p page) bool { return p.name == key.page })
+		if !known || played[key.page] && !table.used[key] {
 			t.Errorf("testdata/examples.txt: %s has no such block or command, or needs no row: %s", key.page, key.line)
 		}
 	}

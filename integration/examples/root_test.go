@@ -46,10 +46,8 @@ func newRoot(t *testing.T) root {
 	for _, name := range standIns {
 		r.copy(t, "/bin/true", "/usr/sbin/"+name)
 	}
-	if err := os.CopyFS(dir, os.DirFS("testdata/root")); err != nil {
-		t.Fatal(err)
-	}
-	r.append(t, "/etc/neutron/rootwrap.conf", "call_socket = /run/ironwrap/neutron.call\n")
+	r.copy(t, top+"docs/examples/neutron.yaml", "/usr/share/examples/neutron.yaml")
+	output(t, "sh", "testdata/root.sh", dir)
 	return r
 }
 
@@ -158,7 +156,7 @@ ip link set lo up
 exec chroot . bash -c "$3"`
 
 // served starts the daemon that ironwrap-call asks.
-const served = `ironwrap-daemon /etc/neutron/rootwrap.conf >/dev/null 2>&1 &
+const served = `ironwrap-daemon /etc/neutron/rootwrap.conf 2>&1 | cat >/dev/null &
 for i in $(seq 100); do test -e /run/ironwrap/neutron.call && break; sleep 0.1; done
 `
 
