@@ -40,8 +40,9 @@ func newRoot(t *testing.T) root {
 		t.Fatalf("make install: %v\n%s", err, out)
 	}
 	r := root{dir}
+	unpacked := unpack(t)
 	for service, names := range packages {
-		r.service(t, service, names)
+		r.service(t, service, names[0], unpacked)
 	}
 	for _, name := range standIns {
 		r.copy(t, "/bin/true", "/usr/sbin/"+name)
@@ -51,28 +52,38 @@ func newRoot(t *testing.T) root {
 	return r
 }
 
-// service has a service's user, its configuration from Debian's packages, and ironwrap in
-// the place of its wrapper.
-func (r root) service(t *testing.T, name string, names []string) {
+// unpack returns a directory with what the packages have below /etc and /usr/share.
+func unpack(t *testing.T) string {
 	t.Helper()
-	unpacked := t.TempDir()
+	dir := t.TempDir()
 	get := func() ([]byte, error) {
-		c := exec.Command("apt-get", append([]string{"-o", "APT::Sandbox::User=root", "download", "-qq"}, names...)...)
-		c.Dir = unpacked
+		args := []string{"-o", "APT::Sandbox::User=root", "download", "-qq"}
+		for _, names := range packages {
+			args = append(args, names...)
+		}
+		c := exec.Command("apt-get", args...)
+		c.Dir = dir
 		return c.CombinedOutput()
 	}
 	if out, err := get(); err != nil {
 		exec.Command("apt-get", "update", "-qq").Run()
 		if out, err = get(); err != nil {
-			t.Fatalf("cannot download %s: %v\n%s", names, err, out)
+			t.Fatalf("cannot download %s: %v\n%s", packages, err, out)
 		}
 	}
-	debs, _ := filepath.Glob(unpacked + "/*.deb")
+	debs, _ := filepath.Glob(dir + "/*.deb")
 	for _, deb := range debs {
-		output(t, "dpkg-deb", "-x", deb, unpacked)
+		output(t, "sh", "-c", `dpkg-deb --fsys-tarfile "$1" | tar -x -C "$2" --wildcards './etc/*' './usr/share/*-common/*'`, "sh", deb, dir)
 	}
-	if sudoers := unpacked + "/etc/sudoers.d/" + names[0]; exists(sudoers) {
-		r.copy(t, sudoers, "/etc/sudoers.d/"+names[0])
+	return dir
+}
+
+// service has a service's user, its configuration from Debian's packages, and ironwrap in
+// the place of its wrapper.
+func (r root) service(t *testing.T, name, pkg, unpacked string) {
+	t.Helper()
+	if sudoers := unpacked + "/etc/sudoers.d/" + pkg; exists(sudoers) {
+		r.copy(t, sudoers, "/etc/sudoers.d/"+pkg)
 	}
 	for _, from := range []string{"/etc/" + name, "/usr/share/" + name + "-common"} {
 		for _, pattern := range []string{"/rootwrap.conf", "/rootwrap.d/*.filters"} {
