@@ -184,7 +184,7 @@ var install = flag.Bool("install", os.Geteuid() == 0, "install mandoc, where it 
 func TestLint(t *testing.T) {
 	for _, program := range []string{"mandoc", "man"} {
 		if _, err := exec.LookPath(program); err != nil && *install {
-			if out, err := exec.Command("sh", "-c", "apt-get update -qq; DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends mandoc man-db").CombinedOutput(); err != nil {
+			if out, err := exec.Command("sh", "-c", "apt-get update -qq; DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 install -y -qq --no-install-recommends mandoc man-db").CombinedOutput(); err != nil {
 				t.Fatalf("cannot install mandoc: %v\n%s", err, out)
 			}
 		}

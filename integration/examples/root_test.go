@@ -73,7 +73,7 @@ func unpack(t *testing.T) string {
 	}
 	debs, _ := filepath.Glob(dir + "/*.deb")
 	for _, deb := range debs {
-		output(t, "sh", "-c", `dpkg-deb --fsys-tarfile "$1" | tar -x -C "$2" --wildcards './etc/*' './usr/share/*-common/*'`, "sh", deb, dir)
+		output(t, "sh", "-c", `dpkg-deb --fsys-tarfile "$1" | tar -x -C "$2" ./etc ./usr/share`, "sh", deb, dir)
 	}
 	return dir
 }
@@ -214,7 +214,7 @@ func need(t *testing.T, pkg, program string) {
 	if _, err := exec.LookPath(program); err == nil {
 		return
 	}
-	c := exec.Command("sh", "-c", "apt-get update -qq; apt-get install -y -qq --no-install-recommends "+pkg)
+	c := exec.Command("sh", "-c", "apt-get update -qq; apt-get -o DPkg::Lock::Timeout=300 install -y -qq --no-install-recommends "+pkg)
 	c.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive")
 	if out, err := c.CombinedOutput(); err != nil {
 		t.Fatalf("cannot install %s: %v\n%s", pkg, err, out)
