@@ -3,12 +3,14 @@ package man
 
 import (
 	"flag"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"ironwrap/filters"
@@ -19,28 +21,40 @@ import (
 // them, which it writes.
 func pages(t *testing.T) map[string]string {
 	t.Helper()
-	dir := t.TempDir()
+	list, err := allPages()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return list
+}
+
+var allPages = sync.OnceValues(func() (map[string]string, error) {
+	dir, err := os.MkdirTemp("", "ironwrap-man-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
 	if out, err := exec.Command("go", "run", "ironwrap/cmd/ironwrapctl", "man", dir).CombinedOutput(); err != nil {
-		t.Fatalf("ironwrapctl man: %v\n%s", err, out)
+		return nil, fmt.Errorf("ironwrapctl man: %w\n%s", err, out)
 	}
 	ours, _ := filepath.Glob("*.[1-8]")
 	theirs, _ := filepath.Glob(dir + "/*.1")
 	if len(ours) == 0 || len(theirs) == 0 {
-		t.Fatalf("%d pages of ours, %d of ironwrapctl's", len(ours), len(theirs))
+		return nil, fmt.Errorf("%d pages of ours, %d of ironwrapctl's", len(ours), len(theirs))
 	}
 	list := map[string]string{}
 	for _, path := range append(ours, theirs...) {
 		text, err := os.ReadFile(path)
 		if err != nil {
-			t.Fatal(err)
+			return nil, err
 		}
 		list[filepath.Base(path)] = string(text)
 	}
-	return list
-}
+	return list, nil
+})
 
 // described are the names of the entries of a page: ".It Cm umask No = ..." describes umask,
-// and ".It Cm a , Cm b" both. In the part from after to before, if they are given.
+// and ".It Cm a , Cm b" both.
 func described(page string) (names []string) {
 	for line := range strings.Lines(page) {
 		list, ok := strings.CutPrefix(strings.TrimSpace(line), ".It Cm ")

@@ -54,6 +54,7 @@ func pages(t *testing.T, ctl string) (list []page) {
 			list = append(list, p)
 		}
 	}
+	list = append(list, helps(t, ctl, []string{"man"})...) // which is hidden
 	return append(list, helps(t, ctl, nil)...)
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/user"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -98,6 +99,9 @@ func (r root) service(t *testing.T, name, pkg, unpacked string) {
 		if err := os.Symlink(target, r.dir+"/usr/bin/"+name+"-"+program); err != nil {
 			t.Fatal(err)
 		}
+	}
+	if _, err := user.Lookup(name); err == nil {
+		return
 	}
 	id := 64055 + len(name)
 	r.append(t, "/etc/passwd", fmt.Sprintf("%s:x:%d:%d::/var/lib/%[1]s:/usr/sbin/nologin\n", name, id, id))
