@@ -176,7 +176,7 @@ func (list table) play(t *testing.T, r root, page string, steps []step) (ran int
 		}
 		ran++
 		if want := list.status(page, s.command); results[i].status != want {
-			t.Errorf("$ %s\n%sexit status %d, not %d", s.command, begin(results[i].out), results[i].status, want)
+			t.Errorf("$ %s\n%sexit status %d, not %d; where it must be so, testdata/examples.txt has a row: %s, the command, the status", s.command, begin(results[i].out), results[i].status, want, page)
 		}
 		if len(s.want) > 0 && !pattern(s.want).MatchString(plain(results[i].out)) {
 			t.Errorf("$ %s\nprints\n%sand the page says\n%s", s.command, begin(results[i].out), strings.Join(s.want, "\n"))
