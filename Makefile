@@ -65,9 +65,9 @@ run: build
 # The tests beside the code take no package manager in hand: what they compare with
 # is put there first, so that as root none of them has a reason to skip.
 testdeps:
-	@(for p in strace python3 cvtsudoers git patch; do command -v $$p >/dev/null || exit 1; done) || \
+	@(for p in strace python3 cvtsudoers git patch ip qemu-img mandoc man; do command -v $$p >/dev/null || exit 1; done) || \
 	    { $(ASROOT) apt-get update -qq && $(ASROOT) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
-	      strace python3 sudo git patch; }
+	      strace python3 sudo git patch iproute2 qemu-utils mandoc man-db; }
 
 # The virtual machine has the cores for itself.
 test: build testdeps
@@ -159,7 +159,9 @@ install: build
 	install -D -m 0644 docs/check.md $(DESTDIR)$(PREFIX)/share/doc/ironwrap/check.md
 	bin/ironwrapctl completion zsh > $(DESTDIR)$(PREFIX)/share/zsh/vendor-completions/_ironwrapctl
 	bin/ironwrapctl completion fish > $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/ironwrapctl.fish
-	install -m 0644 man/*.1 $(DESTDIR)$(PREFIX)/share/man/man1
+	for page in man/*.[1-8]; do \
+	    install -D -m 0644 $$page $(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$$(basename $$page) || exit 1; \
+	done
 	SOURCE_DATE_EPOCH=$(EPOCH) bin/ironwrapctl man $(DESTDIR)$(PREFIX)/share/man/man1
 
 clean:

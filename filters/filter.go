@@ -169,30 +169,40 @@ var ErrRootSquash = errors.New("permission denied by the NFS server")
 // which, and what to do.
 var ErrRedirected = errors.New("somebody besides root decides where a directory of the filter leads")
 
-// constructor returns what makes the filters of a class, from the fields after its
-// name; nil for a class that there is not.
+// classes are the filter classes, each with what makes its filters from the fields after
+// its name.
+var classes = []struct {
+	name      string
+	construct func(f []string) (Filter, error)
+}{
+	{"CommandFilter", newCommand},
+	{"RegExpFilter", newRegExp},
+	{"PathFilter", newPath},
+	{"EnvFilter", newEnv},
+	{"ReadFileFilter", newReadFile},
+	{"KillFilter", newKill},
+	{"IpFilter", newIP},
+	{"IpNetnsExecFilter", newNetnsExec},
+	{"ChainingRegExpFilter", newChainingRegExp},
+	{"ChainingFilter", newChaining},
+}
+
+// Classes lists the filter classes.
+func Classes() []string {
+	var names []string
+	for _, c := range classes {
+		names = append(names, c.name)
+	}
+	return names
+}
+
+// constructor returns what makes the filters of a class; nil for a class that there is
+// not.
 func constructor(class string) func(f []string) (Filter, error) {
-	switch class {
-	case "CommandFilter":
-		return newCommand
-	case "RegExpFilter":
-		return newRegExp
-	case "PathFilter":
-		return newPath
-	case "EnvFilter":
-		return newEnv
-	case "ReadFileFilter":
-		return newReadFile
-	case "KillFilter":
-		return newKill
-	case "IpFilter":
-		return newIP
-	case "IpNetnsExecFilter":
-		return newNetnsExec
-	case "ChainingRegExpFilter":
-		return newChainingRegExp
-	case "ChainingFilter":
-		return newChaining
+	for _, c := range classes {
+		if c.name == class {
+			return c.construct
+		}
 	}
 	return nil
 }

@@ -8,9 +8,6 @@ import (
 	"testing"
 )
 
-var classes = []string{"CommandFilter", "RegExpFilter", "PathFilter", "EnvFilter", "ReadFileFilter", "KillFilter", "IpFilter",
-	"IpNetnsExecFilter", "ChainingRegExpFilter", "ChainingFilter"}
-
 // What nobody filled in refuses.
 func TestZeroMatch(t *testing.T) {
 	var m Match
@@ -108,7 +105,7 @@ func TestNewRefuses(t *testing.T) {
 }
 
 func TestChaining(t *testing.T) {
-	for _, class := range classes {
+	for _, class := range Classes() {
 		f := newFilter(t, class+", x, root, x")
 		want := class == "IpNetnsExecFilter" || class == "ChainingRegExpFilter" || class == "ChainingFilter"
 		if Chaining(f) != want {
@@ -123,7 +120,7 @@ func TestChaining(t *testing.T) {
 // The reason of a refusal is one line, whatever the words and the definition are.
 func TestWhyPrints(t *testing.T) {
 	nasty := "a\n\x1b[31m\u202e\xff%s%d%!"
-	for _, class := range classes {
+	for _, class := range Classes() {
 		for _, tail := range []string{", root", ", root, /b" + nasty, ", root, (" + nasty + ", -9", "/, root, A=" + nasty + ", x, y", nasty + ", root, [", nasty} {
 			f, err := New(class + ", " + nasty + tail)
 			if err != nil {

@@ -8,7 +8,7 @@ import (
 )
 
 func FuzzNew(f *testing.F) {
-	for _, class := range classes {
+	for _, class := range Classes() {
 		f.Add(class + ", /usr/bin/x, root")
 		f.Add(class + ", x, root, a, b.*, /c")
 		f.Add(class)

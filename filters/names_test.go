@@ -152,7 +152,7 @@ func TestNamesFindAllThatSpeaks(t *testing.T) {
 	machine := hinderingMachine()
 	said := make(map[string]int)
 	for range 200_000 {
-		class := pick(classes...)
+		class := pick(Classes()...)
 		fields := []string{class, name(), pick("root", name())}
 		switch class {
 		case "ReadFileFilter":
@@ -176,7 +176,7 @@ func TestNamesFindAllThatSpeaks(t *testing.T) {
 		}
 	}
 	t.Log(said)
-	for _, class := range classes {
+	for _, class := range Classes() {
 		if said[class] < 10 && class != "ChainingFilter" {
 			t.Errorf("%d answers of %s: too few to tell anything", said[class], class)
 		}

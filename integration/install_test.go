@@ -54,16 +54,17 @@ func TestInstall(t *testing.T) {
 
 	need(t, "man-db", "/usr/bin/man")
 	need(t, "groff-base", "/usr/bin/groff")
-	pages, _ := filepath.Glob(share + "/man/man1/*.1")
+	pages, _ := filepath.Glob(share + "/man/man*/*")
 	have := map[string]bool{}
 	for _, page := range pages {
-		have[filepath.Base(page)] = true
+		have[strings.TrimPrefix(page, share+"/man/")] = true
 		r := run(t, "/usr/bin/man", "--warnings", "--local-file", page)
-		if r.status != 0 || r.err != "" || !strings.Contains(r.out, "SYNOPSIS") {
+		if r.status != 0 || r.err != "" || !strings.Contains(r.out, "DESCRIPTION") {
 			t.Errorf("%s: %v", page, r)
 		}
 	}
-	for _, want := range []string{"ironwrap.1", "ironwrap-call.1", "ironwrapctl.1", "ironwrapctl-check.1", "ironwrapctl-explain.1", "ironwrapctl-seccomp-compile.1"} {
+	for _, want := range []string{"man8/ironwrap.8", "man8/ironwrap-daemon.8", "man1/ironwrap-call.1", "man5/ironwrap.conf.5", "man7/ironwrap-profiles.7",
+		"man1/ironwrapctl.1", "man1/ironwrapctl-explain.1", "man1/ironwrapctl-seccomp-compile.1"} {
 		if !have[want] {
 			t.Errorf("no page %s among %q", want, pages)
 		}

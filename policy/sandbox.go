@@ -115,6 +115,19 @@ var sandboxKeys = []sandboxKey{
 var limitNames = []string{"as", "core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue", "nice",
 	"nofile", "nproc", "rss", "rtprio", "rttime", "sigpending", "stack"}
 
+// SandboxKeys lists what a sandbox section may hold, sorted.
+func SandboxKeys() []string {
+	var names []string
+	for _, key := range sandboxKeys {
+		names = append(names, key.name)
+	}
+	for _, limit := range limitNames {
+		names = append(names, "rlimit_"+limit)
+	}
+	slices.Sort(names)
+	return names
+}
+
 // apply sets what entries say, on top of what s has.
 func (s *Sandbox) apply(path string, entries []document.Entry) error {
 	for _, e := range entries {

@@ -53,11 +53,11 @@ background until it ends. Notes are then in DIR/FILTER.notes.
 
 exit status: the command's, 128 and the number of the signal that killed it; else
 as ironwrap: 96, 97, 99; 2 when nothing could be recorded.`,
-		Example: `  ironwrapctl learn /etc/nova/rootwrap.conf -- qemu-img info /var/lib/nova/disk
-  ironwrapctl learn --into /etc/ironwrap /etc/nova/rootwrap.conf -- qemu-img create /tmp/a 1G
-  ironwrapctl learn --into /etc/ironwrap /etc/nova/rootwrap.conf -- qemu-img info /tmp/a
-  ironwrapctl seccomp compile /etc/ironwrap/qemu-img.json
-  ironwrapctl learn --from-audit --profile /etc/ironwrap/new.json /etc/nova/rootwrap.conf /var/log/audit/audit.log -- qemu-img info disk`,
+		Example: `  ironwrapctl learn /etc/cinder/rootwrap.conf -- df /
+  ironwrapctl learn --into /etc/ironwrap /etc/cinder/rootwrap.conf -- qemu-img create /tmp/a 1G
+  ironwrapctl learn --into /etc/ironwrap /etc/cinder/rootwrap.conf -- qemu-img info /tmp/a
+  ironwrapctl seccomp compile /etc/ironwrap/qemu-img_convert.json
+  ironwrapctl learn --from-audit --profile /etc/ironwrap/new.json /etc/cinder/rootwrap.conf /var/log/audit/audit.log -- qemu-img info disk`,
 		RunE: func(c *cobra.Command, args []string) error {
 			dash := c.ArgsLenAtDash()
 			if fromAudit && dash >= 1 && len(args) > dash {
