@@ -18,8 +18,19 @@ mount --rbind / "$stage/host"
         chmod --reference="/$dir" "$stage/new/$dir"
     fi
 done
+# A mount below hides behind a layer over its top, so each has a layer of its own.
 for dir in "$stage"/new/*; do
     top=/${dir##*/}
-    mount -t overlay -o "ro,lowerdir=$dir:$top" overlay "$top"
+    mounts=$(awk -v top="$top/" 'index($5, top) == 1 { print $5 }' /proc/self/mountinfo)
+    for at in "$top" $mounts; do
+        if [ -d "$stage/new$at" ]; then
+            mount -t overlay -o "ro,lowerdir=$stage/new$at:$stage/host$at" overlay "$at"
+        elif [ -e "$stage/new$at" ]; then
+            echo "cannot show $at as it will be: it is a mount of its own" >&2
+            exit 1
+        else
+            mount --bind "$stage/host$at" "$at"
+        fi
+    done
 done
 exec "$@"
