@@ -3,6 +3,7 @@
 package monitoring
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -148,26 +149,39 @@ func metrics(t *testing.T) map[string][]string {
 	write(t, dir+"/f/x.filters", "[Filters]\nid: CommandFilter, id, root\n")
 	write(t, dir+"/accepted.yaml", "accepted:\n- rules: [open-shell]\n  filter: sh\n  text: CommandFilter, sh, root\n  score: 10\n  reason: x\n  who: x\n  until: 2099-12-31\n")
 
+	for _, program := range []string{"launch", "read"} { // as they are installed
+		os.Chmod(dir+"/ironwrap-"+program, 0o700)
+	}
 	daemon := exec.Command(dir+"/ironwrap-daemon", conf)
+	var says bytes.Buffer
+	daemon.Stdout, daemon.Stderr = &says, &says // where it says that it serves
 	if err := daemon.Start(); err != nil {
 		t.Fatal(err)
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- daemon.Wait() }()
 	select {
-	case <-ended: // idle for a second
+	case err := <-ended: // idle for a second
+		if err != nil {
+			t.Fatalf("the daemon: %v: %s", err, says.String())
+		}
 	case <-time.After(time.Minute):
 		daemon.Process.Kill()
 		t.Fatal("the daemon does not end")
 	}
-	baseline, err := run(t, dir, dir+"/ironwrapctl", "audit", "--format", "json", conf)
+	other := dir + "/other.conf" // a baseline of metrics is that of several
+	write(t, other, read(t, conf))
+	baseline, err := run(t, dir, dir+"/ironwrapctl", "audit", "--format", "json", conf, other)
 	if err != nil {
 		t.Fatal(err, baseline)
 	}
 	write(t, dir+"/baseline.json", baseline)
 	text := read(t, dir+"/daemon.prom")
 	for _, args := range [][]string{{"audit", "--baseline", dir + "/baseline.json", "--accepted", dir + "/accepted.yaml"}, {"check", "--sudoers", "none"}} {
-		out, _ := run(t, dir, dir+"/ironwrapctl", append(args, "--format", "prometheus", conf)...)
+		out, err := run(t, dir, dir+"/ironwrapctl", append(args, "--format", "prometheus", conf, other)...)
+		if !strings.Contains(out, "# TYPE") { // the exit status is about what was found
+			t.Fatalf("%q: %v\n%s", args, err, out)
+		}
 		text += out
 	}
 	// Those that count nothing yet have a head, and the labels of the documentation.
