@@ -2,7 +2,6 @@ package ansible
 
 import (
 	"os"
-	"os/exec"
 	"strings"
 	"testing"
 )
@@ -31,12 +30,8 @@ func neutron(t *testing.T) host {
 	h := newHost(t)
 	h.must("useradd", "--system", "--shell", "/bin/sh", "neutron")
 	h.neutronPackage("1")
-	if out, err := exec.Command("cp", "-r", repository+"/packaging/ansible/ironwrap", h.dir+"/srv/ironwrap").CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
-	if out, err := exec.Command("cp", tarball, h.dir+"/srv/ironwrap.tar").CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
+	h.copyIn(repository+"/packaging/ansible/ironwrap", "/srv/ironwrap")
+	h.copyIn(tarball, "/srv/ironwrap.tar")
 	h.write("/srv/policy/site.filters", "[Filters]\nwho: CommandFilter, whoami, root\n", 0o644)
 	h.write("/srv/accepted.yaml", accepted, 0o644)
 	h.write("/srv/neutron.yaml", "config: /etc/neutron/rootwrap.conf\ngroups:\n  all:\n  - allow: id -u\n    by: id\n  - allow: whoami\n  - refuse: mkfs\n", 0o644)
