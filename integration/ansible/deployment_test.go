@@ -46,9 +46,9 @@ func TestDeployments(t *testing.T) {
 	}
 	for _, section := range sections {
 		name, body, _ := strings.Cut(section, "\n")
+		layout, known := layouts[name]
+		delete(layouts, name)
 		t.Run(name, func(t *testing.T) {
-			layout, known := layouts[name]
-			delete(layouts, name)
 			if !known {
 				t.Fatal("no imitation of this layout")
 			}
