@@ -11,6 +11,7 @@
 #              build in that directory, PARTS="calls growth daemons"
 # make bench-neutron  networks and routers, as oslo.rootwrap's own numbers; NETWORKS=12
 # make fuzz    every fuzz target for FUZZTIME each
+# make lint-ansible  ansible-lint on the role, which it installs
 # make install DESTDIR= PREFIX=/usr CONFDIR=/etc/ironwrap SETUID=
 #              SETUID=1: for callers without sudo, see docs/configuration.md
 
@@ -37,7 +38,7 @@ BENCHFLAGS = $(if $(QUICK),-quick) $(if $(ROUNDS),-rounds $(ROUNDS)) $(if $(LIMI
              $(if $(BASE),-base $(BASE)) $(if $(NETWORKS),-networks $(NETWORKS)) $(if $(OUT),-out $(OUT))
 ASROOT  = $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: build deps testdeps run test test-container vm-test vm-update vagrant-payload vagrant-box vagrant-test vagrantdeps soak bench bench-neutron fuzz lint install clean
+.PHONY: build deps testdeps run test test-container vm-test vm-update vagrant-payload vagrant-box vagrant-test vagrantdeps soak bench bench-neutron fuzz lint lint-ansible install clean
 
 # The privileged programs are static and pure Go: no dynamic loader, no name service
 # plug-ins, no C. ironwrapctl compiles seccomp profiles with libseccomp.
@@ -127,6 +128,11 @@ fuzz:
 
 lint:
 	$(GO) run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.6.2 run
+
+lint-ansible:
+	@command -v ansible-lint >/dev/null || \
+	    { $(ASROOT) apt-get update -qq && $(ASROOT) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends ansible-lint; }
+	cd packaging/ansible && ansible-lint --offline --nocolor ironwrap
 
 install: build
 	install -D -m $(if $(SETUID),4755,0755) bin/ironwrap $(DESTDIR)$(PREFIX)/bin/ironwrap
