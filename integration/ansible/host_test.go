@@ -118,6 +118,8 @@ func newHost(t *testing.T) host {
 	if err := errors.Join(os.RemoveAll(h.dir+"/etc/sudoers.d"), os.Mkdir(h.dir+"/etc/sudoers.d", 0o755)); err != nil {
 		t.Fatal(err)
 	}
+	// Nor is ironwrap there, if this machine has it.
+	h.must("sh", "-c", "cd /usr && find bin lib share -name '*ironwrap*' -prune -exec rm -r {} + && rm -rf /etc/ironwrap")
 	h.write("/etc/hosts", "127.0.0.1 localhost "+hostname(t)+"\n", 0o644)
 	return h
 }

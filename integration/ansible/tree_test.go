@@ -95,7 +95,7 @@ func TestTree(t *testing.T) {
 	if text, err := os.ReadFile(h.dir + "/etc/ironwrap/site/x.filters"); err != nil || string(text) != "somebody else's" {
 		t.Errorf("what somebody else has changed: %v %s", err, text)
 	}
-	h.must("rm", "-r", "/etc/ironwrap/site")
+	h.must("rm", "-r", "/etc/ironwrap")
 	stock["/usr/bin/neutron-rootwrap"] = h.look(h.dir + "/usr/bin/neutron-rootwrap")
 	stock["/usr/bin/neutron-rootwrap-daemon"] = h.look(h.dir + "/usr/bin/neutron-rootwrap-daemon")
 	h.same("absent", stock)
