@@ -5,14 +5,16 @@
 #              it makes; then vagrant destroy
 # make vagrant-payload  what vagrant up needs of a build; vagrant-box: the box alone
 # make test-container  what works with Docker's default capabilities (part of make test)
-# make test-services  the code of OpenStack's services, with all of neutron's functional
-#              tests, half an hour; a selection of them is part of make test
+# make test-all  that, and the parts below that take too long for each change
+# make test-services  the code of OpenStack's services, and neutron's functional tests
+# make test-ansible  the Ansible role
 # make soak    the soak test of the daemon at full length, 10 to 20 minutes
 # make bench   what a call costs, beside sudo, doas and the peer: docs/performance.md.
 #              ROUNDS=300 LIMIT=30m, QUICK=1 to try it, BASE=DIR to compare with the
 #              build in that directory, PARTS="calls growth daemons"
 # make bench-neutron  networks and routers, as oslo.rootwrap's own numbers; NETWORKS=12
 # make fuzz    every fuzz target for FUZZTIME each
+# make lint-ansible  ansible-lint on the role, which it installs
 # make install DESTDIR= PREFIX=/usr CONFDIR=/etc/ironwrap SETUID=
 #              SETUID=1: for callers without sudo, see docs/configuration.md
 
@@ -39,7 +41,7 @@ BENCHFLAGS = $(if $(QUICK),-quick) $(if $(ROUNDS),-rounds $(ROUNDS)) $(if $(LIMI
              $(if $(BASE),-base $(BASE)) $(if $(NETWORKS),-networks $(NETWORKS)) $(if $(OUT),-out $(OUT))
 ASROOT  = $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: build deps testdeps run test test-container test-services vm-test vm-update vagrant-payload vagrant-box vagrant-test vagrantdeps soak bench bench-neutron fuzz lint install clean
+.PHONY: build deps testdeps run test test-container test-services test-ansible test-all vm-test vm-update vagrant-payload vagrant-box vagrant-test vagrantdeps soak bench bench-neutron fuzz lint lint-ansible install clean
 
 # The privileged programs are static and pure Go: no dynamic loader, no name service
 # plug-ins, no C. ironwrapctl compiles seccomp profiles with libseccomp.
@@ -69,14 +71,22 @@ testdeps:
 	    { $(ASROOT) apt-get update -qq && $(ASROOT) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
 	      strace python3 sudo git patch iproute2 qemu-utils mandoc man-db; }
 
-# The virtual machine has the cores for itself.
+# What takes longer than a test of everything may, or has the cores for itself.
+LONG = vm services ansible
+
 test: build testdeps
 	$(GO) vet ./...
-	$(GO) test -count=1 -timeout 25m $$($(GO) list ./... | grep -v /integration/vm)
+	$(GO) test -count=1 -timeout 25m $$($(GO) list ./... | grep -v $(LONG:%=-e /integration/%))
 	$(MAKE) vm-test
 
 test-container:
 	$(GO) test -count=1 -timeout 25m -run '^TestContainer' ./integration
+
+# Each of them makes root directories of Debian's packages first.
+test-all: test test-services test-ansible
+
+test-ansible:
+	$(GO) test -count=1 -timeout 1h ./integration/ansible
 
 test-services:
 	$(GO) test -count=1 -timeout 3h -v ./integration/services -all
@@ -132,6 +142,11 @@ fuzz:
 
 lint:
 	$(GO) run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.6.2 run
+
+lint-ansible:
+	@command -v ansible-lint >/dev/null || \
+	    { $(ASROOT) apt-get update -qq && $(ASROOT) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends ansible-lint; }
+	cd packaging/ansible && ansible-lint --offline --nocolor ironwrap
 
 install: build
 	install -D -m $(if $(SETUID),4755,0755) bin/ironwrap $(DESTDIR)$(PREFIX)/bin/ironwrap

@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -574,7 +575,7 @@ func TestCallMany(t *testing.T) {
 	}
 	s.eventually("all to run", func() bool {
 		text, _ := os.ReadFile(p.metrics())
-		return strings.Contains(string(text), "ironwrap_running_commands 1000")
+		return regexp.MustCompile(`(?m)^ironwrap_running_commands\{.*} 1000$`).Match(text)
 	})
 	other := calling(socket, "sh", "-c", "echo others go on")
 	other.SysProcAttr.Credential = &syscall.Credential{Uid: 1, Gid: 1}

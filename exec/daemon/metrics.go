@@ -90,25 +90,27 @@ func (h *histogram) observe(d time.Duration) {
 	}
 }
 
-// text is the whole exposition.
-func (m *metrics) text(running int) string {
+// text is the whole exposition. Every series has the path of rootwrap.conf: the node
+// exporter drops all of a host's files where two of them have a series in common.
+func (m *metrics) text(config string, running int) string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	var b strings.Builder
+	in := "config=" + label(config)
 	head := func(name, kind, help string) {
 		fmt.Fprintf(&b, "# HELP ironwrap_%[1]s %[3]s\n# TYPE ironwrap_%[1]s %[2]s\n", name, kind, help)
 	}
 	head("requests_total", "counter", "Requests to run a command, by verdict and filter.")
 	for _, key := range slices.SortedFunc(maps.Keys(m.requests), func(a, b [2]string) int { return slices.Compare(a[:], b[:]) }) {
-		fmt.Fprintf(&b, "ironwrap_requests_total{verdict=%s,filter=%s} %d\n", label(key[0]), label(key[1]), m.requests[key])
+		fmt.Fprintf(&b, "ironwrap_requests_total{verdict=%s,filter=%s,%s} %d\n", label(key[0]), label(key[1]), in, m.requests[key])
 	}
 	head("connections_refused_total", "counter", "Connections refused, by reason.")
 	for _, reason := range slices.Sorted(maps.Keys(m.refused)) {
-		fmt.Fprintf(&b, "ironwrap_connections_refused_total{reason=%s} %d\n", label(reason), m.refused[reason])
+		fmt.Fprintf(&b, "ironwrap_connections_refused_total{reason=%s,%s} %d\n", label(reason), in, m.refused[reason])
 	}
 	head("policy_loads_total", "counter", "Attempts to load a changed policy, by result.")
 	for _, result := range []string{"failed", "loaded"} {
-		fmt.Fprintf(&b, "ironwrap_policy_loads_total{result=%s} %d\n", label(result), m.reloads[result])
+		fmt.Fprintf(&b, "ironwrap_policy_loads_total{result=%s,%s} %d\n", label(result), in, m.reloads[result])
 	}
 	for _, g := range []struct {
 		name, help string
@@ -119,7 +121,7 @@ func (m *metrics) text(running int) string {
 		{"goroutines", "Goroutines of the daemon.", runtime.NumGoroutine()},
 	} {
 		head(g.name, "gauge", g.help)
-		fmt.Fprintf(&b, "ironwrap_%s %d\n", g.name, g.value)
+		fmt.Fprintf(&b, "ironwrap_%s{%s} %d\n", g.name, in, g.value)
 	}
 	for _, h := range []struct {
 		name, help string
@@ -132,9 +134,9 @@ func (m *metrics) text(running int) string {
 		total := uint64(0)
 		for i, bound := range bounds {
 			total += h.counts[i]
-			fmt.Fprintf(&b, "ironwrap_%s_bucket{le=\"%s\"} %d\n", h.name, strconv.FormatFloat(bound, 'g', -1, 64), total)
+			fmt.Fprintf(&b, "ironwrap_%s_bucket{le=\"%s\",%s} %d\n", h.name, strconv.FormatFloat(bound, 'g', -1, 64), in, total)
 		}
-		fmt.Fprintf(&b, "ironwrap_%[1]s_bucket{le=\"+Inf\"} %[2]d\nironwrap_%[1]s_sum %[3]g\nironwrap_%[1]s_count %[2]d\n", h.name, h.count, h.sum.Seconds())
+		fmt.Fprintf(&b, "ironwrap_%[1]s_bucket{le=\"+Inf\",%[4]s} %[2]d\nironwrap_%[1]s_sum{%[4]s} %[3]g\nironwrap_%[1]s_count{%[4]s} %[2]d\n", h.name, h.count, h.sum.Seconds(), in)
 	}
 	return b.String()
 }
@@ -152,7 +154,7 @@ func (m *metrics) write(p *policy.Policy, d *Daemon) {
 		return
 	}
 	why := ""
-	if err := replace(p.MetricsFile, m.text(d.turns.count())); err != nil {
+	if err := replace(p.MetricsFile, m.text(p.Path, d.turns.count())); err != nil {
 		why = fmt.Sprintf("cannot write the metrics to %s: %v", p.MetricsFile, err)
 	}
 	if why != "" && why != m.complained {

@@ -38,7 +38,7 @@ func TestMetricsText(t *testing.T) {
 	m.reload("failed")
 	m.connected(3)
 	m.connected(-1)
-	f := families(t, m.text(7))
+	f := families(t, m.text("/etc/x.conf", 7))
 
 	labels := func(m *dto.Metric) string {
 		var s []string
@@ -60,18 +60,18 @@ func TestMetricsText(t *testing.T) {
 			got[name+"{"+labels(m)+"}"] = value
 		}
 	}
-	delete(got, "ironwrap_goroutines{}")
+	delete(got, `ironwrap_goroutines{config="/etc/x.conf"}`)
 	want := map[string]float64{
-		fmt.Sprintf("ironwrap_requests_total{verdict=\"allowed\",filter=%q}", odd): 2,
-		`ironwrap_requests_total{verdict="allowed",filter="x�"}`:                   1,
-		`ironwrap_requests_total{verdict="denied",filter=""}`:                      1,
-		`ironwrap_connections_refused_total{reason="key"}`:                         1,
-		`ironwrap_policy_loads_total{result="failed"}`:                             1,
-		`ironwrap_policy_loads_total{result="loaded"}`:                             0,
-		`ironwrap_running_commands{}`:                                              7,
-		`ironwrap_connections{}`:                                                   2,
-		`ironwrap_launch_seconds{}`:                                                2,
-		`ironwrap_request_seconds{}`:                                               3,
+		fmt.Sprintf("ironwrap_requests_total{verdict=\"allowed\",filter=%q,config=\"/etc/x.conf\"}", odd): 2,
+		`ironwrap_requests_total{verdict="allowed",filter="x�",config="/etc/x.conf"}`:                     1,
+		`ironwrap_requests_total{verdict="denied",filter="",config="/etc/x.conf"}`:                        1,
+		`ironwrap_connections_refused_total{reason="key",config="/etc/x.conf"}`:                           1,
+		`ironwrap_policy_loads_total{result="failed",config="/etc/x.conf"}`:                               1,
+		`ironwrap_policy_loads_total{result="loaded",config="/etc/x.conf"}`:                               0,
+		`ironwrap_running_commands{config="/etc/x.conf"}`:                                                 7,
+		`ironwrap_connections{config="/etc/x.conf"}`:                                                      2,
+		`ironwrap_launch_seconds{config="/etc/x.conf"}`:                                                   2,
+		`ironwrap_request_seconds{config="/etc/x.conf"}`:                                                  3,
 	}
 	if fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Errorf("got  %v\nwant %v", got, want)
@@ -98,7 +98,7 @@ func TestMetricsText(t *testing.T) {
 		t.Errorf("a duration that is a bound is not below it: %v", at)
 	}
 
-	families(t, newMetrics().text(0))
+	families(t, newMetrics().text("", 0))
 }
 
 // A reader sees a whole file at any time.
