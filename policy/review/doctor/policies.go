@@ -123,6 +123,9 @@ var needs = []need{
 	{"Landlock for paths, version 1", func(s *policy.Sandbox) bool { return s.LandlockRO != nil || s.LandlockRW != nil || view(s) }, landlock(1)},
 	{"Landlock for ports, version 4", func(s *policy.Sandbox) bool { return s.LandlockBind != nil || s.LandlockConnect != nil }, landlock(4)},
 	{"Landlock scopes, version 6", func(s *policy.Sandbox) bool { return len(s.LandlockScope) > 0 }, landlock(6)},
+	{"Landlock's records (landlock_log), version 7", func(s *policy.Sandbox) bool { return s.LandlockLog }, landlock(7)},
+	{"AppArmor (apparmor_profile)", func(s *policy.Sandbox) bool { return s.AppArmor != "" }, module("apparmor")},
+	{"SELinux (selinux_context)", func(s *policy.Sandbox) bool { return s.SELinux != "" }, module("selinux")},
 }
 
 func filtered(s *policy.Sandbox) bool { return s.Seccomp != "" && s.Seccomp != "none" }
@@ -181,7 +184,7 @@ func (e *examination) need(n need, p Probe) {
 	for _, f := range e.policy.Filters {
 		if f.Sandbox != nil && n.asks(f.Sandbox) {
 			asking++
-			effort = effort && f.Sandbox.BestEffort && strings.HasPrefix(n.what, "Landlock")
+			effort = effort && spared(f.Sandbox, n.what)
 		}
 	}
 	switch {
@@ -191,9 +194,32 @@ func (e *examination) need(n need, p Probe) {
 	case p.Has:
 		e.say("sandbox", "kernel-feature", Fine, "", "the kernel has %s, for %s", n.what, many(asking, "filter"))
 	case effort:
-		e.say("sandbox", "kernel-feature", Warning, "take a newer kernel", "the kernel has no %s: %s without it (landlock = best-effort)", n.what, run(asking))
+		e.say("sandbox", "kernel-feature", Warning, "take a newer kernel", "the kernel has no %s: %s without it (best-effort)", n.what, run(asking))
 	default:
 		e.say("sandbox", "kernel-feature", Problem, "take a newer kernel, or that key out of the sandbox section", "the kernel has no %s: the commands of %s do not run", n.what, many(asking, "filter"))
+	}
+}
+
+// spared tells that a command runs without what the kernel has not got.
+func spared(s *policy.Sandbox, what string) bool {
+	switch word, _, _ := strings.Cut(what, " "); word {
+	case "Landlock", "Landlock's":
+		return s.BestEffort
+	case "AppArmor":
+		return s.AppArmorBestEffort
+	case "SELinux":
+		return s.SELinuxBestEffort
+	}
+	return false
+}
+
+// module tells whether a security module is in force (/sys/kernel/security/lsm).
+func module(name string) func(Kernel) Probe {
+	return func(k Kernel) Probe {
+		if k.LSM == nil {
+			return Probe{Err: errors.New("/sys/kernel/security cannot be read")}
+		}
+		return Probe{Has: slices.Contains(k.LSM, name)}
 	}
 }
 

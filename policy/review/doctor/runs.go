@@ -156,12 +156,12 @@ func (e *examination) records() {
 	set := "set in [DEFAULT] of " + filters.Show(p.Path) + ": "
 	switch {
 	case !p.UseSyslog && p.AuditFile == "" && !p.AuditRequired:
-		e.say("records", "records-place", Warning, set+"use_syslog = True", "neither calls nor refusals are recorded anywhere")
+		e.say("records", "records-place", Warning, set+"use_syslog = True", "neither calls nor refusals are recorded, but for what a daemon refuses: use_syslog is off")
 		return
 	case p.UseSyslog && p.Level < severityError:
 		e.say("records", "records-level", Warning, set+"syslog_log_level = ERROR", "refusals are not recorded: syslog_log_level is above ERROR")
 	case !p.UseSyslog:
-		e.say("records", "records-refusals", Warning, set+"use_syslog = True", "refusals are recorded nowhere: use_syslog is off")
+		e.say("records", "records-refusals", Warning, set+"use_syslog = True", "refusals are not recorded, but for a daemon's: use_syslog is off")
 	case p.Level < severityInfo && p.AuditFile == "" && !p.AuditRequired:
 		e.say("records", "records-level", Note, "", "refusals are recorded, but no command that runs (syslog_log_level = INFO records them)")
 	}
