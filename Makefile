@@ -56,7 +56,7 @@ BENCHFLAGS = $(if $(QUICK),-quick) $(if $(ROUNDS),-rounds $(ROUNDS)) $(if $(LIMI
 ASROOT  = $(if $(filter 0,$(shell id -u)),,sudo)
 
 .NOTPARALLEL:
-.PHONY: host appetite stage uninstall vet test-go packages release test-packages build deps testdeps run test test-container vm-test vm-update vagrant-payload vagrant-box vagrant-test vagrantdeps soak bench bench-neutron fuzz lint install clean
+.PHONY: where host appetite stage uninstall vet test-go packages release test-packages build deps testdeps run test test-container vm-test vm-update vagrant-payload vagrant-box vagrant-test vagrantdeps soak bench bench-neutron fuzz lint install clean
 
 # The privileged programs are static and pure Go: no dynamic loader, no name service
 # plug-ins, no C. ironwrapctl compiles seccomp profiles with libseccomp.
@@ -194,6 +194,30 @@ stage: build
 	done
 	SOURCE_DATE_EPOCH=$(EPOCH) $(RUN) $(BIN)/ironwrapctl man $(STAGE)$(PREFIX)/share/man/man1
 	find $(STAGE)$(PREFIX)/share -type f -exec chmod 0644 {} +
+
+# Every package is made anew: what is in dist/ is of one version.
+ARCHES  ?= amd64 arm64
+TOOLS    = bin/tools/nfpm bin/tools/cyclonedx-gomod
+PACK     = VERSION='$(VERSION)' EPOCH=$(EPOCH) GO='$(GO)' NFPM=bin/tools/nfpm packaging/packages.sh
+packages: bin/tools/nfpm
+	rm -rf dist
+	for arch in $(ARCHES); do \
+	    $(MAKE) --no-print-directory stage GOARCH=$$arch DESTDIR= PREFIX=/usr CONFDIR=/etc/ironwrap SETUID= && \
+	    $(PACK) programs $$arch $$($(MAKE) --no-print-directory -s where GOARCH=$$arch) || exit 1; \
+	done
+	$(PACK) services
+
+where:
+	@echo $(STAGE)
+
+$(TOOLS): packaging/tools/go.mod
+	GOARCH= CGO_ENABLED=0 $(GO) build -C packaging/tools -trimpath -o ../../bin/tools/ tool
+
+release: packages bin/tools/cyclonedx-gomod
+	VERSION='$(VERSION)' EPOCH=$(EPOCH) GO='$(GO)' packaging/release.sh $(ARCHES)
+
+test-packages:
+	IRONWRAP_PACKAGES=all $(GO) test -count=1 -timeout 60m -v ./packaging ./integration/packages
 
 install: stage
 	packaging/tree.sh put $(STAGE) '$(DESTDIR)' $(LIBDIR)/installed
