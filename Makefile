@@ -65,7 +65,7 @@ BUILDFLAGS = -trimpath -buildvcs=false -ldflags '$(LDFLAGS)'
 build:
 	$(REQUIRE) build
 	CGO_ENABLED=0 $(GO) build $(BUILDFLAGS) -o $(BIN)/ ./cmd/ironwrap ./cmd/ironwrap-read ./cmd/ironwrap-daemon ./cmd/ironwrap-launch ./cmd/ironwrap-call
-	CGO_ENABLED=1 $(CROSS) $(GO) build $(BUILDFLAGS) -o $(BIN)/ironwrapctl ./cmd/ironwrapctl
+	CGO_ENABLED=1 $(CROSS) $(GO) build -buildmode=pie $(BUILDFLAGS) -o $(BIN)/ironwrapctl ./cmd/ironwrapctl
 	@mkdir -p $(BIN)/profiles
 	@for p in profiles/*.json; do \
 	    $(RUN) $(BIN)/ironwrapctl seccomp compile --output $(BIN)/profiles/$$(basename $$p .json).bpf $$PWD/$$p || exit 1; \

@@ -33,17 +33,46 @@ description: |
 mtime: $(date -u -d "@$EPOCH" +%Y-%m-%dT%H:%M:%SZ)
 depends: [$depends]
 recommends: [$recommends]
-contents: [{src: $work/$name, dst: /, type: tree}]
+contents:
 EOF
+        contents
         case $format in
-            deb) printf 'deb: {compression: xz%s}\n' "${enhances:+, fields: {Enhances: $enhances}}" ;;
-            rpm) printf '%s\n' 'release: 1' 'license: Apache-2.0' \
-                "rpm: {compression: xz, buildhost: localhost, group: System Environment/Base, summary: $summary}" ;;
+            deb)
+                echo 'deb:' && echo '  compression: gzip'
+                [ -z "$enhances" ] || echo "  fields: {Enhances: $enhances}"
+                ;;
+            rpm)
+                printf '%s\n' 'release: 1' 'license: Apache-2.0' "changelog: $work/$name.changes" \
+                    "rpm: {compression: gzip, buildhost: localhost, group: System Environment/Base, summary: \"$(capital "$summary")\"}"
+                printf -- "- semver: %s\n  date: %s\n  packager: %s\n  changes: [{note: See CHANGELOG.md of the source}]\n" \
+                    "'$version-1'" "$(date -u -d "@$EPOCH" +%Y-%m-%dT%H:%M:%SZ)" "$MAINTAINER" >"$work/$name.changes"
+                ;;
         esac
         scripts
     } >"$work/$name.yaml"
-    "$NFPM" package --config "$work/$name.yaml" --packager "$format" --target dist/ >/dev/null
+    "$NFPM" package --config "$work/$name.yaml" --packager "$format" --target dist/
 }
+
+capital() { echo "$1" | sed 's/./\U&/'; }
+
+# contents   prints the part of nfpm's file that names what is in the package. Only
+# directories of our own are listed: others belong to other packages.
+contents() {
+    (cd "$work/$name" && find . -mindepth 1 -printf '%y /%P %l\n' | LC_ALL=C sort) | while read -r type path target; do
+        case $type:$path in
+            d:*ironwrap*) echo "  - {dst: $path, type: dir, file_info: {mode: 0755}}" ;;
+            d:*) ;;
+            l:*) echo "  - {src: $target, dst: $path, type: symlink}" ;;
+            *:/etc/*) echo "  - {src: $work/$name$path, dst: $path, type: config|noreplace}" ;;
+            *:/usr/share/licenses/*) echo "  - {src: $work/$name$path, dst: $path$(kind license)}" ;;
+            *:/usr/share/doc/* | *:/usr/share/man/*) echo "  - {src: $work/$name$path, dst: $path$(kind doc)}" ;;
+            *) echo "  - {src: $work/$name$path, dst: $path}" ;;
+        esac
+    done
+}
+
+# What only rpm tells apart.
+kind() { [ "$format" = deb ] || echo ", type: $1"; }
 
 # scripts   prints the part of nfpm's file that names the scripts of the package
 scripts() {
@@ -91,12 +120,12 @@ papers() {
         install -D -m 0644 LICENSE "$tree/usr/share/licenses/$name/LICENSE"
         return
     fi
-    sed "s|@NAME@|$name|" packaging/copyright.in >"$doc/copyright"
+    sed "s|@NAME@|$name|; s|@YEAR@|$(date -u -d "@$EPOCH" +%Y)|" packaging/copyright.in >"$doc/copyright"
     printf '%s (%s) unstable; urgency=medium\n\n  * See CHANGELOG.md of the source.\n\n -- %s  %s\n' \
         "$name" "$version" "$MAINTAINER" "$(date -u -d "@$EPOCH" '+%a, %d %b %Y %H:%M:%S +0000')" | gzip -9n >"$doc/changelog.gz"
-    if [ -f "packaging/lintian/$name" ]; then
-        install -D -m 0644 "packaging/lintian/$name" "$tree/usr/share/lintian/overrides/$name"
-    fi
+    overrides=packaging/lintian/$name
+    [ -f "$overrides" ] || overrides=packaging/lintian/service
+    install -D -m 0644 "$overrides" "$tree/usr/share/lintian/overrides/$name"
 }
 
 programs() {
@@ -146,9 +175,9 @@ services() {
     while read -r service names; do
         name=ironwrap-$service arch=all depends=ironwrap recommends='' enhances=$service-common
         summary="have ironwrap answer for $service"
-        description="What $service calls through sudo ($names)
-  is ironwrap as long as this package is installed, and the original again when it
-  is removed."
+        description="As long as this package is installed, ironwrap is what $service
+  calls through sudo as $(echo "$names" | sed 's/ /\n  and /'). When it is
+  removed, that is the original again."
         for format in deb rpm; do
             rm -rf "$work" && mkdir -p "$work/$name"
             "links_$format"
