@@ -86,9 +86,9 @@ run: host deps build
 # The tests beside the code take no package manager in hand: what they compare with
 # is put there first, so that as root none of them has a reason to skip.
 testdeps:
-	@(for p in strace python3 cvtsudoers git patch; do command -v $$p >/dev/null || exit 1; done) || \
+	@(for p in strace python3 cvtsudoers git patch ps; do command -v $$p >/dev/null || exit 1; done) || \
 	    { $(ASROOT) apt-get update -qq && $(ASROOT) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
-	      strace python3 sudo git patch; }
+	      strace python3 sudo git patch procps; }
 
 # One after the other: the virtual machine has the cores for itself. What fails does
 # not keep the rest from being run.
