@@ -68,7 +68,7 @@ build:
 	CGO_ENABLED=1 $(CROSS) $(GO) build -buildmode=pie $(BUILDFLAGS) -o $(BIN)/ironwrapctl ./cmd/ironwrapctl
 	@mkdir -p $(BIN)/profiles
 	@for p in profiles/*.json; do \
-	    $(RUN) $(BIN)/ironwrapctl seccomp compile --output $(BIN)/profiles/$$(basename $$p .json).bpf $$PWD/$$p || exit 1; \
+	    $(RUN) $(BIN)/ironwrapctl seccomp compile --output $(BIN)/profiles/$$(basename $$p .json).bpf "$$PWD/$$p" || exit 1; \
 	done
 
 # What cannot be installed for whoever calls.
