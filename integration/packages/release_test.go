@@ -49,7 +49,9 @@ func TestRelease(t *testing.T) {
 			t.Fatal(err)
 		}
 		var bom struct {
-			Metadata   struct{ Component struct{ Name, Version string } }
+			Metadata struct {
+				Component struct{ Name, Version string }
+			}
 			Components []struct{ Name, Version string }
 		}
 		if err := json.Unmarshal(text, &bom); err != nil {
