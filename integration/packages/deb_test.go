@@ -40,7 +40,7 @@ func aDebian(t *testing.T) string {
 				packages += "," + service + "-common"
 			}
 		}
-		do(t, "mmdebstrap", "--quiet", "--mode=root", "--variant=apt", "--include="+packages, "--skip=cleanup/apt/lists",
+		do(t, "mmdebstrap", "--quiet", "--mode=root", "--variant=apt", "--include="+packages, "--skip=cleanup/apt",
 			"--aptopt=APT::Install-Recommends \"false\"", "--aptopt=Acquire::Languages \"none\"", "--aptopt=APT::Keep-Downloaded-Packages \"true\"",
 			"--dpkgopt=force-unsafe-io", "--dpkgopt=path-exclude=/usr/share/locale/*", "--dpkgopt=path-exclude=/usr/share/man/*", "bookworm", root)
 		copyTo(t, "calls.py", root+"/calls.py")
