@@ -226,7 +226,7 @@ func TestDeb(t *testing.T) {
 
 	packages := amd64(t, root, building.first)
 	if all {
-		must(t, root, append([]string{"apt-get", "install", "-y", "-qq", "--no-download", "--no-install-recommends"}, packages...)...)
+		must(t, root, append([]string{"apt-get", "install", "-y", "-qq", "-o", "Dpkg::Use-Pty=0", "--no-install-recommends"}, packages...)...)
 	} else {
 		must(t, root, append([]string{"dpkg", "-i"}, packages...)...) // apt wants what neutron-common depends on
 	}

@@ -39,14 +39,14 @@ func TestRPM(t *testing.T) {
 	rpm := func(args ...string) {
 		t.Helper()
 		// Debian's packages are not in rpm's database.
-		do(t, append([]string{"rpm", "--root", root, "--dbpath", "/var/lib/rpm-test", "--nodeps", "--ignorearch"}, args...)...)
+		do(t, append([]string{"rpm", "--root", root, "--dbpath", "/var/lib/rpm-test"}, args...)...)
 	}
 	packages := func(from string) []string {
 		return append(glob(t, from+"/ironwrap*.x86_64.rpm"), glob(t, from+"/ironwrap*.noarch.rpm")...)
 	}
 	t.Cleanup(func() { os.RemoveAll(root + "/var/lib/rpm-test") })
 	rpm("--initdb")
-	rpm(append([]string{"--install"}, packages(building.first)...)...)
+	rpm(append([]string{"--install", "--nodeps"}, packages(building.first)...)...)
 	must(t, root, "visudo", "-c")
 	if got := answers(t, root, "neutron"); got != "ironwrap" {
 		t.Errorf("installed: %s answers", got)
@@ -62,7 +62,7 @@ func TestRPM(t *testing.T) {
 
 	client := later(t, root, "daemon", "neutron-rootwrap-daemon", "sleep", "0")
 	client.running(t, 3)
-	rpm(append([]string{"--upgrade"}, packages(building.newer)...)...)
+	rpm(append([]string{"--upgrade", "--nodeps"}, packages(building.newer)...)...)
 	client.more(t, 5)
 	for _, call := range client.end(t) {
 		if !strings.HasPrefix(call, "0 ") {
@@ -77,7 +77,7 @@ func TestRPM(t *testing.T) {
 	for _, path := range packages(building.newer) {
 		names = append(names, strings.TrimSpace(do(t, "rpm", "-qp", "--qf", "%{NAME}", path)))
 	}
-	rpm(append([]string{"--erase"}, names...)...)
+	rpm(append([]string{"--erase", "--nodeps"}, names...)...)
 	if got := answers(t, root, "neutron"); got != "original" {
 		t.Errorf("removed: %s answers", got)
 	}
