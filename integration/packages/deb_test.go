@@ -49,6 +49,8 @@ func aDebian(t *testing.T) string {
 			doIn(t, where, nil, "sh", "-c", "get() { apt-get -qq -o APT::Sandbox::User=root download neutron-common; }; get || { apt-get -qq update && get; }")
 			must(t, root, "useradd", "--system", "neutron")
 			again(t, root, "neutron")
+			// What dpkg does with files in /etc when it configures.
+			do(t, "sh", "-c", `dpkg-deb --fsys-tarfile "$0"/neutron-common_*.deb | tar -C "$1" -x ./etc`, where, root)
 		}
 		debian.root = root
 	})
