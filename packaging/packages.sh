@@ -56,11 +56,12 @@ EOF
 capital() { echo "$1" | sed 's/./\U&/'; }
 
 # contents   prints the part of nfpm's file that names what is in the package. Only
-# directories of our own are listed: others belong to other packages.
+# directories of our own are listed, and those of shells that need not be there: others
+# belong to other packages.
 contents() {
     (cd "$work/$name" && find . -mindepth 1 -printf '%y /%P %l\n' | LC_ALL=C sort) | while read -r type path target; do
         case $type:$path in
-            d:*ironwrap*) echo "  - {dst: $path, type: dir, file_info: {mode: 0755}}" ;;
+            d:*ironwrap* | d:/usr/share/fish* | d:/usr/share/zsh*) echo "  - {dst: $path, type: dir, file_info: {mode: 0755}}" ;;
             d:*) ;;
             l:*) echo "  - {src: $target, dst: $path, type: symlink}" ;;
             *:/etc/*) echo "  - {src: $work/$name$path, dst: $path, type: config|noreplace}" ;;

@@ -27,6 +27,10 @@ func TestRPM(t *testing.T) {
 	if err := os.WriteFile(sudoers, []byte(rdo), 0o440); err != nil {
 		t.Fatal(err)
 	}
+	if err := os.MkdirAll(root+"/usr/share/licenses", 0o755); err != nil { // of the package filesystem, where rpm is at home
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.Remove(root + "/usr/share/licenses") })
 	before := files(t, root)
 	privsep := func() int {
 		status, _ := in(t, root, "neutron", "sudo", "-n", "-l", "/usr/bin/privsep-helper", "--help")
