@@ -49,6 +49,7 @@ func aDebian(t *testing.T) string {
 			doIn(t, where, nil, "sh", "-c", "get() { apt-get -qq -o APT::Sandbox::User=root download neutron-common; }; get || { apt-get -qq update && get; }")
 			must(t, root, "useradd", "--system", "neutron")
 			again(t, root, "neutron")
+			do(t, "install", "-m", "0755", "/bin/true", root+"/usr/bin/privsep-helper") // stands in for oslo.privsep's
 			// What dpkg does with files in /etc when it configures.
 			do(t, "sh", "-c", `dpkg-deb --fsys-tarfile "$0"/neutron-common_*.deb | tar -C "$1" -x ./etc`, where, root)
 		}
@@ -369,7 +370,10 @@ func upgrade(t *testing.T, root string) {
 	for _, c := range []*calling{long, short, alone} {
 		calls := c.end(t)
 		for _, call := range calls {
-			if !strings.HasPrefix(call, "0 ") {
+			// While dpkg gives the new files their names, a call that does without the
+			// daemon can meet one program of each version, and is refused: docs/packages.md.
+			between := c == alone && strings.HasPrefix(call, "97 ") && strings.Contains(call, "install both programs of one build")
+			if !strings.HasPrefix(call, "0 ") && !between {
 				t.Errorf("a call during the upgrade, of %d: %s", len(calls), call)
 			}
 		}
