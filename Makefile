@@ -1,5 +1,10 @@
-# make run     the demonstration
-# make test    everything; as root the privileged behaviour too
+# make run     the demonstration; it installs what it needs
+# make test    everything; as root the privileged behaviour too; it installs what it needs
+# make deps    what make build needs and is not there, from Debian
+# make build   the programs, in bin/. GOARCH=arm64: in bin/arm64/, with make deps GOARCH=arm64
+# make packages   deb and rpm for amd64 and arm64, in dist/; make release: with SBOM,
+#              licences and checksums; ARCHES=amd64 for fewer. docs/packages.md
+# make test-packages  the packages: installed, upgraded, removed in roots of Debian's
 # make vm-test the scenarios of docs/scenarios.md, in a virtual machine (part of make test)
 # make vagrant-test  the same by vagrant up, with libvirt, on two machines of a box that
 #              it makes; then vagrant destroy
@@ -17,8 +22,10 @@
 # make lint-ansible  ansible-lint on the role, which it installs
 # make install DESTDIR= PREFIX=/usr CONFDIR=/etc/ironwrap SETUID=
 #              SETUID=1: for callers without sudo, see docs/configuration.md
+# make uninstall DESTDIR= PREFIX=/usr   removes exactly that
 
-GO       ?= go
+# Where Go is by its own instructions, sudo's secure_path does not look.
+GO       ?= $(or $(shell command -v go),$(wildcard /usr/local/go/bin/go),go)
 PREFIX   ?= /usr
 CONFDIR  ?= /etc/ironwrap
 DESTDIR  ?=
@@ -33,6 +40,17 @@ EPOCH    ?= $(or $(SOURCE_DATE_EPOCH),$(shell git log -1 --format=%ct 2>/dev/nul
 SOURCES  = $(shell find cmd exec filters policy sandbox -name '*.go' | LC_ALL=C sort)
 BUILD   := $(VERSION)-$(firstword $(shell cat go.mod go.sum $(SOURCES) | cksum))
 
+# Another machine's programs lie apart, and are run by QEMU.
+HOSTARCH := $(patsubst x86_64,amd64,$(patsubst aarch64,arm64,$(shell uname -m)))
+export GOARCH := $(or $(GOARCH),$(HOSTARCH))
+FOREIGN  := $(filter-out $(HOSTARCH),$(GOARCH))
+BIN       = bin$(addprefix /,$(FOREIGN))
+ifneq ($(FOREIGN),)
+RUN       = qemu-aarch64-static
+CROSS     = CC=aarch64-linux-gnu-gcc PKG_CONFIG_LIBDIR=/usr/lib/aarch64-linux-gnu/pkgconfig
+endif
+REQUIRE   = @GO='$(GO)' $(CROSS) packaging/requirements.sh
+
 LIBDIR  = $(PREFIX)/lib/ironwrap
 LDFLAGS = -s -w -X main.version=$(VERSION) -X ironwrap/sandbox/seccomp.Dir=$(LIBDIR)/profiles \
           -X ironwrap/exec.LauncherPath=$(LIBDIR)/ironwrap-launch \
@@ -41,49 +59,67 @@ BENCHFLAGS = $(if $(QUICK),-quick) $(if $(ROUNDS),-rounds $(ROUNDS)) $(if $(LIMI
              $(if $(BASE),-base $(BASE)) $(if $(NETWORKS),-networks $(NETWORKS)) $(if $(OUT),-out $(OUT))
 ASROOT  = $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: build deps testdeps run test test-container test-services test-ansible test-all vm-test vm-update vagrant-payload vagrant-box vagrant-test vagrantdeps soak bench bench-neutron fuzz lint lint-ansible install clean
+.NOTPARALLEL:
+.PHONY: where host appetite stage uninstall vet test-go packages release test-packages test-services test-ansible test-all build deps testdeps run test test-container vm-test vm-update vagrant-payload vagrant-box vagrant-test vagrantdeps soak bench bench-neutron fuzz lint lint-ansible install clean
 
 # The privileged programs are static and pure Go: no dynamic loader, no name service
 # plug-ins, no C. ironwrapctl compiles seccomp profiles with libseccomp.
-build: deps
-	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/ironwrap ./cmd/ironwrap-read ./cmd/ironwrap-daemon ./cmd/ironwrap-launch ./cmd/ironwrap-call
-	CGO_ENABLED=1 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ironwrapctl ./cmd/ironwrapctl
-	@mkdir -p bin/profiles
+# The same source gives the same bytes, in whatever directory, with or without git.
+BUILDFLAGS = -trimpath -buildvcs=false -ldflags '$(LDFLAGS)'
+build:
+	$(REQUIRE) build
+	CGO_ENABLED=0 $(GO) build $(BUILDFLAGS) -o $(BIN)/ ./cmd/ironwrap ./cmd/ironwrap-read ./cmd/ironwrap-daemon ./cmd/ironwrap-launch ./cmd/ironwrap-call
+	CGO_ENABLED=1 $(CROSS) $(GO) build -buildmode=pie $(BUILDFLAGS) -o $(BIN)/ironwrapctl ./cmd/ironwrapctl
+	@mkdir -p $(BIN)/profiles
 	@for p in profiles/*.json; do \
-	    bin/ironwrapctl seccomp compile --output bin/profiles/$$(basename $$p .json).bpf $$PWD/$$p || exit 1; \
+	    $(RUN) $(BIN)/ironwrapctl seccomp compile --output $(BIN)/profiles/$$(basename $$p .json).bpf "$$PWD/$$p" || exit 1; \
 	done
 
-# What Debian has to have for the build.
+# What cannot be installed for whoever calls.
+host:
+	$(REQUIRE) host
+
 deps:
-	@command -v gcc >/dev/null && command -v pkg-config >/dev/null && pkg-config --exists libseccomp || \
-	    { $(ASROOT) apt-get update -qq && $(ASROOT) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
-	      gcc libc6-dev pkg-config libseccomp-dev; }
+	$(REQUIRE) install
 
 # Not by go run: sudo's secure_path has no Go below /usr/local/go.
-run: build
+run: host deps build
 	$(GO) build -o bin/demo ./integration/demo
 	$(ASROOT) bin/demo
 
 # The tests beside the code take no package manager in hand: what they compare with
 # is put there first, so that as root none of them has a reason to skip.
 testdeps:
-	@(for p in strace python3 cvtsudoers git patch ip qemu-img mandoc man; do command -v $$p >/dev/null || exit 1; done) || \
+	@(for p in strace python3 cvtsudoers git patch ps ip qemu-img mandoc man; do command -v $$p >/dev/null || exit 1; done) || \
 	    { $(ASROOT) apt-get update -qq && $(ASROOT) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
-	      strace python3 sudo git patch iproute2 qemu-utils mandoc man-db; }
+	      strace python3 sudo git patch procps iproute2 qemu-utils mandoc man-db; }
 
 # What takes longer than a test of everything may, or has the cores for itself.
-LONG = vm services ansible
+LONG = vm services ansible packages
 
-test: build testdeps
+# One after the other: the virtual machine has the cores for itself. What fails does
+# not keep the rest from being run.
+test: host appetite deps build testdeps
+	@failed=; for part in vet test-go vm-test; do \
+	    $(MAKE) --no-print-directory $$part || failed="$$failed $$part"; \
+	done; [ -z "$$failed" ] || { echo "make test: failed:$$failed" >&2; exit 1; }
+
+appetite:
+	@echo "make test: $(APPETITE)"
+APPETITE = $(if $(ASROOT),not as root: the privileged behaviour is not tested. About 5 minutes and 3 GB on two cores,as \
+    root: about 25 minutes on two cores; 7 GB for Go and below /tmp and /var/lib; up to 230 packages of Debian stay installed)
+
+vet:
 	$(GO) vet ./...
+
+test-go:
 	$(GO) test -count=1 -timeout 25m $$($(GO) list ./... | grep -v $(LONG:%=-e /integration/%))
-	$(MAKE) vm-test
 
 test-container:
 	$(GO) test -count=1 -timeout 25m -run '^TestContainer' ./integration
 
 # Each of them makes root directories of Debian's packages first.
-test-all: test test-services test-ansible
+test-all: test test-packages test-services test-ansible
 
 test-ansible:
 	$(GO) test -count=1 -timeout 1h ./integration/ansible
@@ -148,36 +184,69 @@ lint-ansible:
 	    { $(ASROOT) apt-get update -qq && $(ASROOT) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends ansible-lint; }
 	cd packaging/ansible && ansible-lint --offline --nocolor ironwrap
 
-install: build
-	install -D -m $(if $(SETUID),4755,0755) bin/ironwrap $(DESTDIR)$(PREFIX)/bin/ironwrap
-	install -D -m 0755 bin/ironwrap-daemon $(DESTDIR)$(PREFIX)/bin/ironwrap-daemon
-	install -D -m 0700 bin/ironwrap-read $(DESTDIR)$(LIBDIR)/ironwrap-read
-	install -D -m 0700 bin/ironwrap-launch $(DESTDIR)$(LIBDIR)/ironwrap-launch
-	install -D -m 0755 bin/ironwrap-call $(DESTDIR)$(PREFIX)/bin/ironwrap-call
-	install -D -m 0755 bin/ironwrapctl $(DESTDIR)$(PREFIX)/bin/ironwrapctl
-	install -d $(DESTDIR)$(LIBDIR)/profiles
-	install -m 0644 profiles/*.json bin/profiles/*.bpf $(DESTDIR)$(LIBDIR)/profiles
-	install -d $(DESTDIR)$(PREFIX)/share/bash-completion/completions $(DESTDIR)$(PREFIX)/share/zsh/vendor-completions \
-	    $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d $(DESTDIR)$(PREFIX)/share/man/man1
-	bin/ironwrapctl completion bash > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/ironwrapctl
-	install -D -m 0755 packaging/ironwrap-attach $(DESTDIR)$(LIBDIR)/ironwrap-attach
-	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
+# A whole tree, for make install and the packages.
+STAGE = $(BIN)/stage
+stage: build
+	rm -rf $(STAGE)
+	install -D -m $(if $(SETUID),4755,0755) $(BIN)/ironwrap $(STAGE)$(PREFIX)/bin/ironwrap
+	install -D -m 0755 $(BIN)/ironwrap-daemon $(STAGE)$(PREFIX)/bin/ironwrap-daemon
+	install -D -m 0700 $(BIN)/ironwrap-read $(STAGE)$(LIBDIR)/ironwrap-read
+	install -D -m 0700 $(BIN)/ironwrap-launch $(STAGE)$(LIBDIR)/ironwrap-launch
+	install -D -m 0755 $(BIN)/ironwrap-call $(STAGE)$(PREFIX)/bin/ironwrap-call
+	install -D -m 0755 $(BIN)/ironwrapctl $(STAGE)$(PREFIX)/bin/ironwrapctl
+	install -d $(STAGE)$(LIBDIR)/profiles
+	install -m 0644 profiles/*.json $(BIN)/profiles/*.bpf $(STAGE)$(LIBDIR)/profiles
+	install -d $(STAGE)$(PREFIX)/share/bash-completion/completions $(STAGE)$(PREFIX)/share/zsh/vendor-completions \
+	    $(STAGE)$(PREFIX)/share/fish/vendor_completions.d $(STAGE)$(PREFIX)/share/man/man1
+	$(RUN) $(BIN)/ironwrapctl completion bash > $(STAGE)$(PREFIX)/share/bash-completion/completions/ironwrapctl
+	install -D -m 0755 packaging/ironwrap-attach $(STAGE)$(LIBDIR)/ironwrap-attach
+	install -d $(STAGE)$(PREFIX)/lib/systemd/system
 	for unit in packaging/systemd/*; do \
 	    sed 's|/usr/bin/ironwrap-daemon|$(PREFIX)/bin/ironwrap-daemon|; s|/usr/share/doc|$(PREFIX)/share/doc|' $$unit \
-	        > $(DESTDIR)$(PREFIX)/lib/systemd/system/$$(basename $$unit) || exit 1; \
+	        > $(STAGE)$(PREFIX)/lib/systemd/system/$$(basename $$unit) || exit 1; \
 	done
-	chmod 0644 $(DESTDIR)$(PREFIX)/lib/systemd/system/ironwrap-daemon@.*
-	install -d $(DESTDIR)$(PREFIX)/share/ironwrap/apparmor
-	sed 's|^@{IRONWRAP}=.*|@{IRONWRAP}=$(PREFIX)|' packaging/apparmor/ironwrap > $(DESTDIR)$(PREFIX)/share/ironwrap/apparmor/ironwrap
-	chmod 0644 $(DESTDIR)$(PREFIX)/share/ironwrap/apparmor/ironwrap
-	install -D -m 0644 docs/daemon.md $(DESTDIR)$(PREFIX)/share/doc/ironwrap/daemon.md
-	install -D -m 0644 docs/check.md $(DESTDIR)$(PREFIX)/share/doc/ironwrap/check.md
-	bin/ironwrapctl completion zsh > $(DESTDIR)$(PREFIX)/share/zsh/vendor-completions/_ironwrapctl
-	bin/ironwrapctl completion fish > $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/ironwrapctl.fish
+	chmod 0644 $(STAGE)$(PREFIX)/lib/systemd/system/ironwrap-daemon@.*
+	install -d $(STAGE)$(PREFIX)/share/ironwrap/apparmor
+	sed 's|^@{IRONWRAP}=.*|@{IRONWRAP}=$(PREFIX)|' packaging/apparmor/ironwrap > $(STAGE)$(PREFIX)/share/ironwrap/apparmor/ironwrap
+	install -D -m 0644 docs/daemon.md $(STAGE)$(PREFIX)/share/doc/ironwrap/daemon.md
+	install -D -m 0644 docs/check.md $(STAGE)$(PREFIX)/share/doc/ironwrap/check.md
+	$(RUN) $(BIN)/ironwrapctl completion zsh > $(STAGE)$(PREFIX)/share/zsh/vendor-completions/_ironwrapctl
+	$(RUN) $(BIN)/ironwrapctl completion fish > $(STAGE)$(PREFIX)/share/fish/vendor_completions.d/ironwrapctl.fish
 	for page in man/*.[1-8]; do \
-	    install -D -m 0644 $$page $(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$$(basename $$page) || exit 1; \
+	    install -D -m 0644 $$page $(STAGE)$(PREFIX)/share/man/man$${page##*.}/$$(basename $$page) || exit 1; \
 	done
-	SOURCE_DATE_EPOCH=$(EPOCH) bin/ironwrapctl man $(DESTDIR)$(PREFIX)/share/man/man1
+	SOURCE_DATE_EPOCH=$(EPOCH) $(RUN) $(BIN)/ironwrapctl man $(STAGE)$(PREFIX)/share/man/man1
+	find $(STAGE)$(PREFIX)/share -type f -exec chmod 0644 {} +
+
+# Every package is made anew: what is in dist/ is of one version.
+ARCHES  ?= amd64 arm64
+TOOLS    = bin/tools/nfpm bin/tools/cyclonedx-gomod
+PACK     = VERSION='$(VERSION)' EPOCH=$(EPOCH) GO='$(GO)' NFPM=bin/tools/nfpm packaging/packages.sh
+packages: bin/tools/nfpm
+	rm -rf dist
+	for arch in $(ARCHES); do \
+	    $(MAKE) --no-print-directory stage GOARCH=$$arch DESTDIR= PREFIX=/usr CONFDIR=/etc/ironwrap SETUID= && \
+	    $(PACK) programs $$arch $$($(MAKE) --no-print-directory -s where GOARCH=$$arch) || exit 1; \
+	done
+	$(PACK) services
+
+where:
+	@echo $(STAGE)
+
+$(TOOLS): packaging/tools/go.mod
+	GOARCH= CGO_ENABLED=0 $(GO) build -C packaging/tools -trimpath -o ../../bin/tools/ tool
+
+release: packages bin/tools/cyclonedx-gomod
+	VERSION='$(VERSION)' EPOCH=$(EPOCH) GO='$(GO)' packaging/release.sh $(ARCHES)
+
+test-packages:
+	IRONWRAP_PACKAGES=all $(GO) test -count=1 -timeout 60m -v ./packaging ./integration/packages
+
+install: stage
+	packaging/tree.sh put $(STAGE) '$(DESTDIR)' $(LIBDIR)/installed
+
+uninstall:
+	packaging/tree.sh take '$(DESTDIR)' $(LIBDIR)/installed
 
 clean:
-	rm -rf bin
+	rm -rf bin dist

@@ -155,6 +155,9 @@ func TestServicePatience(t *testing.T) {
 			}
 		})
 	}
+	if os.Geteuid() != 0 {
+		return // each of them has said that it was not run
+	}
 	var pid int
 	data, err := os.ReadFile(child)
 	if err != nil {
