@@ -154,7 +154,7 @@ programs() {
         package
 
         name=ironwrap
-        move "$stage" usr/bin/ironwrap usr/bin/ironwrap-daemon usr/bin/ironwrap-call usr/lib usr/share/man usr/share/doc/ironwrap/daemon.md
+        move "$stage" usr/bin/ironwrap usr/bin/ironwrap-daemon usr/bin/ironwrap-call usr/lib usr/share/man usr/share/ironwrap usr/share/doc/ironwrap/daemon.md
         rm "$work/$name"/usr/share/man/man?/ironwrapctl*
         mkdir -p "$work/$name/etc/ironwrap"
         papers
