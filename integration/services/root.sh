@@ -42,6 +42,7 @@ for service in $services; do
     id=$((id + 1))
 done
 chmod 440 "$root/etc/sudoers"
+chmod u+s "$root/usr/bin/ping" # as its package does where there is no setcap(8)
 # The services' users cannot keep what Python compiles.
 unshare --mount --propagation private sh -euc 'mount -t proc proc "$0/proc"
 for module; do PYTHONDONTWRITEBYTECODE= chroot "$0" python3 -c "import $module"; done' "$root" \
