@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"time"
@@ -89,7 +90,7 @@ const sayingIP = "#!/bin/sh\necho ip \"$@\"\n"
 // A library of Debian's libc6 that writes to $PCPROFILE_OUTPUT as soon as it is
 // loaded.
 func pcprofile(s *stage) string {
-	found, _ := filepath.Glob("/lib/*/libpcprofile.so")
+	found, _ := filepath.Glob(map[string]string{"amd64": "/lib/x86_64-*/libpcprofile.so", "arm64": "/lib/aarch64-*/libpcprofile.so"}[runtime.GOARCH])
 	if len(found) == 0 {
 		s.Fatal("no /lib/*/libpcprofile.so, which is of Debian's libc6")
 	}

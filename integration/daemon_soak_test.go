@@ -108,7 +108,7 @@ func TestDaemonSoak(t *testing.T) {
 // gauge reads one number out of the metrics.
 func gauge(t *testing.T, text []byte, name string) int {
 	t.Helper()
-	m := regexp.MustCompile(`(?m)^ironwrap_` + name + ` (\d+)$`).FindSubmatch(text)
+	m := regexp.MustCompile(`(?m)^ironwrap_` + name + `(?:\{[^}]*\})? (\d+)$`).FindSubmatch(text)
 	if m == nil {
 		t.Fatalf("there is no %s in %s", name, text)
 	}

@@ -53,7 +53,7 @@ take() {
 
 # Links to what is gone were made by hand, in place of a service's own program.
 links() {
-    printf '%s\n' "$2" | grep '/ironwrap\(-daemon\)\?$' | while read -r program; do
+    printf '%s\n' "$2" | grep '/bin/ironwrap\(-daemon\)\?$' | while read -r program; do
         find "$1/${program%/*}" -maxdepth 1 -xtype l \( -lname "${program##*/}" -o -lname "/$program" \) \
             -printf 'tree.sh: %p leads to what is gone now: have the package of the service installed again\n' >&2
     done
