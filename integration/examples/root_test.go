@@ -179,7 +179,7 @@ for i in $(seq 100); do test -e /run/ironwrap/neutron.call && break; sleep 0.1; 
 func (r root) run(t *testing.T, steps []step) []result {
 	t.Helper()
 	var script strings.Builder
-	script.WriteString("cp -r /usr/share/examples /srv/work; cd /srv/work\n")
+	script.WriteString("cp -r /usr/share/examples /srv/desk; cd /srv/desk\n")
 	for _, s := range steps {
 		if strings.Contains(s.command, "ironwrap-call ") {
 			script.WriteString(served)

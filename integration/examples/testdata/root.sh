@@ -34,7 +34,7 @@ echo 'accepted: []' >accepted.yaml
 printf 'privsep-helper --config-file /etc/nova/nova.conf\nqemu-img info /tmp/a\n' >commands
 for side in old new; do
     mkdir $side $side.d
-    printf "[DEFAULT]\nfilters_path=/srv/work/$side.d\n" >$side.conf
+    printf "[DEFAULT]\nfilters_path=/srv/desk/$side.d\n" >$side.conf
     cp $side.conf $side/rootwrap.conf
 done
 printf '[Filters]\nt: RegExpFilter, iw-tool, root, iw-tool, /srv/[a-z]+\nid: CommandFilter, id, root\n' >old.d/a.filters
