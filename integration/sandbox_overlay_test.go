@@ -1,18 +1,21 @@
 package integration
 
 import (
+	"errors"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
 
-// Sections beside rootwrap.conf confine what the filters files do not, by whatever way a
+// Sections beside the filters files confine what the filters files do not, by whatever way a
 // command is asked for, from the moment on when they are there.
 func TestSandboxOverlay(t *testing.T) {
 	t.Parallel()
+	need(t, "python3-oslo.rootwrap", peer)
 	p := daemonPolicy(t, "cat: CommandFilter, cat, root\nnice: ChainingRegExpFilter, nice, root, nice, -n, \\d+\n[Sandbox:cat]\numask=027")
 	socket := p.calls(t)
-	overlay := p.dir + "/sandbox.d/local.sandbox"
+	overlay := p.dir + "/filters.d/sandbox.d/local.sandbox"
 	c := serve(t, p).client()
 	status := []string{"cat", "/proc/self/status"}
 	asked := map[string]func(words ...string) result{
@@ -37,7 +40,10 @@ func TestSandboxOverlay(t *testing.T) {
 	write(t, overlay, "[Sandbox:cat]\ncapabilities=none\n")
 	each("there", capSet(), "0027", "0", status...)
 	each("behind a prefix", capSet(), "0027", "0", append([]string{"nice", "-n", "1"}, status...)...)
-	write(t, p.dir+"/sandbox.d/more.sandbox", "[Profile:more]\nno_new_privs=yes\n[Sandbox:cat]\ninherit=more\numask=077\n")
+	if r := run(t, peer, p.conf, status[0], status[1]); r.status != 0 { // it passes over the directory
+		t.Errorf("the peer: %v", r)
+	}
+	write(t, p.dir+"/filters.d/sandbox.d/more.sandbox", "[Profile:more]\nno_new_privs=yes\n[Sandbox:cat]\ninherit=more\numask=077\n")
 	each("and another", capSet(), "0077", "1", status...)
 
 	write(t, overlay, "[Sandbox:tac]\ncapabilities=none\n")
@@ -53,6 +59,25 @@ func TestSandboxOverlay(t *testing.T) {
 	if r := asked["the one-shot program"](status...); r.status != 97 || r.out != "" || !strings.Contains(r.err, overlay) {
 		t.Errorf("writable by others: %v", r)
 	}
-	os.RemoveAll(p.dir + "/sandbox.d")
+	write(t, overlay, "[Sandbox:cat]\ncapabilities=none\n")
+	os.Chmod(overlay, 0o644)
+	os.Remove(p.dir + "/filters.d/sandbox.d/more.sandbox")
+	// Whatever the configuration is called, the sections hold: a link of root's, another
+	// directory, a copy.
+	for name, make := range map[string]func(to string) error{
+		"link": func(to string) error { return os.Symlink(p.conf, to) },
+		"name": func(to string) error { return os.Link(p.conf, to) },
+		"copy": func(to string) error { return os.WriteFile(to, []byte(readFile(t, p.conf)), 0o644) },
+	} {
+		at := p.dir + "/elsewhere/" + name + "/rootwrap.conf"
+		if err := errors.Join(os.MkdirAll(filepath.Dir(at), 0o755), make(at)); err != nil {
+			t.Fatal(err)
+		}
+		if r := start(t, policy{p.dir, at, p.filters}, status...); fields(r.out)["CapBnd"] != capSet() {
+			t.Errorf("by a %s of the configuration: %v", name, r)
+		}
+		os.Remove(at)
+	}
+	os.RemoveAll(p.dir + "/filters.d/sandbox.d")
 	each("gone", full, "0027", "0", status...)
 }

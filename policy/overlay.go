@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"path"
 	"slices"
 	"strings"
 
@@ -14,20 +13,42 @@ import (
 	"ironwrap/policy/trust"
 )
 
-// OverlayDir is the directory beside rootwrap.conf whose *.sandbox files add sections to
-// it and to the filters files, which often are a distribution's. It need not exist.
-func OverlayDir(conf string) string { return path.Join(path.Dir(conf), "sandbox.d") }
+// overlayName is the directory in each of filters_path whose *.sandbox files add sections
+// to rootwrap.conf and to the filters files, which often are a distribution's. It need not
+// exist. It does not lie beside rootwrap.conf: a caller who may name another path of that
+// file, a link of root's or a copy, would be rid of the sections.
+const overlayName = "sandbox.d"
 
-// overlay is what the files of OverlayDir say. Each section has its Path.
+// OverlayDir is that directory, of one of filters_path.
+func OverlayDir(filters string) string { return strings.TrimRight(filters, "/") + "/" + overlayName }
+
+// overlay is what the files of all OverlayDir say. Each section has its Path.
 type overlay struct {
 	conf []*document.Section            // of rootwrap.conf
 	own  map[string][]*document.Section // of filters, by their names in lower case
 	used map[string]bool                // whether there is such a filter
 }
 
-// overlay reads the files of OverlayDir, in the order of their names.
+// overlay reads the files of each OverlayDir, in the order of their names.
 func (r *reader) overlay() error {
-	p, dir := r.p, OverlayDir(r.p.Path)
+	for _, dir := range r.p.FiltersPath {
+		d, err := trust.Dir(dir, r.p.Trust)
+		if err == nil {
+			_, err = d.Names()
+			d.Close()
+		}
+		if err != nil {
+			continue // filters ends with the same error, or there is no such directory
+		}
+		if err := r.overlayDir(OverlayDir(dir)); err != nil {
+			return err
+		}
+	}
+	return r.confine()
+}
+
+func (r *reader) overlayDir(dir string) error {
+	p := r.p
 	p.Sources = append(p.Sources, dir)
 	d, err := trust.Dir(dir, p.Trust)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -64,7 +85,7 @@ func (r *reader) overlay() error {
 			return err
 		}
 	}
-	return r.confine()
+	return nil
 }
 
 // confine takes the sections of rootwrap.conf, with those that are added.

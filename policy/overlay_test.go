@@ -19,7 +19,7 @@ func overlaidTree(t *testing.T, conf string, sections map[string]string) (string
 		"etc/f/b.filters":   "[Filters]\nls: CommandFilter, /opt/ls, root\n",
 	}
 	for name, text := range sections {
-		files["etc/sandbox.d/"+name] = text
+		files["etc/f/sandbox.d/"+name] = text
 	}
 	dir := tree(t, files)
 	p, err := Load(dir+"/etc/rootwrap.conf", trust.Parent, inifile.Parse)
@@ -54,7 +54,7 @@ func TestOverlay(t *testing.T) {
 	} {
 		e := by[exec]
 		for i := range c.overlaid {
-			c.overlaid[i] = dir + "/etc/sandbox.d/" + c.overlaid[i]
+			c.overlaid[i] = dir + "/etc/f/sandbox.d/" + c.overlaid[i]
 		}
 		s := e.Sandbox
 		if (s.Umask == nil) != (c.umask == nil) || s.Umask != nil && *s.Umask != *c.umask || (s.Nice == nil) != (c.nice == nil) || s.Nice != nil && *s.Nice != *c.nice ||
@@ -74,7 +74,7 @@ func TestOverlayPrivsep(t *testing.T) {
 		t.Fatal(err)
 	}
 	h, err := p.Context("nova.privsep.sys_admin_pctxt")
-	if err != nil || h == nil || !slices.Equal(h.Sandbox.Capabilities, []string{"cap_chown"}) || h.Path != dir+"/etc/sandbox.d/x.sandbox" || h.Line != 1 {
+	if err != nil || h == nil || !slices.Equal(h.Sandbox.Capabilities, []string{"cap_chown"}) || h.Path != dir+"/etc/f/sandbox.d/x.sandbox" || h.Line != 1 {
 		t.Errorf("%+v, %v", h, err)
 	}
 	if _, _, err := overlaidTree(t, "", map[string]string{"x.sandbox": "[Privsep:nova.privsep]\n"}); err == nil || !strings.Contains(err.Error(), "sandbox.d/x.sandbox:1: section [Privsep:nova.privsep]: no released service") {
@@ -105,7 +105,7 @@ func TestOverlayRefused(t *testing.T) {
 		dir, _, err := overlaidTree(t, c.conf, map[string]string{"x.sandbox": c.text})
 		where := dir + "/etc/"
 		if !strings.HasPrefix(c.want, "rootwrap") {
-			where += "sandbox.d/"
+			where += "f/sandbox.d/"
 		}
 		if err == nil || !strings.HasPrefix(err.Error(), where+c.want) || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%s: %v", name, err)
@@ -117,8 +117,8 @@ func TestOverlayRefused(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		run(t, dir, "cd $D/etc/sandbox.d; "+script)
-		if _, err := Load(dir+"/etc/rootwrap.conf", trust.Parent, inifile.Parse); err == nil || !strings.HasPrefix(err.Error(), dir+"/etc/sandbox.d") || strings.Contains(err.Error(), "\n") {
+		run(t, dir, "cd $D/etc/f/sandbox.d; "+script)
+		if _, err := Load(dir+"/etc/rootwrap.conf", trust.Parent, inifile.Parse); err == nil || !strings.HasPrefix(err.Error(), dir+"/etc/f/sandbox.d") || strings.Contains(err.Error(), "\n") {
 			t.Errorf("after %s: %v", script, err)
 		}
 		os.RemoveAll(dir)

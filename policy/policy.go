@@ -231,7 +231,7 @@ func (r *reader) dir(d *trust.Directory, dir string) error {
 	}
 	for _, name := range names {
 		path := dir + "/" + name
-		if strings.HasPrefix(name, ".") {
+		if strings.HasPrefix(name, ".") || name == overlayName {
 			continue
 		}
 		if !strings.HasSuffix(name, ".filters") {

@@ -33,7 +33,7 @@ func compiledTree(t *testing.T, level trust.Level, more string) (dir string, dat
 		"copy/rootwrap":     "",
 		"bin/tool":          "",
 
-		"etc/sandbox.d/a.sandbox": "[Sandbox:ls]\nnice=3\n[Profile:p]\n",
+		"etc/b/sandbox.d/a.sandbox": "[Sandbox:ls]\nnice=3\n[Profile:p]\n",
 	})
 	if err := os.Symlink("../../share/link", dir+"/etc/b/link.filters"); err != nil {
 		t.Fatal(err)
@@ -88,7 +88,7 @@ func openTree(t *testing.T, dir string, data []byte, level trust.Level, line str
 
 // TestStale changes each source in each way: what was compiled before holds no more.
 func TestStale(t *testing.T) {
-	files := []string{"etc/rootwrap.conf", "etc/a/a.filters", "etc/sandbox.d/a.sandbox", "etc/b/link.filters"} // the last is a link to share/link
+	files := []string{"etc/rootwrap.conf", "etc/a/a.filters", "etc/b/sandbox.d/a.sandbox", "etc/b/link.filters"} // the last is a link to share/link
 	for name, script := range map[string]string{
 		"another content of the same length":  `sed -i.x 's/ls/sl/; s/cat/tac/; s/bin/nib/' "$F"; rm -f "$F.x"`,
 		"written in place, the same length":   `tr lc xy <"$F" >$D/new; cat $D/new >"$F"`,
@@ -154,10 +154,10 @@ func TestStale(t *testing.T) {
 		"a file there and gone again":        `: >$D/etc/a/x; rm $D/etc/a/x`,
 		"the same, with the time set back":   `touch -r $D/etc/a $D/time; mv $D/etc/a/a.filters $D/etc/a/c.filters; touch -r $D/time $D/etc/a`,
 		"all is gone":                        `rm -r $D/etc`,
-		"a new file of sections":             `: >$D/etc/sandbox.d/b.sandbox`,
-		"the directory of sections is gone":  `rm -r $D/etc/sandbox.d`,
-		"it is a copy":                       `cp -a $D/etc/sandbox.d $D/etc/new; rm -r $D/etc/sandbox.d; mv $D/etc/new $D/etc/sandbox.d`,
-		"it is of another":                   `chown 65534 $D/etc/sandbox.d`,
+		"a new file of sections":             `: >$D/etc/b/sandbox.d/b.sandbox`,
+		"the directory of sections is gone":  `rm -r $D/etc/b/sandbox.d`,
+		"it is a copy":                       `cp -a $D/etc/b/sandbox.d $D/etc/new; rm -r $D/etc/b/sandbox.d; mv $D/etc/new $D/etc/b/sandbox.d`,
+		"it is of another":                   `chown 65534 $D/etc/b/sandbox.d`,
 		"rootwrap.conf has other paths":      `sed -i 's/none/copy/' $D/etc/rootwrap.conf`,
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -181,9 +181,13 @@ func (t *Tree) Load(config string, parse policy.Parser) (*policy.Policy, error) 
 		return nil, err
 	}
 	c := copied.Policy{Path: config, Conf: conf}
-	notes, err := t.overlay(&c, parse)
-	if err != nil {
-		return nil, err
+	var notes []policy.Note
+	for _, dir := range filtersPath(conf) {
+		more, err := t.overlay(&c, policy.OverlayDir(dir), parse)
+		if err != nil {
+			return nil, err
+		}
+		notes = append(notes, more...)
 	}
 	for _, dir := range filtersPath(conf) {
 		more, err := t.files(&c, dir, parse)
@@ -230,7 +234,7 @@ func (t *Tree) files(c *copied.Policy, dir string, parse policy.Parser) (notes [
 	}
 	for _, name := range names {
 		p := strings.TrimRight(dir, "/") + "/" + name
-		if strings.HasPrefix(name, ".") {
+		if strings.HasPrefix(name, ".") || p == policy.OverlayDir(dir) {
 			continue
 		}
 		if !strings.HasSuffix(name, ".filters") {
@@ -253,8 +257,7 @@ func (t *Tree) files(c *copied.Policy, dir string, parse policy.Parser) (notes [
 }
 
 // overlay adds the files of policy.OverlayDir, and notes what is passed over.
-func (t *Tree) overlay(c *copied.Policy, parse policy.Parser) (notes []policy.Note, err error) {
-	dir := policy.OverlayDir(c.Path)
+func (t *Tree) overlay(c *copied.Policy, dir string, parse policy.Parser) (notes []policy.Note, err error) {
 	names, err := t.Names(dir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err

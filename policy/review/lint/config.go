@@ -158,15 +158,19 @@ func read(t Target, facts Facts) *config {
 	for _, dir := range c.dirs {
 		c.readDir(strings.TrimRight(dir, "/"))
 	}
-	c.readOverlay()
+	for _, dir := range c.dirs {
+		c.readOverlay(policy.OverlayDir(dir))
+	}
 	if c.policy != nil {
 		c.take(c.policy.Filters)
 	}
 	return c
 }
 
-func (c *config) readOverlay() {
-	dir := policy.OverlayDir(c.path)
+func (c *config) readOverlay(dir string) {
+	if !filepath.IsAbs(dir) {
+		return
+	}
 	for _, name := range c.names(dir) {
 		switch path := dir + "/" + name; {
 		case strings.HasPrefix(name, "."):
@@ -188,7 +192,7 @@ func (c *config) readDir(dir string) {
 	for _, name := range c.names(dir) {
 		path := dir + "/" + name
 		switch {
-		case strings.HasPrefix(name, "."):
+		case strings.HasPrefix(name, "."), path == policy.OverlayDir(dir):
 		case !strings.HasSuffix(name, ".filters"):
 			c.others = append(c.others, path)
 		case !c.regular(path):

@@ -27,7 +27,7 @@ var fileRules = []*Rule{
 			{conf: "daemon_timeout=1\ndaemon_timeout=2", at: "rootwrap.conf:5:1", says: `key "daemon_timeout" again`},
 			{filters: "id: CommandFilter, id, root\n[Sandbox:id]\nseccmp=none", at: "a.filters:4:1", says: "seccmp: unknown key of a sandbox section"},
 			{setup: "rm rootwrap.conf", says: "no such file"},
-			{setup: "mkdir sandbox.d; printf '[Sandbox:none]\n' >sandbox.d/a.sandbox", at: "a.sandbox:1:1", says: "no file of filters_path has a filter of that name"},
+			{setup: "mkdir d/sandbox.d; printf '[Sandbox:none]\n' >d/sandbox.d/a.sandbox", at: "a.sandbox:1:1", says: "no file of filters_path has a filter of that name"},
 		},
 		passes: []example{{filters: "id: CommandFilter, id, root"}, {setup: "chmod 600 d/a.filters", nobody: true}},
 	},
@@ -65,7 +65,7 @@ var fileRules = []*Rule{
 		finds: []example{
 			{setup: "chown 65534 rootwrap.conf", at: "rootwrap.conf", says: "owned by uid 65534, not root"},
 			{setup: "chmod 666 d/a.filters", at: "a.filters", says: "writable by group and others"},
-			{setup: "mkdir sandbox.d; : >sandbox.d/a.sandbox; chmod 666 sandbox.d/a.sandbox", at: "a.sandbox", says: "writable by group and others"},
+			{setup: "mkdir d/sandbox.d; : >d/sandbox.d/a.sandbox; chmod 666 d/sandbox.d/a.sandbox", at: "a.sandbox", says: "writable by group and others"},
 			{setup: "chmod 775 d", at: "rootwrap.conf:2:14", says: "writable by group"},
 			{setup: "mv d/a.filters x; ln -s ../x d/a.filters; chown -h 65534 d/a.filters", says: "symbolic link"},
 			{filters: "sh: CommandFilter, sh, root", setup: "chown 65534 d/a.filters", at: "a.filters"},
@@ -126,7 +126,7 @@ var fileRules = []*Rule{
 		check: func(c *config) (found []Finding) {
 			for _, path := range c.others {
 				ending := ".filters"
-				if filepath.Dir(path) == policy.OverlayDir(c.path) {
+				if filepath.Base(filepath.Dir(path)) == filepath.Base(policy.OverlayDir("")) {
 					ending = ".sandbox"
 				}
 				found = append(found, fileAt(path, "not read: its name does not end in "+ending, ""))
@@ -134,7 +134,7 @@ var fileRules = []*Rule{
 			return found
 		},
 		finds: []example{{setup: "cp d/a.filters d/a.filters.dpkg-old", at: "a.filters.dpkg-old", says: "not read"}, {setup: "mkdir d/more", at: "more"},
-			{setup: "mkdir sandbox.d; : >sandbox.d/a.sandbox~", at: "a.sandbox~", says: "does not end in .sandbox"}},
+			{setup: "mkdir d/sandbox.d; : >d/sandbox.d/a.sandbox~", at: "a.sandbox~", says: "does not end in .sandbox"}},
 		passes: []example{{setup: "cp d/a.filters d/.a.filters.swp"}},
 	},
 	{
@@ -226,9 +226,11 @@ func (c *config) objects() []object {
 			}
 		}
 	}
-	if len(c.overlay) > 0 {
-		dir := policy.OverlayDir(c.path)
-		list = append(list, object{dir, true, false, func(message, hint string) Finding { return fileAt(dir, message, hint) }})
+	for _, d := range c.dirs {
+		dir := policy.OverlayDir(d)
+		if _, err := c.stat(dir); err == nil && filepath.IsAbs(dir) {
+			list = append(list, object{dir, true, false, func(message, hint string) Finding { return fileAt(dir, message, hint) }})
+		}
 	}
 	for _, f := range c.added() {
 		list = append(list, whole(f.path))
