@@ -32,13 +32,18 @@ type overlay struct {
 // overlay reads the files of each OverlayDir, in the order of their names.
 func (r *reader) overlay() error {
 	for _, dir := range r.p.FiltersPath {
+		// What is wrong with the directory itself is said first.
 		d, err := trust.Dir(dir, r.p.Trust)
-		if err == nil {
-			_, err = d.Names()
-			d.Close()
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
 		}
 		if err != nil {
-			continue // filters ends with the same error, or there is no such directory
+			return fmt.Errorf("%s:%d: filters_path: %w", filters.Show(r.p.Path), r.p.filtersPathLine, err)
+		}
+		_, err = d.Names()
+		d.Close()
+		if err != nil {
+			return at(dir, err)
 		}
 		if err := r.overlayDir(OverlayDir(dir)); err != nil {
 			return err
