@@ -3,113 +3,12 @@ package integration
 import (
 	"crypto/sha256"
 	"fmt"
-	"net"
 	"os"
 	"strings"
 )
 
 // B9 and B10: what the system log says.
 
-// logAll is a rootwrap.conf that has every command recorded.
-const logAll = "use_syslog=True\nsyslog_log_level=INFO"
-
-// devLog is what an attempt finds at /dev/log, in a mount namespace of its own:
-// the machine's own log is left alone.
-type devLog string
-
-const (
-	logHeard  devLog = "heard"  // a system log that the test listens to
-	logAbsent devLog = "absent" // no /dev/log at all
-)
-
-// jail is the script that makes a /dev with such a log.
-func (l devLog) jail(s *stage) string {
-	if l == "" {
-		return ""
-	}
-	// A login id would name who runs the tests.
-	script := `
-		echo 4294967295 2>/dev/null >/proc/self/loginuid || :
-		mkdir {dir}/dev
-		mount -t tmpfs dev {dir}/dev
-		for name in null zero full random urandom tty; do
-			touch {dir}/dev/$name
-			mount --bind /dev/$name {dir}/dev/$name
-		done
-		ln -s /proc/self/fd {dir}/dev/fd
-	`
-	if l == logHeard {
-		script += `
-		touch {dir}/dev/log
-		mount --bind {dir}/socket {dir}/dev/log
-	`
-	}
-	return "PATH=/usr/sbin:/usr/bin\n" + s.expand(script+`
-		mount --move {dir}/dev /dev
-	`)
-}
-
-// journal is what came to the system log.
-type journal struct {
-	s     *stage
-	path  string
-	lines chan string
-}
-
-const endOfLog = "end"
-
-// listen makes {dir}/socket, and reads from it all the time: sudo alone writes more
-// than a socket holds.
-func listen(s *stage) *journal {
-	s.Helper()
-	j := &journal{s, s.dir + "/socket", make(chan string, 4096)}
-	socket, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: j.path, Net: "unixgram"})
-	if err == nil {
-		err = os.Chmod(j.path, 0o666)
-	}
-	if err != nil {
-		s.Fatal(err)
-	}
-	s.Cleanup(func() { socket.Close() })
-	go func() {
-		buf := make([]byte, 1<<20)
-		for {
-			n, err := socket.Read(buf)
-			if err != nil {
-				close(j.lines)
-				return
-			}
-			j.lines <- string(buf[:n])
-		}
-	}()
-	return j
-}
-
-// records returns what the program itself has sent, sudo's records aside, without
-// the priority and the tag.
-func (j *journal) records() []string {
-	j.s.Helper()
-	mine, err := net.Dial("unixgram", j.path)
-	if err != nil {
-		j.s.Fatal(err)
-	}
-	defer mine.Close()
-	if _, err := mine.Write([]byte(endOfLog)); err != nil {
-		j.s.Fatal(err)
-	}
-	var list []string
-	for line := range j.lines {
-		if line == endOfLog {
-			break
-		}
-		_, record, _ := strings.Cut(strings.TrimSuffix(line, "\x00"), ">")
-		tag, text, _ := strings.Cut(record, ": ")
-		if tag == "oslo-rootwrap" || strings.HasPrefix(tag, "ironwrap[") || strings.HasPrefix(tag, "ironwrap-daemon[") {
-			list = append(list, text)
-		}
-	}
-	return list
-}
 
 const (
 	forged = "mkfs\nFeb  1 00:00:00 host rootwrap: (root > root) Executing ['/usr/bin/true'] (filter match = true)"
@@ -118,8 +17,6 @@ const (
 
 // largeWords are three words of 100 kB.
 var largeWords = []string{"true", strings.Repeat("a", 100_000), strings.Repeat("b", 100_000), strings.Repeat("c", 100_000)}
-
-const allowTrue = "true: CommandFilter, true, root"
 
 var auditRows = []weakness{
 	{id: "B9",

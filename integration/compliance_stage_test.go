@@ -70,7 +70,7 @@ func newStage(t *testing.T, program string, a attempt) *stage {
 	}
 	s.configure(s.expand(a.conf))
 	if a.syslog != "" {
-		s.log = listen(s)
+		s.log = listen(s, s.dir)
 	}
 	if program == oursCall {
 		s.daemon()
@@ -301,7 +301,7 @@ func (s *stage) jail() string {
 			fmt.Fprintln(&lines, "/usr/sbin/ip netns add", name)
 		}
 	}
-	lines.WriteString(s.attempt.syslog.jail(s))
+	lines.WriteString(s.attempt.syslog.jail(s.dir))
 	return lines.String()
 }
 

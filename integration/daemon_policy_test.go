@@ -16,31 +16,9 @@ import (
 // loggedServe starts a daemon with a system log of the test's own.
 func loggedServe(t *testing.T, p policy) (*server, *journal) {
 	t.Helper()
-	st := &stage{TB: t, policy: p, vars: map[string]string{"dir": p.dir}}
-	j := listen(st)
-	s := serveBy(t, p, "unshare=1; exec /usr/bin/unshare --mount --propagation private /bin/sh -ec '"+strings.ReplaceAll(logHeard.jail(st), "'", `'\''`)+` exec "$@"' sh "$@"`)
+	j := listen(t, p.dir)
+	s := serveBy(t, p, "unshare=1; exec /usr/bin/unshare --mount --propagation private /bin/sh -ec '"+strings.ReplaceAll(logHeard.jail(p.dir), "'", `'\''`)+` exec "$@"' sh "$@"`)
 	return s, j
-}
-
-// daemonRecords are those of the daemon, without the tag.
-func (j *journal) daemonRecords() (list []string) {
-	j.s.Helper()
-	mine, err := net.Dial("unixgram", j.path)
-	if err != nil {
-		j.s.Fatal(err)
-	}
-	defer mine.Close()
-	mine.Write([]byte(endOfLog))
-	for line := range j.lines {
-		if line == endOfLog {
-			break
-		}
-		if _, record, ok := strings.Cut(line, ">ironwrap-daemon["); ok {
-			_, text, _ := strings.Cut(record, "]: ")
-			list = append(list, text)
-		}
-	}
-	return list
 }
 
 // The policy follows its files: each request is decided by what is there when it

@@ -116,17 +116,7 @@ func TestKillRace(t *testing.T) {
 			before, _ := os.ReadFile("/proc/" + pid + "/cmdline")
 
 			drain := full(t, p.dir+"/socket")
-			kill := exec.Command("/usr/bin/unshare", "--mount", "--propagation", "private", "/bin/sh", "-ec", s.expand(`
-				mkdir {dir}/dev
-				mount -t tmpfs dev {dir}/dev
-				for name in null zero full random urandom tty; do
-					touch {dir}/dev/$name
-					mount --bind /dev/$name {dir}/dev/$name
-				done
-				touch {dir}/dev/log
-				mount --bind {dir}/socket {dir}/dev/log
-				mount --move {dir}/dev /dev
-				exec "$@"`), "sh", ours, p.conf, "kill", "-9", pid)
+			kill := exec.Command("/usr/bin/unshare", "--mount", "--propagation", "private", "/bin/sh", "-ec", logHeard.jail(p.dir)+`exec "$@"`, "sh", ours, p.conf, "kill", "-9", pid)
 			kill.Dir = "/" // a directory of ours below /tmp is none in a private one
 			kill.Env = []string{"PATH=/usr/sbin:/usr/bin"}
 			kill.Stderr = &strings.Builder{}

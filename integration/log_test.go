@@ -1,0 +1,133 @@
+package integration
+
+import (
+	"net"
+	"os"
+	"strings"
+	"testing"
+)
+
+// devLog is what an attempt finds at /dev/log, in a mount namespace of its own:
+// the machine's own log is left alone.
+type devLog string
+
+const (
+	logHeard  devLog = "heard"  // a system log that the test listens to
+	logAbsent devLog = "absent" // no /dev/log at all
+)
+
+// jail is the script that makes a /dev with such a log.
+func (l devLog) jail(dir string) string {
+	if l == "" {
+		return ""
+	}
+	// A login id would name who runs the tests.
+	script := `
+		echo 4294967295 2>/dev/null >/proc/self/loginuid || :
+		mkdir {dir}/dev
+		mount -t tmpfs dev {dir}/dev
+		for name in null zero full random urandom tty; do
+			touch {dir}/dev/$name
+			mount --bind /dev/$name {dir}/dev/$name
+		done
+		ln -s /proc/self/fd {dir}/dev/fd
+	`
+	if l == logHeard {
+		script += `
+		touch {dir}/dev/log
+		mount --bind {dir}/socket {dir}/dev/log
+	`
+	}
+	return "PATH=/usr/sbin:/usr/bin\n" + strings.ReplaceAll(script+`
+		mount --move {dir}/dev /dev
+	`, "{dir}", dir)
+}
+
+// journal is what came to the system log.
+type journal struct {
+	t     testing.TB
+	path  string
+	lines chan string
+}
+
+const endOfLog = "end"
+
+// listen makes dir/socket, and reads from it all the time: sudo alone writes more
+// than a socket holds.
+func listen(t testing.TB, dir string) *journal {
+	t.Helper()
+	j := &journal{t, dir + "/socket", make(chan string, 4096)}
+	socket, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: j.path, Net: "unixgram"})
+	if err == nil {
+		err = os.Chmod(j.path, 0o666)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { socket.Close() })
+	go func() {
+		buf := make([]byte, 1<<20)
+		for {
+			n, err := socket.Read(buf)
+			if err != nil {
+				close(j.lines)
+				return
+			}
+			j.lines <- string(buf[:n])
+		}
+	}()
+	return j
+}
+
+// records returns what the program itself has sent, sudo's records aside, without
+// the priority and the tag.
+func (j *journal) records() []string {
+	j.t.Helper()
+	mine, err := net.Dial("unixgram", j.path)
+	if err != nil {
+		j.t.Fatal(err)
+	}
+	defer mine.Close()
+	if _, err := mine.Write([]byte(endOfLog)); err != nil {
+		j.t.Fatal(err)
+	}
+	var list []string
+	for line := range j.lines {
+		if line == endOfLog {
+			break
+		}
+		_, record, _ := strings.Cut(strings.TrimSuffix(line, "\x00"), ">")
+		tag, text, _ := strings.Cut(record, ": ")
+		if tag == "oslo-rootwrap" || strings.HasPrefix(tag, "ironwrap[") || strings.HasPrefix(tag, "ironwrap-daemon[") {
+			list = append(list, text)
+		}
+	}
+	return list
+}
+
+// daemonRecords are those of the daemon, without the tag.
+func (j *journal) daemonRecords() (list []string) {
+	j.t.Helper()
+	mine, err := net.Dial("unixgram", j.path)
+	if err != nil {
+		j.t.Fatal(err)
+	}
+	defer mine.Close()
+	mine.Write([]byte(endOfLog))
+	for line := range j.lines {
+		if line == endOfLog {
+			break
+		}
+		if _, record, ok := strings.Cut(line, ">ironwrap-daemon["); ok {
+			_, text, _ := strings.Cut(record, "]: ")
+			list = append(list, text)
+		}
+	}
+	return list
+}
+
+// allowTrue is a policy.
+const allowTrue = "true: CommandFilter, true, root"
+
+// logAll is a rootwrap.conf that has every command recorded.
+const logAll = "use_syslog=True\nsyslog_log_level=INFO"
