@@ -33,7 +33,7 @@ const budgetFile = "testdata/budget.txt"
 // budgetHead is written above the numbers.
 const budgetHead = `# What a call may cost, in numbers that a busy machine does not change. TestBudget fails
 # where one is more than 5 % above this file, and says so where one is that much below.
-# After a change that is worth it: go test ./integration -run TestBudget -update
+# After a change that is worth it: go test ./integration/budget -run TestBudget -update
 #
 # All processes run on one core. A call finds its policy compiled by an earlier one; a cold
 # one has a process read the files, and keep what it makes of them.
@@ -119,9 +119,9 @@ func TestBudget(t *testing.T) {
 		t.Error(line)
 	}
 	if len(over) > 0 {
-		t.Error("find what costs more and take it back; where it is worth it, say why in the commit, and: go test ./integration -run TestBudget -update")
+		t.Error("find what costs more and take it back; where it is worth it, say why in the commit, and: go test ./integration/budget -run TestBudget -update")
 	} else if len(under) > 0 {
-		t.Log("to hold what was gained: go test ./integration -run TestBudget -update")
+		t.Log("to hold what was gained: go test ./integration/budget -run TestBudget -update")
 	}
 }
 

@@ -195,14 +195,10 @@ func TestDaemonForgedOrders(t *testing.T) {
 
 	s := rig.Serve(t, p)
 	before := settle(s)
-	sudoers := fmt.Sprintf("/etc/sudoers.d/%s-forged", rig.Caller.Name)
-	t.Cleanup(func() { os.Remove(sudoers) })
 	dir := filepath.Join("/var/lib", rig.Caller.Name)
 	for _, pty := range []string{"!use_pty", "use_pty"} {
 		rule := fmt.Sprintf("%[1]s ALL = (ALL) NOPASSWD: SETENV: %[2]s, %[3]s, %[4]s\nDefaults:%[1]s closefrom_override, %[5]s, !env_reset\n", rig.Caller.Name, rig.OursLaunch, rig.OursDaemon, rig.Ours, pty)
-		if err := os.WriteFile(sudoers, []byte(rule), 0o440); err != nil {
-			t.Fatal(err)
-		}
+		rig.Sudoers(t, rig.Caller.Name+"-forged", rule)
 		forge := func(mode, where string, argv ...string) rig.Result {
 			t.Helper()
 			sudo := append([]string{"/usr/bin/sudo", "-n", "-C", "4"}, argv...)

@@ -172,10 +172,7 @@ func TestDaemonLooksUpPrograms(t *testing.T) {
 // more are refused on the connection that they have.
 func TestDaemonClients(t *testing.T) {
 	group := "iwgroup" + strconv.Itoa(os.Getpid())
-	if r := rig.Run(t, "/usr/sbin/groupadd", group); r.Status != 0 {
-		t.Fatal(r)
-	}
-	t.Cleanup(func() { rig.Run(t, "/usr/sbin/groupdel", group) })
+	rig.NewGroup(t, group)
 	entry, err := exec.Command("/usr/bin/getent", "group", group).Output()
 	if err != nil {
 		t.Fatal(err)

@@ -616,7 +616,7 @@ func TestIPFilterAgainstRealIP(t *testing.T) {
 
 // FuzzIPFilterAgainstRealIP is the same with Go's fuzzer as the generator:
 //
-//	go test -run '^$' -fuzz FuzzIPFilterAgainstRealIP ./integration
+//	go test -run '^$' -fuzz FuzzIPFilterAgainstRealIP ./integration/oneshot
 func FuzzIPFilterAgainstRealIP(f *testing.F) {
 	for _, s := range ipSeeds {
 		f.Add(s)

@@ -9,7 +9,6 @@ import (
 	"testing"
 
 	"ironwrap/integration/rig"
-	"ironwrap/policy/account"
 	"ironwrap/policy/review/sudoers/grants"
 )
 
@@ -26,18 +25,8 @@ type beside struct {
 func newBeside(t *testing.T) *beside {
 	t.Helper()
 	b := &beside{Policy: rig.NewPolicy(t, "id: CommandFilter, id, root")}
-	b.user.Name = fmt.Sprintf("iwbeside%d", os.Getpid())
+	b.user = rig.NewUser(t, fmt.Sprintf("iwbeside%d", os.Getpid()))
 	b.home, b.sudoers = "/var/lib/"+b.user.Name, "/etc/sudoers.d/"+b.user.Name
-	if out, err := exec.Command("useradd", "--create-home", "--home-dir", b.home, "--shell", "/bin/sh", b.user.Name).CombinedOutput(); err != nil {
-		t.Fatalf("cannot add user %s: %v\n%s", b.user.Name, err, out)
-	}
-	t.Cleanup(func() { exec.Command("userdel", "--remove", b.user.Name).Run() })
-	u, err := account.Lookup(b.user.Name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	b.user.UID, b.user.GID = u.UID, u.GID
-	t.Cleanup(func() { os.Remove(b.sudoers) })
 	b.witness = b.Dir + "/witness"
 	b.theirs(t, "w", "#!/bin/sh\nid -u >"+b.witness+"\n")
 	return b
@@ -68,9 +57,7 @@ func (b *beside) put(t *testing.T, lines string) {
 	if r := rig.Run(t, "/usr/sbin/visudo", "-c", "-f", draft); r.Status != 0 {
 		t.Fatalf("visudo: %v\n%s", r, text)
 	}
-	if err := os.WriteFile(b.sudoers, []byte(text), 0o440); err != nil {
-		t.Fatal(err)
-	}
+	rig.Sudoers(t, b.user.Name, text)
 }
 
 func (b *beside) fill(text string) string {

@@ -65,27 +65,13 @@ func newFallback(t *testing.T) *fallback {
 	}
 	rig.Write(t, p.Conf, "[DEFAULT]\nfilters_path="+p.Dir+"/filters.d\nexec_dirs="+b.bin+"\nprivsep_contexts=none\n")
 
-	b.user.Name = fmt.Sprintf("iwsudo%d", os.Getpid())
-	if out, err := exec.Command("useradd", "--create-home", "--home-dir", "/var/lib/"+b.user.Name, b.user.Name).CombinedOutput(); err != nil {
-		t.Fatalf("cannot add user %s: %v\n%s", b.user.Name, err, out)
-	}
-	t.Cleanup(func() { exec.Command("userdel", "--remove", b.user.Name).Run() })
-	u, err := account.Lookup(b.user.Name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	b.user.UID, b.user.GID = u.UID, u.GID
-
+	b.user = rig.NewUser(t, fmt.Sprintf("iwsudo%d", os.Getpid()))
+	var err error
 	if b.policy, err = engine.Load(p.Conf, trust.Object, inifile.Parse); err != nil {
 		t.Fatal(err)
 	}
 	b.file = sudoersOf(t, b.policy, b.user.Name)
-	path := "/etc/sudoers.d/" + b.user.Name
-	t.Cleanup(func() { os.Remove(path) })
-	text := checked(t, b.file)
-	if err := os.WriteFile(path, text, 0o440); err != nil {
-		t.Fatal(err)
-	}
+	rig.Sudoers(t, b.user.Name, string(checked(t, b.file)))
 	return b
 }
 

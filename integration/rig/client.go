@@ -44,12 +44,14 @@ var digests = map[string]func() hash.Hash{
 	"sha3_256": func() hash.Hash { return sha3.New256() }, "sha3_384": func() hash.Hash { return sha3.New384() },
 }
 
+// Mac is the answer to a challenge of multiprocessing.connection.
 func Mac(digest string, key, message []byte) []byte {
 	h := hmac.New(digests[digest], key)
 	h.Write(message)
 	return h.Sum(nil)
 }
 
+// Frame puts a length before a message.
 func Frame(message []byte) []byte {
 	return append(binary.BigEndian.AppendUint64(nil, uint64(len(message))), message...)
 }
@@ -137,6 +139,7 @@ func (c *RPC) Authenticate(key []byte, digest string) error {
 	return c.Prove(key, digest)
 }
 
+// Challenge is the daemon's.
 func (c *RPC) Challenge() ([]byte, error) {
 	message, err := c.Read()
 	if err != nil {
@@ -177,11 +180,13 @@ func (c *RPC) Prove(key []byte, digest string) error {
 	return c.Write([]byte("#WELCOME#"))
 }
 
+// Write sends a message.
 func (c *RPC) Write(message []byte) error {
 	_, err := c.Conn.Write(Frame(message))
 	return err
 }
 
+// Read receives one.
 func (c *RPC) Read() ([]byte, error) {
 	var head [8]byte
 	if _, err := io.ReadFull(c.In, head[:]); err != nil {
@@ -201,6 +206,7 @@ func (c *RPC) Call(request string) string {
 	return c.Reply()
 }
 
+// Reply is the next message, which must come.
 func (c *RPC) Reply() string {
 	c.Helper()
 	answer, err := c.Read()
@@ -227,6 +233,7 @@ func Request(stdin string, argv ...string) string {
 // Run has a command run.
 func (c *RPC) Run(argv ...string) Result { c.Helper(); return c.Feed("", argv...) }
 
+// Feed is Run with a standard input.
 func (c *RPC) Feed(stdin string, argv ...string) Result {
 	c.Helper()
 	return c.Result(c.Call(Request(stdin, argv...)))

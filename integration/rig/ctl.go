@@ -66,6 +66,7 @@ int main(int argc, char **argv, char **envp)
 }
 `
 
+// BuildWitness builds the witness, and returns its path.
 var BuildWitness = sync.OnceValues(func() (string, error) {
 	path := filepath.Join(filepath.Dir(Ours), "witness")
 	c := exec.Command("gcc", "-static", "-O1", "-x", "c", "-o", path, "-")
@@ -117,6 +118,7 @@ type started struct {
 	Env  []string
 }
 
+// ParseWitness reads what the witness told.
 func ParseWitness(out []byte) (s started, err error) {
 	list := strings.Split(strings.TrimSuffix(string(out), "\x00"), "\x00")
 	n, err := strconv.Atoi(list[0])
@@ -140,4 +142,5 @@ func ExecuteOurs(conf, dir string, env, argv []string) (status int, out []byte, 
 	return c.ProcessState.ExitCode(), out, stderr.String(), nil
 }
 
+// Update is -update of go test.
 var Update = flag.Bool("update", false, "write the findings of TestCheckDebian, the tables of TestExposureTable, or the numbers of TestBudget, anew, when they have been looked at")

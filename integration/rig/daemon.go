@@ -47,6 +47,7 @@ func DaemonPolicy(t testing.TB, filters string, extra ...string) Policy {
 	return p
 }
 
+// Metrics is the path of the file with the metrics of DaemonPolicy.
 func (p Policy) Metrics() string { return p.Dir + "/ironwrap.prom" }
 
 // Serve starts the daemon as root, as it is when the caller has called sudo. When
@@ -62,6 +63,7 @@ func ServeBy(t testing.TB, p Policy, script string, extra ...string) *Server {
 	return Await(t, p, Serving(p, script, extra...))
 }
 
+// Serving is the command that ServeBy runs.
 func Serving(p Policy, script string, extra ...string) *exec.Cmd {
 	argv := []string{OursDaemon, p.Conf}
 	if script != "" {
@@ -73,6 +75,7 @@ func Serving(p Policy, script string, extra ...string) *exec.Cmd {
 	return c
 }
 
+// Await starts a daemon by a command, which must serve.
 func Await(t testing.TB, p Policy, c *exec.Cmd) *Server {
 	t.Helper()
 	s, err := Begin(t, p, c)
@@ -200,6 +203,7 @@ func (s *Server) Below() (list []string) {
 	return list
 }
 
+// Eventually waits until something has happened, at most half a minute.
 func (s *Server) Eventually(what string, happened func() bool) {
 	s.Helper()
 	for deadline := time.Now().Add(30 * time.Second); !happened(); time.Sleep(10 * time.Millisecond) {

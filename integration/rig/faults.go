@@ -111,6 +111,7 @@ func (s *Scene) Play(t *testing.T, inject string) Outcome {
 	return o
 }
 
+// Dir is the directory of the scene's policy.
 func (s *Scene) Dir() string { return filepath.Dir(s.Conf) }
 
 var callPattern = regexp.MustCompile(`^([a-z_0-9]+)\(`)
@@ -195,6 +196,7 @@ func CountBefore(log []string, in Stretch, call string) int {
 	return n
 }
 
+// NoCaps is an empty set in /proc/PID/status.
 const NoCaps = "0000000000000000"
 
 // RefusedWith complains unless nothing ran, and one line on standard error, which

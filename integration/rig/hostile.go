@@ -1,12 +1,10 @@
 package rig
 
 import (
-	"fmt"
 	"os"
 	"os/exec"
 	"strings"
 	"testing"
-	"time"
 )
 
 // Without starts ours with what no shell and no os/exec would give it. The
@@ -114,6 +112,7 @@ func main() {
 }
 `
 
+// Int80Assembly belongs to Int80.
 const Int80Assembly = `TEXT ·int80(SB), 4, $0-20
 	MOVL number+0(FP), AX
 	MOVL a+4(FP), BX
@@ -142,34 +141,8 @@ func BuildHelper(t *testing.T, path, arch string, files map[string]string) {
 	}
 }
 
+// Goarch is what programs are built for.
 func Goarch(t *testing.T) string {
 	t.Helper()
 	return strings.TrimSpace(string(Must(exec.Command("go", "env", "GOARCH").Output())))
-}
-
-// Member makes a user who is in two more groups.
-func Member(t *testing.T) string {
-	t.Helper()
-	name := fmt.Sprintf("iwmember%d", os.Getpid())
-	do := func(argv ...string) {
-		t.Helper()
-		// Other tests may hold the lock of the user database.
-		for try := 0; ; try++ {
-			r := Run(t, argv...)
-			if r.Status == 0 {
-				return
-			}
-			if try == 5 {
-				t.Fatalf("%q: %v", argv, r)
-			}
-			time.Sleep(time.Second)
-		}
-	}
-	for _, g := range []string{name + "a", name + "b"} {
-		do("/usr/sbin/groupadd", g)
-		t.Cleanup(func() { Run(t, "/usr/sbin/groupdel", g) })
-	}
-	do("/usr/sbin/useradd", "--no-create-home", "--home-dir", "/nonexistent", "--shell", "/bin/sh", "--groups", name+"a,"+name+"b", name)
-	t.Cleanup(func() { Run(t, "/usr/sbin/userdel", name) })
-	return name
 }

@@ -1,3 +1,7 @@
+// Package rig is what the tests that run the real programs stand on: as root, on the real
+// kernel, with the peer (Debian's python3-oslo.rootwrap) beside them. What the tests need
+// they install or make, and remove afterwards. Each room beside this one holds what it
+// shows by its name.
 package rig
 
 import (
@@ -15,6 +19,7 @@ import (
 	"ironwrap/policy/compiled"
 )
 
+// What Main has made.
 var (
 	Root   string // the top of the repository
 	Ours   string // bin/ironwrap, copied to a directory that everybody may enter
@@ -23,13 +28,10 @@ var (
 	OursDaemon, OursLaunch, OursCall string // beside ours
 )
 
+// Peer is the original.
 const Peer = "/usr/bin/oslo-rootwrap"
 
-type User struct {
-	Name     string
-	UID, GID uint32
-}
-
+// Main is the TestMain of each room.
 func Main(m *testing.M) {
 	flag.Parse()
 	if f := flag.Lookup("test.fuzzworker"); f != nil && f.Value.String() == "true" {
@@ -105,24 +107,17 @@ func prepare() (clean func(), err error) {
 		}
 	}
 
-	Caller.Name = fmt.Sprintf("iwtest%d", os.Getpid())
-	if out, err := exec.Command("useradd", "--create-home", "--home-dir", "/var/lib/"+Caller.Name, "--shell", "/bin/sh", Caller.Name).CombinedOutput(); err != nil {
-		return clean, fmt.Errorf("cannot add user %s: %v\n%s", Caller.Name, err, out)
-	}
-	undo = append(undo, func() { exec.Command("userdel", "--remove", Caller.Name).Run() })
-	st, err := os.Stat("/var/lib/" + Caller.Name)
+	who, remove, err := addUser(fmt.Sprintf("iwtest%d", os.Getpid()))
 	if err != nil {
 		return clean, err
 	}
-	sys := st.Sys().(*syscall.Stat_t)
-	Caller.UID, Caller.GID = sys.Uid, sys.Gid
-
-	sudoers := "/etc/sudoers.d/" + Caller.Name
+	Caller, undo = who, append(undo, remove)
 	line := fmt.Sprintf("%[1]s ALL = (root) NOPASSWD: %s, %s, %s\nDefaults:%[1]s !requiretty, !lecture\n", Caller.Name, Ours, OursDaemon, Peer)
-	if err := os.WriteFile(sudoers, []byte(line), 0o440); err != nil {
+	path, err := sudoers(Caller.Name, []byte(line))
+	undo = append(undo, func() { os.Remove(path) })
+	if err != nil {
 		return clean, err
 	}
-	undo = append(undo, func() { os.Remove(sudoers) })
 	return clean, nil
 }
 

@@ -80,9 +80,7 @@ func newPrivsepService(t *testing.T) *privsepService {
 	rig.Write(t, p.Dir+"/client.py", privsepClient)
 	// The words before the two dashes are root's choice, what stands behind them is
 	// decided by the policy.
-	sudoers := fmt.Sprintf("/etc/sudoers.d/ironwrap-learn-%d", os.Getpid())
-	rig.Write(t, sudoers, fmt.Sprintf("%s ALL = (root) NOPASSWD: %s learn --into %s --detach %s -- privsep-helper *\n", rig.Caller.Name, rig.Ctl(t), s.into, p.Conf))
-	t.Cleanup(func() { os.Remove(sudoers) })
+	rig.Sudoers(t, fmt.Sprintf("ironwrap-learn-%d", os.Getpid()), fmt.Sprintf("%s ALL = (root) NOPASSWD: %s learn --into %s --detach %s -- privsep-helper *\n", rig.Caller.Name, rig.Ctl(t), s.into, p.Conf))
 	return s
 }
 
