@@ -523,3 +523,28 @@ func TestFaultsInBegin(t *testing.T) {
 		}
 	}
 }
+
+// Where openat2(2) is taken away (RestrictSUIDSGID= in a systemd unit), what needs it says
+// so, and the rest works.
+func TestFaultsWithoutOpenat2(t *testing.T) {
+	rig.Need(t, "strace", "/usr/bin/strace")
+	p := rig.NewPolicy(t, "")
+	rig.Write(t, p.Filters, "[Filters]\nid: CommandFilter, id, root\nls: PathFilter, ls, root, "+p.Dir+
+		"\ncat: CommandFilter, cat, root\n[Sandbox:cat]\nlandlock_ro = /\n")
+	rig.Pin(t, p.Conf, rig.Absent)
+	for _, c := range []struct {
+		argv   []string
+		status int
+		why    string
+	}{
+		{[]string{"id", "-u"}, 0, ""},
+		{[]string{"ls", p.Dir}, 99, "openat2(2): function not implemented: "},
+		{[]string{"ls", "/nowhere/else"}, 99, "openat2(2): function not implemented: "},
+		{[]string{"cat", p.Conf}, 97, "openat2(2) is not there: "},
+	} {
+		r := rig.Run(t, append([]string{"/usr/bin/strace", "-f", "-o", "/dev/null", "-e", "inject=openat2:error=ENOSYS", rig.Ours, p.Conf}, c.argv...)...)
+		if r.Status != c.status || !strings.Contains(r.Err, c.why) || c.status != 0 && (r.Out != "" || !rig.OneLine(r.Err) || !strings.Contains(r.Err, "RestrictSUIDSGID=")) {
+			t.Errorf("%q: %v", c.argv, r)
+		}
+	}
+}
