@@ -498,16 +498,25 @@ func TestCallKilledLaunchers(t *testing.T) {
 			}
 			c := rig.Calling(socket, shell, "-c", "cat; pwd")
 			c.Stdin = strings.NewReader("given\n")
+			answered := make(chan struct{})
 			go func() {
-				time.Sleep(50 * time.Millisecond)
-				for _, pid := range s.Below() {
-					n, _ := strconv.Atoi(pid)
-					if state, _ := os.ReadFile("/proc/" + pid + "/stat"); strings.Contains(string(state), ") T ") {
-						syscall.Kill(n, syscall.SIGKILL)
+				for { // what was told to stop may stop later
+					select {
+					case <-answered:
+						return
+					case <-time.After(50 * time.Millisecond):
+					}
+					for _, pid := range s.Below() {
+						n, _ := strconv.Atoi(pid)
+						if state, _ := os.ReadFile("/proc/" + pid + "/stat"); strings.Contains(string(state), ") T ") {
+							syscall.Kill(n, syscall.SIGKILL)
+						}
 					}
 				}
 			}()
-			if r := rig.RunCmd(t, c); r.Status != 0 || r.Out != "given\n"+c.Dir+"\n" {
+			r := rig.RunCmd(t, c)
+			close(answered)
+			if r.Status != 0 || r.Out != "given\n"+c.Dir+"\n" {
 				t.Errorf("%s: %v", shell, r)
 			}
 		}

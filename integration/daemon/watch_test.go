@@ -54,7 +54,7 @@ func restsAs(s *rig.Server, before idle) {
 	alive(s)
 	last := idle{}
 	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
-		if last = has(s); last == before {
+		if last = has(s); last.children == before.children && last.descriptors <= before.descriptors {
 			return
 		}
 	}

@@ -183,7 +183,7 @@ func TestViewAttacks(t *testing.T) {
 		{"root's process from another filter", "$W tail --pid=$$ -f /dev/null >/dev/null 2>&1 & sleep 0.3; $W sh -c 'for p in $(pidof tail); do echo x >> /proc/$p/root@ro/f; done'"},
 		{"the parent", "$W sh -c 'echo x >> /proc/$PPID/root@ro/f'"},
 		{"what is mapped", "python3 -c '\nimport mmap, time\nf = open(\"@ro/f\")\nm = mmap.mmap(f.fileno(), 0, prot=mmap.PROT_READ)\nopen(\"@home/at\", \"w\").write([l.split()[0] for l in open(\"/proc/self/maps\") if \"@ro/f\" in l][0])\ntime.sleep(60)' >/dev/null 2>&1 & " +
-			"sleep 0.3; A=$(cat @home/at | sed 's/\\b0*\\([0-9a-f]\\)/\\1/g'); $W sh -c \"echo x >> /proc/$!/map_files/$A\""},
+			"until [ -s @home/at ]; do sleep 0.1; done; A=$(cat @home/at | sed 's/\\b0*\\([0-9a-f]\\)/\\1/g'); $W sh -c \"echo x >> /proc/$!/map_files/$A\""},
 
 		{"the machine's namespace", "sleep 60 >/dev/null 2>&1 & $W nsenter --target $! --mount sh -c 'echo x >> @ro/f'"},
 		{"that of the caller, open", "$W nsenter --mount=/dev/stdin sh -c 'echo x >> @ro/f' </proc/self/ns/mnt"},
