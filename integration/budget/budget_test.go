@@ -20,8 +20,8 @@ import (
 
 	"ironwrap/filters"
 	"ironwrap/integration/rig"
-	"ironwrap/integration/rootwrapclient"
-	"ironwrap/integration/sized"
+	"ironwrap/integration/rig/rootwrapclient"
+	"ironwrap/integration/rig/sized"
 	engine "ironwrap/policy"
 	"ironwrap/policy/inifile"
 	"ironwrap/policy/machine"

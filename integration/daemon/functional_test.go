@@ -9,8 +9,8 @@ import (
 	"sync"
 	"testing"
 
-	"ironwrap/integration/debian"
 	"ironwrap/integration/rig"
+	"ironwrap/integration/rig/debian"
 )
 
 // peerDaemonTests runs the peer's own class RootwrapDaemonTest, as Debian ships it,

@@ -10,8 +10,8 @@ import (
 	"strings"
 	"time"
 
-	"ironwrap/integration/parrot"
-	"ironwrap/integration/rootwrapclient"
+	"ironwrap/integration/rig/parrot"
+	"ironwrap/integration/rig/rootwrapclient"
 )
 
 // client asks until enough answers have been checked.

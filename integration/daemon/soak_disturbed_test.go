@@ -15,7 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"ironwrap/integration/rig"
-	"ironwrap/integration/rootwrapclient"
+	"ironwrap/integration/rig/rootwrapclient"
 )
 
 // breakOff is a client that goes away at an odd moment.

@@ -15,7 +15,7 @@ import (
 	"time"
 
 	"ironwrap/integration/rig"
-	"ironwrap/integration/rootwrapclient"
+	"ironwrap/integration/rig/rootwrapclient"
 )
 
 // soakRequests is how many answers TestDaemonSoak checks; IRONWRAP_SOAK has another
@@ -168,7 +168,7 @@ func newSoak(t *testing.T) *soak {
 		t.Fatal(err)
 	}
 	for program, pkg := range map[string]string{
-		"ironwrap-daemon": "./cmd/ironwrap-daemon", "ironwrap-launch": "./cmd/ironwrap-launch", "parrot": "./integration/parrot/command",
+		"ironwrap-daemon": "./cmd/ironwrap-daemon", "ironwrap-launch": "./cmd/ironwrap-launch", "parrot": "./integration/rig/parrot/command",
 	} {
 		build := exec.Command("go", "build", "-o", s.bin+"/"+program, pkg)
 		build.Dir, build.Env = rig.Root, append(os.Environ(), "CGO_ENABLED=0")

@@ -13,7 +13,7 @@ import (
 	"strings"
 	"testing"
 
-	"ironwrap/integration/debian"
+	"ironwrap/integration/rig/debian"
 )
 
 // root is the directory with what the root of an example has besides the machine's.

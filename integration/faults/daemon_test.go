@@ -13,7 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"ironwrap/integration/rig"
-	"ironwrap/integration/rootwrapclient"
+	"ironwrap/integration/rig/rootwrapclient"
 )
 
 // What faults_test.go does with the one-shot program is done here with the

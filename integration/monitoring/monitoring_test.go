@@ -15,7 +15,7 @@ import (
 	"testing"
 	"time"
 
-	"ironwrap/integration/debian"
+	"ironwrap/integration/rig/debian"
 )
 
 const packaging = "../../packaging/"

@@ -12,8 +12,8 @@ import (
 	"testing"
 	"time"
 
-	"ironwrap/integration/debian"
 	"ironwrap/integration/rig"
+	"ironwrap/integration/rig/debian"
 )
 
 // clinic is a machine for doctor: this one's files below an overlay, in mount and process

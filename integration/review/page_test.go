@@ -20,7 +20,7 @@ import (
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 
-	"ironwrap/integration/debian"
+	"ironwrap/integration/rig/debian"
 	"ironwrap/policy/review/exposure/page"
 )
 

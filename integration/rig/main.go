@@ -14,8 +14,8 @@ import (
 	"syscall"
 	"testing"
 
-	"ironwrap/integration/debian"
-	"ironwrap/integration/ownstore"
+	"ironwrap/integration/rig/debian"
+	"ironwrap/integration/rig/ownstore"
 	"ironwrap/policy/compiled"
 )
 

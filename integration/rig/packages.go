@@ -7,7 +7,7 @@ import (
 	"path/filepath"
 	"testing"
 
-	"ironwrap/integration/debian"
+	"ironwrap/integration/rig/debian"
 )
 
 type Service struct {

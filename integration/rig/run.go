@@ -13,7 +13,7 @@ import (
 	"time"
 	"unicode"
 
-	"ironwrap/integration/debian"
+	"ironwrap/integration/rig/debian"
 )
 
 // Need has a test end as failed unless file, of a Debian package, is there.

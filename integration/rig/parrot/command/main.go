@@ -10,7 +10,7 @@ import (
 	"syscall"
 	"time"
 
-	"ironwrap/integration/parrot"
+	"ironwrap/integration/rig/parrot"
 )
 
 func main() {
