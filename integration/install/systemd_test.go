@@ -39,7 +39,8 @@ type activatedDaemon struct {
 	at     string // the socket's path without .sock
 	notify *net.UnixConn
 	stderr *bytes.Buffer
-	ended  chan error
+	ended  chan struct{} // closed when it has ended, by err
+	err    error
 }
 
 func activate(t *testing.T, p rig.Policy, group string, wrap ...string) *activatedDaemon {
@@ -47,7 +48,7 @@ func activate(t *testing.T, p rig.Policy, group string, wrap ...string) *activat
 	rig.Need(t, "systemd", "/usr/bin/systemd-socket-activate")
 	bin := t.TempDir()
 	os.Chmod(bin, 0o755)
-	d := &activatedDaemon{at: p.Dir + "/run/" + group, stderr: &bytes.Buffer{}, ended: make(chan error, 1)}
+	d := &activatedDaemon{at: p.Dir + "/run/" + group, stderr: &bytes.Buffer{}, ended: make(chan struct{})}
 	makeKey(t, p.Dir+"/run", group)
 	var err error
 	if d.notify, err = net.ListenUnixgram("unixgram", &net.UnixAddr{Name: p.Dir + "/notify", Net: "unixgram"}); err != nil {
@@ -59,7 +60,7 @@ func activate(t *testing.T, p rig.Policy, group string, wrap ...string) *activat
 	if err := d.Start(); err != nil {
 		t.Fatal(err)
 	}
-	go func() { d.ended <- d.Wait() }()
+	go func() { d.err = d.Wait(); close(d.ended) }()
 	t.Cleanup(func() {
 		d.Process.Kill()
 		<-d.ended
@@ -121,7 +122,7 @@ func TestSocketActivation(t *testing.T) {
 	p := rig.NewPolicy(t, "echo: CommandFilter, echo, root\nid: CommandFilter, id, root")
 	group := rig.Caller.Name // useradd makes one
 	conf, _ := os.ReadFile(p.Conf)
-	conf = append(conf, fmt.Sprintf("authkey_file = %[1]s/run/%[2]s.key\nallow_groups = %[2]s\ndaemon_timeout = 4\n", p.Dir, group)...)
+	conf = append(conf, fmt.Sprintf("authkey_file = %[1]s/run/%[2]s.key\nallow_groups = %[2]s\ndaemon_timeout = 8\n", p.Dir, group)...)
 	rig.Write(t, p.Conf, string(conf))
 	d := activate(t, p, group)
 	if st, err := os.Stat(d.at + ".key"); err != nil || st.Mode() != 0o440 || st.Size() != 32 || st.Sys().(*syscall.Stat_t).Gid != rig.Caller.GID || st.Sys().(*syscall.Stat_t).Uid != 0 {
@@ -140,8 +141,8 @@ func TestSocketActivation(t *testing.T) {
 		t.Errorf("after the shutdown of a client: %v", r)
 	}
 	select {
-	case err := <-d.ended:
-		t.Fatalf("the daemon ended: %v, %s", err, d.stderr)
+	case <-d.ended:
+		t.Fatalf("the daemon ended: %v, %s", d.err, d.stderr)
 	default:
 	}
 
@@ -173,10 +174,9 @@ func TestSocketActivation(t *testing.T) {
 	}
 
 	select {
-	case err := <-d.ended:
-		d.ended <- err
-		if err != nil {
-			t.Errorf("%v, %s", err, d.stderr)
+	case <-d.ended:
+		if d.err != nil {
+			t.Errorf("%v, %s", d.err, d.stderr)
 		}
 	case <-time.After(30 * time.Second):
 		t.Error("it does not end though nobody asks")
