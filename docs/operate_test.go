@@ -1,0 +1,191 @@
+package docs
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// privileged are the packages whose messages a caller of ironwrap, ironwrap-call or the
+// daemon may meet with status 96 to 99: what these programs link, but for the protocol, whose
+// errors Python raises.
+var privileged = []string{
+	"cmd/ironwrap", "cmd/ironwrap-call", "cmd/ironwrap-daemon", "cmd/ironwrap-launch", "cmd/ironwrap-read",
+	"exec", "exec/audit", "exec/call", "exec/daemon", "exec/launch", "exec/reading", "exec/stderr", "filters",
+	"policy", "policy/account", "policy/inifile", "policy/machine", "policy/program", "policy/trust",
+	"sandbox", "sandbox/seccomp",
+}
+
+// silent are functions that are given words which no caller gets with a status of ours.
+var silent = map[string]string{
+	"fmt.Fprintf": "metrics, and parts of messages",
+	"fmt.Appendf": "the end of an output that was cut",
+	"head":        "the names of metrics",
+	"note":        "explain's notes",
+	"Because":     "explain's reasons",
+	"no":          "explain's reasons",
+	"nof":         "explain's reasons",
+	"ipMonitor":   "words of a command",
+	"bad":         "what is wrong with an instruction: a part of its message",
+	"byte":        "what is written to the kernel",
+	"about":       "a part of a message of trust's",
+	"Replace":     "a part of a message",
+}
+
+// TestOperate: docs/operate.md has each message, with what to do, and names none that is
+// not in the code. What varies in a message is "…" in both.
+func TestOperate(t *testing.T) {
+	messages := sources(t)
+	if len(messages) < 300 {
+		t.Fatalf("%d messages", len(messages))
+	}
+	rows := documented(read(t, "operate.md"))
+	patterns, met := map[string]*regexp.Regexp{}, map[string]int{}
+	for _, row := range rows {
+		patterns[row] = pattern(row)
+	}
+	for _, m := range messages {
+		found := false
+		for _, row := range rows {
+			if patterns[row].MatchString(m.text) {
+				found = true
+				met[row]++
+			}
+		}
+		if !found {
+			t.Errorf("%s: operate.md has no row for this message: %s", m.at, m.text)
+		}
+	}
+	for _, row := range rows {
+		if met[row] == 0 {
+			t.Errorf("operate.md: no program says: %s", row)
+		}
+	}
+}
+
+// documented are the first cells of the tables below "## Messages", as they are quoted.
+func documented(page string) (rows []string) {
+	_, page, _ = strings.Cut(page, "\n## Messages\n")
+	page, _, _ = strings.Cut(page, "\n## Where ")
+	for _, m := range regexp.MustCompile("(?m)^\\| ((?:`[^`\n]+`(?:<br>)?)+) \\|").FindAllStringSubmatch(page, -1) {
+		for _, row := range regexp.MustCompile("`([^`]+)`").FindAllStringSubmatch(m[1], -1) {
+			rows = append(rows, row[1])
+		}
+	}
+	return rows
+}
+
+// pattern is what a row stands for: messages with anything where it has "…", if it has words
+// enough of its own, else the one that is written so.
+func pattern(row string) *regexp.Regexp {
+	anything := "…"
+	if len(regexp.MustCompile(`cannot|[^a-zA-Z_]`).ReplaceAllString(row, "")) >= 10 {
+		anything = ".*"
+	}
+	return regexp.MustCompile("^" + strings.ReplaceAll(regexp.QuoteMeta(row), "…", anything) + "$")
+}
+
+type message struct{ at, text string }
+
+var verb = regexp.MustCompile(`%(\[\d+\])?[-+# 0-9.]*[a-zA-Z]`)
+
+// sources are the messages in the code: the words that are given to a function, where they
+// are more than one, and the steps of the privileged section.
+func sources(t *testing.T) (list []message) {
+	t.Helper()
+	for _, dir := range privileged {
+		each(t, dir, func(at string, n ast.Node) {
+			call, ok := n.(*ast.CallExpr)
+			if !ok || silent[name(call.Fun)] != "" || dir == "exec/audit" && name(call.Fun) == "fmt.Sprintf" {
+				return // a record, which records.md is about
+			}
+			for _, arg := range call.Args {
+				text, ok := words(arg)
+				if !ok {
+					continue
+				}
+				list = append(list, message{at, verb.ReplaceAllString(text, "…")})
+			}
+		})
+	}
+	for _, what := range steps(t) {
+		list = append(list, message{"sandbox/enter.go", "cannot " + what + ": …"})
+	}
+	return list
+}
+
+// steps are the names of the steps in sandbox/enter.go, in order.
+func steps(t *testing.T) (list []string) {
+	t.Helper()
+	each(t, "sandbox", func(_ string, n ast.Node) {
+		spec, ok := n.(*ast.ValueSpec)
+		if !ok || spec.Names[0].Name != "steps" || len(spec.Values) != 1 {
+			return
+		}
+		for _, step := range spec.Values[0].(*ast.CompositeLit).Elts {
+			if text, ok := words(step.(*ast.CompositeLit).Elts[0]); ok {
+				list = append(list, text)
+			}
+		}
+	})
+	if len(list) < 30 {
+		t.Fatalf("%d steps in sandbox/enter.go", len(list))
+	}
+	return list
+}
+
+// each has do see all that is in the files of a directory, but for the tests.
+func each(t *testing.T, dir string, do func(at string, n ast.Node)) {
+	t.Helper()
+	files := token.NewFileSet()
+	paths, _ := filepath.Glob(top + dir + "/*.go")
+	paths = slices.DeleteFunc(paths, func(p string) bool { return strings.HasSuffix(p, "_test.go") })
+	if len(paths) == 0 {
+		t.Fatalf("%s has no files", dir)
+	}
+	for _, path := range paths {
+		parsed, err := parser.ParseFile(files, path, nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ast.Inspect(parsed, func(n ast.Node) bool {
+			if n != nil {
+				at := files.Position(n.Pos())
+				do(strings.TrimPrefix(at.Filename, top)+":"+strconv.Itoa(at.Line), n)
+			}
+			return true
+		})
+	}
+}
+
+// words is a literal of more than one word.
+func words(n ast.Expr) (string, bool) {
+	literal, ok := n.(*ast.BasicLit)
+	if !ok || literal.Kind != token.STRING {
+		return "", false
+	}
+	text, err := strconv.Unquote(literal.Value)
+	return text, err == nil && strings.Contains(strings.TrimSpace(text), " ") && len(text) > 7
+}
+
+// name is that of a function, with its package where it is one of package fmt's.
+func name(fun ast.Expr) string {
+	switch f := fun.(type) {
+	case *ast.Ident:
+		return f.Name
+	case *ast.SelectorExpr:
+		if x, ok := f.X.(*ast.Ident); ok && x.Name == "fmt" {
+			return "fmt." + f.Sel.Name
+		}
+		return f.Sel.Name
+	case *ast.ArrayType:
+		return "byte"
+	}
+	return ""
+}
