@@ -17,7 +17,7 @@ var sudoRules = []*Rule{
 	{
 		ID: "sudoers-refused", Here: true, Severity: Warning,
 		Title: "sudoers cannot be read",
-		Help:  "What stands beside the policy was not checked. sudo passes over a line that it cannot read and obeys the others. Correct it: visudo -c names the place.",
+		Help:  "The lines of sudoers beside the policy were not checked. sudo passes over a line that it cannot read and obeys the others. Correct it: visudo -c names the place.",
 		check: func(c *config) []Finding {
 			s := c.beside()
 			if s == nil || s.Err == nil {
