@@ -67,13 +67,23 @@ func TestOperate(t *testing.T) {
 			t.Errorf("operate.md: no program says: %s", row)
 		}
 	}
+	for line := range strings.Lines(section(read(t, "operate.md"))) {
+		if strings.HasPrefix(line, "| `") && regexp.MustCompile(`\|\s*\|`).MatchString(line) {
+			t.Errorf("operate.md: a row without a cause or a remedy: %s", line)
+		}
+	}
 }
 
-// documented are the first cells of the tables below "## Messages", as they are quoted.
-func documented(page string) (rows []string) {
+// section is what stands below "## Messages".
+func section(page string) string {
 	_, page, _ = strings.Cut(page, "\n## Messages\n")
 	page, _, _ = strings.Cut(page, "\n## Where ")
-	for _, m := range regexp.MustCompile("(?m)^\\| ((?:`[^`\n]+`(?:<br>)?)+) \\|").FindAllStringSubmatch(page, -1) {
+	return page
+}
+
+// documented are the first cells of its tables, as they are quoted.
+func documented(page string) (rows []string) {
+	for _, m := range regexp.MustCompile("(?m)^\\| ((?:`[^`\n]+`(?:<br>)?)+) \\|").FindAllStringSubmatch(section(page), -1) {
 		for _, row := range regexp.MustCompile("`([^`]+)`").FindAllStringSubmatch(m[1], -1) {
 			rows = append(rows, row[1])
 		}
