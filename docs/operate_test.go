@@ -29,13 +29,17 @@ var silent = map[string]string{
 	"head":        "the names of metrics",
 	"note":        "explain's notes",
 	"Because":     "explain's reasons",
-	"no":          "explain's reasons",
-	"nof":         "explain's reasons",
-	"ipMonitor":   "words of a command",
 	"bad":         "what is wrong with an instruction: a part of its message",
 	"byte":        "what is written to the kernel",
 	"about":       "a part of a message of trust's",
 	"Replace":     "a part of a message",
+}
+
+// nouns are parts of messages that no row could say more about, and a reason of explain's.
+var nouns = []string{
+	"no other filter with run-as … allows the nested command …",
+	"a directory", "a socket", "a device", "group and others", "its directory …", "it leads to …, which",
+	"[Sandbox] or [Profile:NAME]", " is written …", "cannot trust …: ",
 }
 
 // TestOperate: docs/operate.md has each message, with what to do, and names none that is
@@ -105,22 +109,19 @@ type message struct{ at, text string }
 
 var verb = regexp.MustCompile(`%(\[\d+\])?[-+# 0-9.]*[a-zA-Z]`)
 
-// sources are the messages in the code: the words that are given to a function, where they
-// are more than one, and the steps of the privileged section.
+// sources are the messages in the code: the words that are given to a function, returned or
+// put into a variable, where they are more than one; and the steps of the privileged section.
 func sources(t *testing.T) (list []message) {
 	t.Helper()
 	for _, dir := range privileged {
 		each(t, dir, func(at string, n ast.Node) {
-			call, ok := n.(*ast.CallExpr)
-			if !ok || silent[name(call.Fun)] != "" || dir == "exec/audit" && name(call.Fun) == "fmt.Sprintf" {
-				return // a record, which records.md is about
+			if strings.HasPrefix(at, "filters/untrusted.go") {
+				return // lines of commands, which ironwrapctl alone reads
 			}
-			for _, arg := range call.Args {
-				text, ok := words(arg)
-				if !ok {
-					continue
+			for _, said := range spoken(dir, n) {
+				if text, ok := words(said); ok && !slices.Contains(nouns, text) {
+					list = append(list, message{at, verb.ReplaceAllString(text, "…")})
 				}
-				list = append(list, message{at, verb.ReplaceAllString(text, "…")})
 			}
 		})
 	}
@@ -128,6 +129,31 @@ func sources(t *testing.T) (list []message) {
 		list = append(list, message{"sandbox/enter.go", "cannot " + what + ": …"})
 	}
 	return list
+}
+
+// spoken are the expressions in which a message may be written.
+func spoken(dir string, n ast.Node) []ast.Expr {
+	switch n := n.(type) {
+	case *ast.CallExpr:
+		switch called := name(n.Fun); {
+		case silent[called] != "":
+			return nil
+		case dir == "filters" && called != "New" && called != "fmt.Errorf": // explain's reasons
+			return nil
+		case dir == "exec/audit" && called == "fmt.Sprintf": // a record, which records.md is about
+			return nil
+		}
+		return n.Args
+	case *ast.ReturnStmt:
+		if dir != "filters" {
+			return n.Results
+		}
+	case *ast.AssignStmt:
+		if dir != "filters" {
+			return n.Rhs
+		}
+	}
+	return nil
 }
 
 // steps are the names of the steps in sandbox/enter.go, in order.
@@ -174,14 +200,25 @@ func each(t *testing.T, dir string, do func(at string, n ast.Node)) {
 	}
 }
 
-// words is a literal of more than one word.
+// words is a literal of more than one word, or several that are put together with other
+// things.
 func words(n ast.Expr) (string, bool) {
-	literal, ok := n.(*ast.BasicLit)
-	if !ok || literal.Kind != token.STRING {
-		return "", false
+	text := literal(n)
+	return text, strings.Contains(strings.TrimSpace(strings.ReplaceAll(text, "…", "")), " ") && len(text) > 7
+}
+
+func literal(n ast.Expr) string {
+	switch n := n.(type) {
+	case *ast.BasicLit:
+		if text, err := strconv.Unquote(n.Value); err == nil && n.Kind == token.STRING {
+			return text
+		}
+	case *ast.BinaryExpr:
+		if n.Op == token.ADD {
+			return literal(n.X) + literal(n.Y)
+		}
 	}
-	text, err := strconv.Unquote(literal.Value)
-	return text, err == nil && strings.Contains(strings.TrimSpace(text), " ") && len(text) > 7
+	return "…"
 }
 
 // name is that of a function, with its package where it is one of package fmt's.
