@@ -4,6 +4,7 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -20,6 +21,33 @@ var privileged = []string{
 	"exec", "exec/audit", "exec/call", "exec/daemon", "exec/launch", "exec/reading", "exec/stderr", "filters",
 	"policy", "policy/account", "policy/inifile", "policy/machine", "policy/program", "policy/trust",
 	"sandbox", "sandbox/seccomp",
+}
+
+// elsewhere are the other packages that these programs link.
+var elsewhere = map[string]string{
+	"exec/daemon/wire":       "its errors are raised by Python, or stand in the daemon's log",
+	"exec/stack":             "says nothing",
+	"filters/pyre":           "what is wrong with a pattern, which explain and check tell",
+	"policy/compiled":        "any doubt ends in the whole reader",
+	"policy/document":        "says nothing",
+	"policy/environ":         "why a variable is refused: a part of a message",
+	"policy/internal/copied": "says nothing",
+	"policy/privsep":         "a table",
+	"policy/store":           "any doubt ends in the whole reader; ironwrapctl compile tells",
+}
+
+// TestPrivileged: the two lists are what the programs link.
+func TestPrivileged(t *testing.T) {
+	out, err := exec.Command("go", "list", "-C", top, "-deps", "./cmd/ironwrap", "./cmd/ironwrap-call", "./cmd/ironwrap-daemon", "./cmd/ironwrap-launch", "./cmd/ironwrap-read").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for path := range strings.FieldsSeq(string(out)) {
+		dir, ours := strings.CutPrefix(path, "ironwrap/")
+		if ours && slices.Contains(privileged, dir) == (elsewhere[dir] != "") {
+			t.Errorf("%s is in both lists or in none: have its messages in operate.md", dir)
+		}
+	}
 }
 
 // silent are functions that are given words which no caller gets with a status of ours.
