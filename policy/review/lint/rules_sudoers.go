@@ -266,7 +266,7 @@ var sudoRules = []*Rule{
 	{
 		ID: "sudoers-writable-program", Here: true, Severity: Error,
 		Title: "sudo runs a program that somebody besides root can change",
-		Help:  "Who can write the program, or put one at its path, is root. Give it, and every directory above it, to root.",
+		Help:  "Whoever can write the program, or put one at its path, is root. Give it, and every directory above it, to root.",
 		check: func(c *config) []Finding {
 			return c.commands(-1, func(s *sudo, a *allowed) []Finding {
 				as, who := s.equal(a.target, nil)
