@@ -117,7 +117,7 @@ test-go:
 	$(GO) test -count=1 -timeout 25m $$($(GO) list ./... | grep -v $(LONG:%=-e /integration/%))
 
 test-container:
-	$(GO) test -count=1 -timeout 25m -run '^TestContainer' ./integration
+	$(GO) test -count=1 -timeout 25m -run '^TestContainer' ./integration/oneshot ./integration/peer
 
 # Each of them makes root directories of Debian's packages first.
 test-all: test test-packages test-services test-ansible
@@ -154,7 +154,7 @@ vagrantdeps:
 	      vagrant vagrant-libvirt libvirt-daemon-system libvirt-daemon libvirt-clients libvirt-daemon-driver-qemu dnsmasq-base iptables; }
 
 soak: build
-	IRONWRAP_SOAK=100000 $(GO) test -count=1 -timeout 3h -v -run '^TestDaemonSoak$$' ./integration
+	IRONWRAP_SOAK=100000 $(GO) test -count=1 -timeout 3h -v -run '^TestDaemonSoak$$' ./integration/daemon
 
 bench: build
 	$(if $(QUICK),,$(GO) test -run '^$$' -bench . -benchmem ./policy/... ./filters/...)

@@ -169,6 +169,10 @@ var ErrRootSquash = errors.New("permission denied by the NFS server")
 // which, and what to do.
 var ErrRedirected = errors.New("somebody besides root decides where a directory of the filter leads")
 
+// ErrWithheld tells that a path was not resolved since the process has to do without a
+// system call (seccomp(2)). The text of what wraps it says which, and what to do.
+var ErrWithheld = errors.New("a system call is withheld")
+
 // classes are the filter classes, each with what makes its filters from the fields after
 // its name.
 var classes = []struct {

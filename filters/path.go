@@ -59,11 +59,12 @@ func (p *pathFilter) Match(argv []Untrusted, m Machine) Match {
 
 // hindered is the refusal for err. What is nobody's decision is said unasked: that a
 // server keeps root out, though not of places apart from base, of which the caller
-// would learn whether they exist; and that base itself is in somebody's hands.
+// would learn whether they exist; that base itself is in somebody's hands; and that no
+// path can be resolved at all.
 func hindered(base string, word Untrusted, err error) Match {
 	refusal := nof("%v", err)
 	at, dir := path.Clean(string(word)), path.Clean(base)
-	if errors.Is(err, ErrRedirected) || errors.Is(err, ErrRootSquash) && (at == dir || strings.HasPrefix(at, strings.TrimSuffix(dir, "/")+"/")) {
+	if errors.Is(err, ErrRedirected) || errors.Is(err, ErrWithheld) || errors.Is(err, ErrRootSquash) && (at == dir || strings.HasPrefix(at, strings.TrimSuffix(dir, "/")+"/")) {
 		refusal.Hint = err.Error()
 	}
 	return refusal

@@ -116,6 +116,7 @@ func (s *Spec) confirmView() error {
 var (
 	errNoDirectory = errors.New("the working directory has no path: call from another one")
 	errReplaced    = errors.New("another file is there now")
+	errNoOpenat2   = errors.New("openat2(2) is not there: Linux has it since 5.6, and a seccomp filter around the caller or the daemon takes it away, as RestrictSUIDSGID= in a systemd unit does: allow it there")
 )
 
 // again opens a place in the namespaces of this thread, and without a symbolic link
@@ -146,7 +147,11 @@ func plainly(path string, flags uint64) (int, error) {
 	how := unix.OpenHow{Flags: flags | unix.O_CLOEXEC, Resolve: unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_MAGICLINKS}
 	for {
 		fd, err := unix.Openat2(unix.AT_FDCWD, path, &how)
-		if err != unix.EINTR && err != unix.EAGAIN { // EAGAIN: something was renamed meanwhile
+		switch err {
+		case unix.EINTR, unix.EAGAIN: // EAGAIN: something was renamed meanwhile
+		case unix.ENOSYS:
+			return -1, errNoOpenat2
+		default:
 			return fd, err
 		}
 	}

@@ -64,7 +64,10 @@ func ofNamespace(fd int) error {
 		return errForeign
 	}
 	found, err := plainly(string(buf[:n]), unix.O_PATH)
-	if err != nil {
+	switch {
+	case err == errNoOpenat2:
+		return err
+	case err != nil:
 		return errForeign
 	}
 	defer unix.Close(found)

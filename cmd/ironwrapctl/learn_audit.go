@@ -1,13 +1,10 @@
 package main
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
 	"maps"
-	"os"
-	osexec "os/exec"
 	"path/filepath"
 	"slices"
 
@@ -152,48 +149,16 @@ func (s *auditSource) read(stdin io.Reader, log *audited.Log) error {
 	if s.journal {
 		return s.readJournal(log)
 	}
-	for _, file := range s.files {
-		in := stdin
-		if file != "-" {
-			f, err := os.Open(file)
-			if err != nil {
-				return err
-			}
-			defer f.Close()
-			in = f
-		}
-		if err := log.Read(in); err != nil {
-			return fmt.Errorf("cannot read %s: %w", filters.Show(file), err)
-		}
-	}
-	return nil
+	return readFiles(stdin, s.files, log.Read)
 }
 
 // readJournal takes what came over the audit subsystem, and where that is nothing what
 // the kernel printed: where both are, they are the same records twice. Nobody else can
-// write under these transports (systemd.journal-fields(7)).
+// write under these transports.
 func (s *auditSource) readJournal(log *audited.Log) error {
 	for _, transport := range []string{"audit", "kernel"} {
-		args := []string{"--quiet", "--no-pager", "--all", "-o", "cat"}
-		if s.since != "" {
-			args = append(args, "--since="+s.since)
-		}
-		c := osexec.Command("journalctl", append(args, "_TRANSPORT="+transport)...)
-		var complaint bytes.Buffer
-		c.Stderr = &complaint
-		out, err := c.StdoutPipe()
-		if err != nil {
+		if err := readJournal(transport, s.since, log.Read, "--output=cat"); err != nil {
 			return err
-		}
-		if err := c.Start(); err != nil {
-			return fmt.Errorf("cannot read the journal: %w", err)
-		}
-		err = log.Read(out)
-		if ended := c.Wait(); err == nil && ended != nil {
-			err = fmt.Errorf("journalctl: %w: %s", ended, bytes.TrimSpace(complaint.Bytes()))
-		}
-		if err != nil {
-			return fmt.Errorf("cannot read the journal: %w", err)
 		}
 		if len(log.Calls)+len(log.Refusals)+log.Others+log.Orphans > 0 {
 			return nil

@@ -1,13 +1,11 @@
 package main
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime/debug"
 
@@ -60,10 +58,11 @@ exit status: 0 told, 2 wrong use, or CONFIG or the records cannot be read.`,
 			}
 			debug.SetGCPercent(200) // what is read is kept: there is little to collect
 			var records usage.Collector
+			take := func(in io.Reader) error { return records.Reading.Read(in, records.Take) }
 			if journal {
-				err = readJournal(&records, since)
+				err = readJournal("syslog", since, take, "--output=json", "--output-fields=MESSAGE,SYSLOG_IDENTIFIER,_UID")
 			} else {
-				err = readRecords(c, &records, args[1:])
+				err = readFiles(c.InOrStdin(), args[1:], take)
 			}
 			if err != nil {
 				return err
@@ -137,50 +136,6 @@ func patched(texts map[string][]byte) policy.Parser {
 		}
 		return inifile.Parse(file, data, mode)
 	}
-}
-
-func readRecords(c *cobra.Command, records *usage.Collector, files []string) error {
-	for _, file := range files {
-		in := c.InOrStdin()
-		if file != "-" {
-			f, err := os.Open(file)
-			if err != nil {
-				return err
-			}
-			defer f.Close()
-			in = f
-		}
-		if err := records.Reading.Read(in, records.Take); err != nil {
-			return fmt.Errorf("cannot read %s: %w", file, err)
-		}
-	}
-	return nil
-}
-
-// readJournal reads what programs wrote by syslog(3).
-func readJournal(records *usage.Collector, since string) error {
-	args := []string{"-o", "json", "--all", "--no-pager", "--output-fields=MESSAGE,SYSLOG_IDENTIFIER,_UID"}
-	if since != "" {
-		args = append(args, "--since="+since)
-	}
-	c := exec.Command("journalctl", append(args, "_TRANSPORT=syslog")...)
-	var complaint bytes.Buffer
-	c.Stderr = &complaint
-	out, err := c.StdoutPipe()
-	if err != nil {
-		return err
-	}
-	if err := c.Start(); err != nil {
-		return fmt.Errorf("cannot read the journal: %w", err)
-	}
-	err = records.Reading.Read(out, records.Take)
-	if ended := c.Wait(); err == nil && ended != nil {
-		err = fmt.Errorf("journalctl: %w: %s", ended, bytes.TrimSpace(complaint.Bytes()))
-	}
-	if err != nil {
-		return fmt.Errorf("cannot read the journal: %w", err)
-	}
-	return nil
 }
 
 func printUsage(w io.Writer, r usage.Report, format, patch, expectations string) error {

@@ -19,7 +19,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"ironwrap/integration/ownstore"
+	"ironwrap/integration/rig/ownstore"
 )
 
 // built is what make install makes, and its tarball.

@@ -13,7 +13,7 @@ import (
 	"syscall"
 	"time"
 
-	"ironwrap/integration/rootwrapclient"
+	"ironwrap/integration/rig/rootwrapclient"
 )
 
 // runPython has the client of oslo do it, or subprocess.run.

@@ -9,7 +9,7 @@ import (
 	"syscall"
 	"time"
 
-	"ironwrap/integration/rootwrapclient"
+	"ironwrap/integration/rig/rootwrapclient"
 )
 
 //go:embed client.py

@@ -20,7 +20,7 @@ import (
 	"strings"
 	"time"
 
-	"ironwrap/integration/ownstore"
+	"ironwrap/integration/rig/ownstore"
 )
 
 // options are the flags.

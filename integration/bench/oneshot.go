@@ -9,8 +9,8 @@ import (
 	"strings"
 	"time"
 
-	"ironwrap/integration/rootwrapclient"
-	"ironwrap/integration/sized"
+	"ironwrap/integration/rig/rootwrapclient"
+	"ironwrap/integration/rig/sized"
 )
 
 // contender is one way to have one command run.

@@ -10,7 +10,7 @@ import (
 	"sync"
 	"syscall"
 
-	"ironwrap/integration/sized"
+	"ironwrap/integration/rig/sized"
 )
 
 const (

@@ -14,7 +14,7 @@ import (
 	"syscall"
 	"time"
 
-	"ironwrap/integration/rootwrapclient"
+	"ironwrap/integration/rig/rootwrapclient"
 )
 
 // The caller is somebody who owns nothing.

@@ -15,7 +15,7 @@ import (
 	"syscall"
 	"time"
 
-	"ironwrap/integration/rootwrapclient"
+	"ironwrap/integration/rig/rootwrapclient"
 )
 
 func main() {

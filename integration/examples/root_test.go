@@ -3,13 +3,17 @@ package examples
 import (
 	"bytes"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"os/user"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
+
+	"ironwrap/integration/rig/debian"
 )
 
 // root is the directory with what the root of an example has besides the machine's.
@@ -57,22 +61,10 @@ func newRoot(t *testing.T) root {
 func unpack(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
-	get := func() ([]byte, error) {
-		args := []string{"-o", "APT::Sandbox::User=root", "download", "-qq"}
-		for _, names := range packages {
-			args = append(args, names...)
-		}
-		c := exec.Command("apt-get", args...)
-		c.Dir = dir
-		return c.CombinedOutput()
+	debs, err := debian.Download(dir, slices.Concat(slices.Collect(maps.Values(packages))...)...)
+	if err != nil {
+		t.Fatal(err)
 	}
-	if out, err := get(); err != nil {
-		exec.Command("apt-get", "update", "-qq").Run()
-		if out, err = get(); err != nil {
-			t.Fatalf("cannot download %s: %v\n%s", packages, err, out)
-		}
-	}
-	debs, _ := filepath.Glob(dir + "/*.deb")
 	for _, deb := range debs {
 		output(t, "sh", "-c", `dpkg-deb --fsys-tarfile "$1" | tar -x -C "$2" ./etc ./usr/share`, "sh", deb, dir)
 	}
@@ -215,13 +207,8 @@ func quote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + 
 // need sees to it that a program is there.
 func need(t *testing.T, pkg, program string) {
 	t.Helper()
-	if _, err := exec.LookPath(program); err == nil {
-		return
-	}
-	c := exec.Command("sh", "-c", "apt-get update -qq; apt-get -o DPkg::Lock::Timeout=300 install -y -qq --no-install-recommends "+pkg)
-	c.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive")
-	if out, err := c.CombinedOutput(); err != nil {
-		t.Fatalf("cannot install %s: %v\n%s", pkg, err, out)
+	if err := debian.Install(pkg, program); err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -14,6 +14,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"ironwrap/integration/rig/debian"
 )
 
 const packaging = "../../packaging/"
@@ -26,24 +28,8 @@ func unpacked(t *testing.T, packages ...string) string {
 		t.Skip("not root: was not held against the program that reads it; run make test as root")
 	}
 	dir := t.TempDir()
-	get := func() ([]byte, error) {
-		c := exec.Command("apt-get", append([]string{"download", "-qq", "-o", "APT::Sandbox::User=root"}, packages...)...)
-		c.Dir = dir
-		return c.CombinedOutput()
-	}
-	out, err := get()
-	if err != nil { // the lists are old, or not there
-		exec.Command("apt-get", "update", "-qq").Run()
-		out, err = get()
-	}
-	if err != nil {
-		t.Fatalf("cannot fetch %q: %v\n%s", packages, err, out)
-	}
-	archives, _ := filepath.Glob(dir + "/*.deb")
-	for _, deb := range archives {
-		if out, err := exec.Command("dpkg-deb", "-x", deb, dir).CombinedOutput(); err != nil {
-			t.Fatalf("%s: %v\n%s", deb, err, out)
-		}
+	if err := debian.Unpack(dir, packages...); err != nil {
+		t.Fatal(err)
 	}
 	return dir
 }

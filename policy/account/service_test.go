@@ -172,7 +172,7 @@ func TestServicePatience(t *testing.T) {
 }
 
 // What getent has of its caller: nothing. For descriptors see
-// integration/setuid_test.go.
+// integration/oneshot/setuid_test.go.
 func TestServiceContext(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "out")
 	services(t, fmt.Sprintf("{ pwd; tr '\\0' '|' </proc/$$/environ; echo; cut -d' ' -f1,6 /proc/$$/stat; ulimit -n; } >%s; exit 2\n", out))

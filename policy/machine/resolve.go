@@ -43,6 +43,11 @@ type redirected struct{ error }
 
 func (redirected) Is(target error) bool { return target == filters.ErrRedirected }
 
+// withheld is an error of the kernel's, for the filters.
+type withheld struct{ error }
+
+func (withheld) Is(target error) bool { return target == filters.ErrWithheld }
+
 // Resolve returns where path leads to for the user runAs, whose rights the thread
 // takes for file access only (setfsuid(2)): the process stays out of that user's
 // hands, and NFS servers see the right one. base is the directory, as Base returned
@@ -65,6 +70,9 @@ func notResolved(err error, path filters.Untrusted, u account.User, runAs string
 	switch {
 	case err == nil:
 		return nil
+	case errors.Is(err, unix.ENOSYS):
+		return fmt.Errorf("cannot resolve %s as user %s: openat2(2): %w: Linux has it since 5.6, and a seccomp filter around the caller or the daemon takes it away, as RestrictSUIDSGID= in a systemd unit does: allow it there",
+			path.Show(), filters.Show(runAs), withheld{err})
 	case errors.Is(err, unix.EACCES) && u.UID == 0 && onNFS(path.Raw()):
 		return fmt.Errorf("cannot resolve %s as user %s: %w: root_squash makes root a stranger there: let the filter run as the owner of the files, or export them with no_root_squash",
 			path.Show(), filters.Show(runAs), filters.ErrRootSquash)

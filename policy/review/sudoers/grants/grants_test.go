@@ -126,7 +126,7 @@ func TestAliases(t *testing.T) {
 	}
 }
 
-// TestArgs: what sudo takes for arguments (integration/sudoers_beside_test.go asks
+// TestArgs: what sudo takes for arguments (integration/review/sudoers_beside_test.go asks
 // sudo the same).
 func TestArgs(t *testing.T) {
 	for _, c := range []struct {

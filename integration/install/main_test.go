@@ -1,0 +1,9 @@
+package install
+
+import (
+	"testing"
+
+	"ironwrap/integration/rig"
+)
+
+func TestMain(m *testing.M) { rig.Main(m) }

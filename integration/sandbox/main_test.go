@@ -1,0 +1,9 @@
+package sandbox
+
+import (
+	"testing"
+
+	"ironwrap/integration/rig"
+)
+
+func TestMain(m *testing.M) { rig.Main(m) }
