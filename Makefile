@@ -19,6 +19,7 @@
 #              build in that directory, PARTS="calls growth daemons"
 # make bench-neutron  networks and routers, as oslo.rootwrap's own numbers; NETWORKS=12
 # make fuzz    every fuzz target for FUZZTIME each
+# make pictures   those of the documents: docs/pictures
 # make lint-ansible  ansible-lint on the role, which it installs
 # make install DESTDIR= PREFIX=/usr CONFDIR=/etc/ironwrap SETUID=
 #              SETUID=1: for callers without sudo, see docs/configuration.md
@@ -60,7 +61,7 @@ BENCHFLAGS = $(if $(QUICK),-quick) $(if $(ROUNDS),-rounds $(ROUNDS)) $(if $(LIMI
 ASROOT  = $(if $(filter 0,$(shell id -u)),,sudo)
 
 .NOTPARALLEL:
-.PHONY: where host appetite stage uninstall vet test-go packages release test-packages test-services test-ansible test-all build deps testdeps run test test-container vm-test vm-update vagrant-payload vagrant-box vagrant-test vagrantdeps soak bench bench-neutron fuzz lint lint-ansible install clean
+.PHONY: pictures where host appetite stage uninstall vet test-go packages release test-packages test-services test-ansible test-all build deps testdeps run test test-container vm-test vm-update vagrant-payload vagrant-box vagrant-test vagrantdeps soak bench bench-neutron fuzz lint lint-ansible install clean
 
 # The privileged programs are static and pure Go: no dynamic loader, no name service
 # plug-ins, no C. ironwrapctl compiles seccomp profiles with libseccomp.
@@ -178,6 +179,9 @@ fuzz:
 
 lint:
 	$(GO) run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.6.2 run
+
+pictures: build
+	$(ASROOT) docs/pictures/draw.sh
 
 lint-ansible:
 	@command -v ansible-lint >/dev/null || \

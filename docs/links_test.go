@@ -143,3 +143,14 @@ func TestTables(t *testing.T) {
 		}
 	}
 }
+
+// TestDoors: each page of docs/ stands in docs/README.md, once.
+func TestDoors(t *testing.T) {
+	index := read(t, "README.md")
+	pages, _ := filepath.Glob("*.md")
+	for _, page := range pages {
+		if n := strings.Count(index, "]("+page+")"); page != "README.md" && n != 1 {
+			t.Errorf("docs/README.md names %s %d times, not once", page, n)
+		}
+	}
+}

@@ -37,7 +37,7 @@ var argumentRules = []*Rule{
 	{
 		ID: "kill-interpreter", Severity: Warning,
 		Title: "a KillFilter is for all processes of an interpreter",
-		Help:  "What tells them apart is their arguments, and those do not count. The caller may signal every service on the machine that is written in this language. Have the service keep a pid file of root's, and stop it with a program of root's.",
+		Help:  "Only their arguments tell them apart, and those do not count. The caller may signal every service on the machine that is written in this language. Have the service keep a pid file of root's, and stop it with a program of root's.",
 		check: func(c *config) (found []Finding) {
 			for _, f := range c.filters {
 				if f.Class == "KillFilter" && exposure.Interpreter(f.fields[2].text) {
@@ -90,7 +90,7 @@ var argumentRules = []*Rule{
 	{
 		ID: "path-race", Here: true, Severity: Note,
 		Title: "somebody besides root owns the directory of a PathFilter",
-		Help:  "Who owns it can put a link on the path between the check and the command's use of it. pin_paths = yes in a sandbox section hands over the checked file itself, where the program takes /proc/self/fd/N. It does not change who decides which directory the filter is for: redirected-path and replaceable-directory tell that.",
+		Help:  "Its owner can put a link on the path between the check and the use of the path. pin_paths = yes in a sandbox section hands over the checked file itself, where the program takes /proc/self/fd/N. It does not change who decides which directory the filter is for: redirected-path and replaceable-directory tell that.",
 		check: races,
 		finds: []example{
 			{filters: "x: PathFilter, cat, root, DIR/theirs", setup: "mkdir theirs; chown 65534 theirs", at: "a.filters:2:27", says: "owned by uid 65534"},

@@ -76,7 +76,7 @@ var deadRules = []*Rule{
 	{
 		ID: "refused-here", Severity: Warning,
 		Title: "a filter refuses commands here that oslo.rootwrap allows by the same line",
-		Help:  "What stands behind the program of an EnvFilter is enforced here, a pattern for each argument; oslo.rootwrap allows any arguments. So calls that were allowed there are refused. Take those fields out for any arguments, or make sure that the service calls the program with these alone. A value behind a variable (LC_ALL=C) is enforced here too, and not there. A script that begins with #!/usr/bin/env NAME is refused where the filter sets PATH: name the interpreter by its path in the script.",
+		Help:  "ironwrap enforces the fields behind the program of an EnvFilter, a pattern for each argument; oslo.rootwrap allows any arguments. So ironwrap refuses calls that oslo.rootwrap allowed. Remove those fields to allow any arguments, or make sure that the service calls the program with these alone. ironwrap also enforces a value behind a variable (LC_ALL=C). A script that begins with #!/usr/bin/env NAME is refused where the filter sets PATH: name the interpreter by its path in the script.",
 		check: refusedHere,
 		finds: []example{
 			{filters: "x: EnvFilter, env, root, LC_ALL=, LANG=, qemu-img, root", at: "a.filters:2:52", says: "refused here, allowed there: any other arguments of qemu-img than root"},

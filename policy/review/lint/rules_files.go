@@ -47,7 +47,7 @@ var fileRules = []*Rule{
 	},
 	{
 		ID: "not-read", Severity: Warning,
-		Title: "a file or directory may not be read by who runs the check",
+		Title: "whoever runs the check may not read a file or directory",
 		Help:  "It was not checked, and neither was what it leads to. Run the check as root, or as somebody who may read it.",
 		check: notRead,
 		finds: []example{
@@ -60,7 +60,7 @@ var fileRules = []*Rule{
 	{
 		ID: "untrusted-path", Here: true, Severity: Error, Score: 10,
 		Title: "somebody besides root can write a file or directory that is trusted",
-		Help:  "Who can write it decides what runs as root. The executor refuses it: give it to root, and take the right to write from all others.",
+		Help:  "Whoever can write it decides what runs as root. The executor refuses it: give it to root, and take the right to write from all others.",
 		check: untrusted,
 		finds: []example{
 			{setup: "chown 65534 rootwrap.conf", at: "rootwrap.conf", says: "owned by uid 65534, not root"},
@@ -89,7 +89,7 @@ var fileRules = []*Rule{
 	},
 	{
 		ID: "exec-dir-not-searched", Here: true, Severity: Warning,
-		Title: "a directory of exec_dirs is passed over, since somebody besides root can write to it or redirect its path",
+		Title: "a directory of exec_dirs is passed over, because somebody besides root can write to it or redirect its path",
 		Help:  "Programs in it are not found (exit status 96), and it is not in the PATH of commands. Let it, and every directory above it, be root's and writable by nobody else, or keep the programs elsewhere.",
 		check: notSearched,
 		finds: []example{
@@ -103,7 +103,7 @@ var fileRules = []*Rule{
 	{
 		ID: "missing-filters-dir", Severity: Warning,
 		Title: "a directory of filters_path does not exist",
-		Help:  "The filters that should be in it do not exist either. Who can make it could add filters, were it not for the check of its owner. Make it, or take it off the list.",
+		Help:  "The filters that should be in it do not exist either. Somebody who can make it could add filters, if ironwrap did not check its owner. Make it, or remove it from the list.",
 		check: func(c *config) []Finding { return c.missing("filters_path") },
 		finds: []example{
 			{conf: "filters_path=DIR/d,DIR/none", at: "rootwrap.conf:3", says: "DIR/none does not exist"},
@@ -140,7 +140,7 @@ var fileRules = []*Rule{
 	{
 		ID: "no-file", Severity: Warning,
 		Title: "what is named like a file of filters is none",
-		Help:  "A directory, a FIFO or a device is not read, nor is a link that leads nowhere; oslo.rootwrap passes over them too. Remove it, or put the file there. A link into a directory of somebody else's is refused: who owns it could bring filters and take them away.",
+		Help:  "A directory, a FIFO or a device is not read, nor is a link that leads nowhere; oslo.rootwrap passes over them too. Remove it, or put the file there. A link into a directory of somebody else's is refused: its owner could add filters and remove them.",
 		check: func(c *config) (found []Finding) {
 			for _, path := range c.nofiles {
 				message := "not read: it is not a regular file"
@@ -162,7 +162,7 @@ var fileRules = []*Rule{
 	{
 		ID: "no-filters-section", Severity: Warning,
 		Title: "a filters file has no section [Filters]",
-		Help:  "Nothing in it counts; oslo.rootwrap dies of it, with every command. Write [Filters] above the filters, or remove the file.",
+		Help:  "Nothing in it counts; oslo.rootwrap ends in an error because of it, with every command. Write [Filters] above the filters, or remove the file.",
 		check: func(c *config) (found []Finding) {
 			for _, f := range c.files {
 				if f.ini == nil {

@@ -53,7 +53,7 @@ var keyRules = []*Rule{
 		func(v string) bool { return strings.TrimSpace(v) != "" },
 		"nova", "nova", "", "groups whose members may call ironwrap where it is setuid, and reach its daemon: %s"),
 	key("strict-paths-off", "strict_paths", Note, "ownership is not demanded of the directories above",
-		"Who owns a directory above the configuration can put another file of root's in its place. Say yes, or leave it out where packages give such a directory to the service.",
+		"The owner of a directory above the configuration can put another file of root's in its place. Say yes, or leave it out where packages give such a directory to the service.",
 		func(v string) bool { return slices.Contains([]string{"0", "no", "false", "off"}, strings.ToLower(v)) },
 		"no", "strict_paths is off", "yes", "strict_paths is off: %s"),
 	{

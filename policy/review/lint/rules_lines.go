@@ -21,7 +21,7 @@ var lineRules = []*Rule{
 	{
 		ID: "skipped-filter", Severity: Error,
 		Title: "no filter can be made of a line",
-		Help:  "The line is passed over, so that what it should allow is refused. oslo.rootwrap dies of some of these lines, with every command.",
+		Help:  "The line is passed over, so that what it should allow is refused. oslo.rootwrap ends in an error because of some of these lines, with every command.",
 		check: func(c *config) (found []Finding) {
 			for _, f := range c.skipped {
 				hint := ""
@@ -43,7 +43,7 @@ var lineRules = []*Rule{
 	{
 		ID: "duplicate-name", Severity: Warning,
 		Title: "a file names two filters alike",
-		Help:  "The later one takes the place of the earlier, without a word. Give each a name of its own, or remove the one that is not meant.",
+		Help:  "The later one takes the place of the earlier, without a message. Give each a name of its own, or remove the one that is not meant.",
 		check: duplicates,
 		finds: []example{
 			{filters: "id: CommandFilter, id, root\nls: CommandFilter, ls, root\nID : CommandFilter, id, nobody", at: "a.filters:4:1", says: "takes the place of the filter on line 2"},
@@ -101,7 +101,7 @@ var lineRules = []*Rule{
 	{
 		ID: "executable-missing", Here: true, Severity: Note,
 		Title: "the program of a filter is not on this machine",
-		Help:  "A command that only this filter allows ends with exit status 96. Packages list programs that are needed on some machines only; what is needed nowhere should be removed, for it comes alive with the program.",
+		Help:  "A command that only this filter allows ends with exit status 96. Packages list programs that are needed on some machines only; remove what is needed nowhere, because the filter works again when the program is installed.",
 		check: func(c *config) []Finding {
 			return c.programs(absent)
 		},
@@ -114,7 +114,7 @@ var lineRules = []*Rule{
 	{
 		ID: "untrusted-program", Here: true, Severity: Error, Score: 10,
 		Title: "the program of a filter is there, and cannot be trusted or executed",
-		Help:  "The command ends with exit status 96. A program, each directory above it, and what it runs by (the interpreters of a script, what env finds in exec_dirs, the loader, the directories of RUNPATH) must be root's and writable by nobody else, or who can write it would be root.",
+		Help:  "The command ends with exit status 96. A program, each directory above it, and what it runs by (the interpreters of a script, what env finds in exec_dirs, the loader, the directories of RUNPATH) must be root's and writable by nobody else. Otherwise whoever can write it would be root.",
 		check: func(c *config) []Finding {
 			// Without root's rights it is not known what lies behind a closed directory.
 			return c.programs(func(err error) bool {

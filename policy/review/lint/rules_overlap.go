@@ -14,7 +14,7 @@ import (
 var overlapRules = []*Rule{
 	{
 		ID: "dead-filter", Severity: Note,
-		Title: "a filter is never reached, for an earlier one allows all that it allows",
+		Title: "a filter is never reached, because an earlier one allows all that it allows",
 		Help:  "It has no effect: the first filter that matches decides. Remove it, or put it first if it was meant to decide.",
 		check: deadFilters,
 		finds: []example{
@@ -37,7 +37,7 @@ var overlapRules = []*Rule{
 	{
 		ID: "overlap-not-assessed", Severity: Note,
 		Title: "whether a filter is ever reached was not found out",
-		Help:  "The automaton of a pattern of its, or of an earlier filter's, has too many states. Nothing is said about whether the earlier one decides: write the pattern simpler.",
+		Help:  "The automaton of a pattern of this filter, or of an earlier one, has too many states. Nobody knows whether the earlier one decides: write the pattern simpler.",
 		check: unclear,
 		finds: []example{
 			{filters: `a: RegExpFilter, ls, root, ls, .*a.{40}
@@ -50,7 +50,7 @@ b: RegExpFilter, ls, root, ls, .*a.{40}b?`, at: "a.filters:3:1", says: "not asse
 	{
 		ID: "pointless-restriction", Severity: Warning,
 		Title: "a filter restricts arguments that another filter allows",
-		Help:  "What this filter holds back goes through the other one. Remove the open filter, if nothing needs it; else the restriction only looks like one.",
+		Help:  "What this filter refuses goes through the other one. Remove the open filter, if nothing needs it. Otherwise the restriction only looks like one.",
 		check: pointless,
 		finds: []example{
 			{filters: "a: RegExpFilter, cat, root, cat, /etc/hostname\nb: CommandFilter, cat, root", at: "a.filters:2:1", says: "filter b (DIR/d/a.filters:3) allows cat with any arguments"},
@@ -68,7 +68,7 @@ b: RegExpFilter, ls, root, ls, .*a.{40}b?`, at: "a.filters:3:1", says: "not asse
 	{
 		ID: "conflicting-filters", Severity: Warning,
 		Title: "two filters allow the same command as different users, or confined differently",
-		Help:  "Which one decides is a matter of their order, and of the names of their files; oslo.rootwrap reads files in the order in which the directory has them. Let one filter allow the command.",
+		Help:  "Their order decides, and the names of their files; oslo.rootwrap reads files in the order in which the directory has them. Let one filter allow the command.",
 		check: conflicts,
 		finds: []example{
 			{filters: "a: CommandFilter, ls, nobody", also: "b: CommandFilter, ls, root", at: "b.filters:2:23", says: "filter a (DIR/d/a.filters:2) allows ls too, as nobody"},

@@ -43,7 +43,7 @@ var pathRules = []*Rule{
 	{
 		ID: "replaceable-rule", Here: true, Severity: Warning,
 		Title: "somebody besides root can put something else in the place of what read_only or seccomp names",
-		Help:  "Who owns a directory above moves what is meant away, and makes another of the name: what was read-only is written then. (A link in its place is not followed: nothing runs.) Name the directory above, or keep it in directories of root's alone.",
+		Help:  "The owner of a directory above can move it away and make another of the same name: what was read-only is then written. (A link in its place is not followed: nothing runs.) Name the directory above, or keep it in directories of root's alone.",
 		check: func(c *config) (found []Finding) {
 			c.rulePaths(func(f *file, e document.Entry, x field) {
 				if strings.HasPrefix(e.Key, "landlock") {
@@ -72,7 +72,7 @@ var pathRules = []*Rule{
 	{
 		ID: "replaceable-directory", Here: true, Severity: Note,
 		Title: "somebody besides root can put something else in the place of a directory that a PathFilter or a Landlock rule names",
-		Help:  "Who owns a directory above makes another directory of the name, which the filter or the rule is for then, or a link, and nothing is allowed. Between the check of a PathFilter and the command's use of the path, a link leads the command elsewhere, but for pin_paths = yes in a sandbox section. A directory in directories of root's alone can be given to a service as well.",
+		Help:  "The owner of a directory above can make another directory of that name, and the filter or the rule is then for that one. If the owner makes a link, nothing is allowed. Between the check of a PathFilter and the use of the path a link leads the command elsewhere, unless a sandbox section has pin_paths = yes. A service may own the directory itself where root alone owns all directories above.",
 		check: func(c *config) (found []Finding) {
 			c.bases(func(f *filter, i int, x field) {
 				if who := replaceable(x.text); who != "" {

@@ -54,7 +54,7 @@ var patternRules = []*Rule{
 	{
 		ID: "open-alternation", Severity: Warning,
 		Title: "alternatives a|b stand without a group around them",
-		Help:  "Here the whole word must be one of them. oslo.rootwrap ends only the last one, so that there a word may go on behind any other: put (a|b) in its place, which both read alike.",
+		Help:  "Here the whole word must be one of them. oslo.rootwrap ends only the last one, so there a word may go on behind any other. Write (a|b), which both read alike.",
 		check: func(c *config) []Finding {
 			return c.eachPattern(func(f *filter, _ int, p field) (string, string) {
 				re, err := pyre.Compile(p.text)
@@ -70,7 +70,7 @@ var patternRules = []*Rule{
 	{
 		ID: "pattern-admits-dotdot", Severity: Warning,
 		Title: "a pattern for the paths in a directory also matches paths out of it",
-		Help:  "Two dots lead back up: /dev/.* matches /dev/../etc/shadow. [^/]+ in the place of .* takes one name without a slash; a PathFilter compares where a path really leads to.",
+		Help:  "Two dots lead back up: /dev/.* matches /dev/../etc/shadow. Write [^/]+ in the place of .* for one name without a slash. A PathFilter compares where a path really leads.",
 		check: func(c *config) []Finding {
 			return c.eachPattern(func(_ *filter, _ int, p field) (string, string) {
 				word, leads := dotdot(p.text)
@@ -117,7 +117,7 @@ var patternRules = []*Rule{
 	{
 		ID: "unescaped-dot", Severity: Note,
 		Title: "a dot in a pattern stands for any character",
-		Help:  `It was likely meant for itself: write \. for a dot.`,
+		Help:  `It was probably meant as a dot: write \. for a dot.`,
 		check: func(c *config) []Finding {
 			return c.eachPattern(func(f *filter, _ int, p field) (string, string) {
 				meant, also, ok := pyre.Dotted(p.text)

@@ -44,7 +44,7 @@ var powerRules = []*Rule{
 	{
 		ID: "hands-out-root", Severity: Warning, Score: 9,
 		Title: "a program that makes its caller root is allowed with the arguments for it",
-		Help:  "The arguments named are accepted by the filter, and with them the program runs a program of the caller's, writes a file of root's, or rules over what root runs. Allow only the arguments that are needed (RegExpFilter, PathFilter, IpFilter), or confine the command: landlock_ro and landlock_rw in a sandbox section say which files it may read and write.",
+		Help:  "The arguments named are accepted by the filter, and with them the program runs a program of the caller's, writes a file of root's, or decides what root runs. Allow only the arguments that are needed (RegExpFilter, PathFilter, IpFilter), or confine the command: landlock_ro and landlock_rw in a sandbox section say which files it may read and write.",
 		check: func(c *config) []Finding {
 			return c.powers(func(f *filter, g given) bool { return f.root() && !f.interpreter() && g.rules() && !g.held })
 		},
@@ -70,7 +70,7 @@ var powerRules = []*Rule{
 	{
 		ID: "hands-out-user", Severity: Note, Score: 6,
 		Title: "a program that gives its caller all rights of another user is allowed with the arguments for it",
-		Help:  "As hands-out-root, but the run-as user is not root: what that user may do, the caller may do.",
+		Help:  "As hands-out-root, but the run-as user is not root: the caller may do what that user may do.",
 		check: func(c *config) []Finding {
 			return c.powers(func(f *filter, g given) bool { return !f.root() && !f.interpreter() && g.rules() && !g.held })
 		},
@@ -100,7 +100,7 @@ var powerRules = []*Rule{
 	{
 		ID: "destroys-any-file", Severity: Note, Score: 6,
 		Title: "a program removes or overwrites any file",
-		Help:  "What keeps somebody out, or keeps a record, is a file as well. A PathFilter keeps the command to a directory.",
+		Help:  "Files keep people out, and files keep records. A PathFilter keeps the command to a directory.",
 		check: func(c *config) []Finding {
 			return c.powers(func(f *filter, g given) bool {
 				return f.root() && g.Power == exposure.Destroy && !g.held && !c.rules(f)

@@ -87,7 +87,7 @@ var privsepRules = []*Rule{
 	},
 	{
 		ID: "privsep-no-profile", Severity: Error,
-		Title: "a context is refused, since privsep_confine has no profile for it",
+		Title: "a context is refused, because privsep_confine has no profile for it",
 		Help:  "Nobody has tried within what it works. Write a section for it: capabilities = all leaves it as it is without privsep_confine.",
 		check: privsepNoProfile,
 		finds: []example{

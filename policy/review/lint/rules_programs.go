@@ -21,7 +21,7 @@ var programRules = []*Rule{
 	{
 		ID: "capabilities-for-theirs", Here: true, Severity: Error,
 		Title: "a sandbox gives capabilities to a program that its run-as user can change",
-		Help:  "The user would have those capabilities whenever they like: who can write the program, or what it loads, decides what it does. The command ends with exit status 97. Let all of it be root's; run an interpreter as root with these capabilities alone, or (python3) with -I.",
+		Help:  "The user would have those capabilities whenever they like: whoever can write the program, or what it loads, decides what it does. The command ends with exit status 97. Let all of it be root's; run an interpreter as root with these capabilities alone, or (python3) with -I.",
 		check: capableTheirs,
 		finds: []example{
 			{filters: "x: CommandFilter, DIR/x, nobody\n[Sandbox:x]\ncapabilities=CAP_CHOWN", setup: "cp /bin/true x; chown nobody x", at: "a.filters:2:19", says: "DIR/x is owned by uid 65534, who can change what it does"},

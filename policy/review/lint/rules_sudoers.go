@@ -17,7 +17,7 @@ var sudoRules = []*Rule{
 	{
 		ID: "sudoers-refused", Here: true, Severity: Warning,
 		Title: "sudoers cannot be read",
-		Help:  "What stands beside the policy was not checked. sudo passes over a line that it cannot read and obeys the others. Correct it: visudo -c names the place.",
+		Help:  "The lines of sudoers beside the policy were not checked. sudo passes over a line that it cannot read and obeys the others. Correct it: visudo -c names the place.",
 		check: func(c *config) []Finding {
 			s := c.beside()
 			if s == nil || s.Err == nil {
@@ -266,7 +266,7 @@ var sudoRules = []*Rule{
 	{
 		ID: "sudoers-writable-program", Here: true, Severity: Error,
 		Title: "sudo runs a program that somebody besides root can change",
-		Help:  "Who can write the program, or put one at its path, is root. Give it, and every directory above it, to root.",
+		Help:  "Whoever can write the program, or put one at its path, is root. Give it, and every directory above it, to root.",
 		check: func(c *config) []Finding {
 			return c.commands(-1, func(s *sudo, a *allowed) []Finding {
 				as, who := s.equal(a.target, nil)
