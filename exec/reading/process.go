@@ -32,7 +32,7 @@ const (
 )
 
 // pauses take longer than dpkg and rpm from one file to the next.
-var pauses = 200
+var pauses = 400
 
 // How the process ends.
 const (

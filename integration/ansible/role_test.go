@@ -52,6 +52,7 @@ const accepted = `accepted:
 
 const vars = `
 ironwrap_tarball: /srv/ironwrap.tar
+ironwrap_doctor_accepted: [policy-check, records-place]
 ironwrap_services:
 - name: neutron
   helpers: [/usr/bin/neutron-rootwrap, /usr/bin/neutron-rootwrap-daemon]
@@ -136,6 +137,13 @@ func TestRole(t *testing.T) {
 		h.same(bad.what, installed)
 	}
 	os.Remove(h.dir + "/srv/policy/more.filters")
+
+	// What doctor finds, and nobody has accepted, takes everything back.
+	h.write("/srv/policy/site.filters", "# another\n[Filters]\nwho: CommandFilter, whoami, root\n", 0o644)
+	if r, _ := h.play(strings.Replace(vars, "[policy-check, records-place]", "[policy-check]", 1)); r.status == 0 || !strings.Contains(r.out, "doctor: [records-place]") || !strings.Contains(r.out, "everything is as it was before") {
+		t.Errorf("a fault that doctor finds: %v", r)
+	}
+	h.same("a fault that doctor finds", installed)
 
 	h.write("/srv/policy/site.filters", "# changed\n[Filters]\nwho: CommandFilter, whoami, root\n", 0o644)
 	if r, _ := h.play(failing); r.status == 0 {

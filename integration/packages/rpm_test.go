@@ -27,7 +27,7 @@ func TestRPM(t *testing.T) {
 	if err := os.WriteFile(sudoers, []byte(rdo), 0o440); err != nil {
 		t.Fatal(err)
 	}
-	for _, shared := range []string{"/usr/share/licenses", "/usr/share/man/man1"} { // of the package filesystem, where rpm is at home
+	for _, shared := range []string{"/usr/share/licenses", "/usr/share/man/man1", "/usr/share/man/man5", "/usr/share/man/man7", "/usr/share/man/man8"} { // of the package filesystem, where rpm is at home
 		if err := os.MkdirAll(root+shared, 0o755); err != nil {
 			t.Fatal(err)
 		}
