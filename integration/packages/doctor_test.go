@@ -61,29 +61,34 @@ func TestDoctor(t *testing.T) {
 		mine := glob(t, root+"/var/tmp/ironwrap-"+service+"_*_all.deb")[0]
 		wrapper, conf := "/usr/bin/"+service+"-rootwrap", "/etc/"+service+"/rootwrap.conf"
 		sudoers := root + "/etc/sudoers.d/zz-test"
+		byHand := func(t *testing.T) {
+			must(t, root, "dpkg", "--purge", "ironwrap-"+service)
+			must(t, root, "ln", "-sf", "ironwrap", wrapper)
+		}
 		for _, c := range []struct {
 			name         string
-			break_, heal func()
+			break_, heal func(t *testing.T)
 			state, id    string
 		}{
-			{"as it is", func() {}, func() {}, "ok", "helper-program"},
-			{"the service's upgrade put its own program back", func() {
-				must(t, root, "dpkg-divert", "--package", "ironwrap-"+service, "--no-rename", "--remove", wrapper)
+			{"as it is", func(t *testing.T) {}, func(t *testing.T) {}, "ok", "helper-program"},
+			{"a link made by hand, which the service's upgrade will replace", byHand, func(t *testing.T) {}, "warning", "helper-upgrade"},
+			{"a link made by hand, which the service's upgrade has replaced", func(t *testing.T) {
+				byHand(t)
 				again(t, root, service)
-			}, func() { must(t, root, "dpkg", "-i", strings.TrimPrefix(mine, root)) }, "problem", "helper-original"},
-			{"sudo takes the original too", func() {
+			}, func(t *testing.T) {}, "problem", "helper-original"},
+			{"sudo takes the original too", func(t *testing.T) {
 				write(t, sudoers, service+" ALL = (root) NOPASSWD: "+wrapper+".oslo "+conf+" *\n", 0o440)
-			}, func() { os.Remove(sudoers) }, "problem", "sudoers-original"},
-			{"sudo takes everything", func() {
+			}, func(t *testing.T) { os.Remove(sudoers) }, "problem", "sudoers-original"},
+			{"sudo takes everything", func(t *testing.T) {
 				write(t, sudoers, service+" ALL = (ALL) NOPASSWD: ALL\n", 0o440)
-			}, func() { os.Remove(sudoers) }, "problem", "sudoers-gives-root"},
-			{"the service may write filters", func() {
+			}, func(t *testing.T) { os.Remove(sudoers) }, "problem", "sudoers-gives-root"},
+			{"the service may write filters", func(t *testing.T) {
 				must(t, root, "chown", service, "/etc/"+service+"/rootwrap.d")
-			}, func() { must(t, root, "chown", "root", "/etc/"+service+"/rootwrap.d") }, "problem", "policy-use"},
-			{"others may change the program", func() {
+			}, func(t *testing.T) { must(t, root, "chown", "root", "/etc/"+service+"/rootwrap.d") }, "problem", "policy-use"},
+			{"others may change the program", func(t *testing.T) {
 				must(t, root, "chmod", "0757", "/usr/bin/ironwrap")
-			}, func() { must(t, root, "chmod", "0755", "/usr/bin/ironwrap") }, "problem", "helper-writable"},
-			{"a daemon of the program before", func() {
+			}, func(t *testing.T) { must(t, root, "chmod", "0755", "/usr/bin/ironwrap") }, "problem", "helper-writable"},
+			{"a daemon of the program before", func(t *testing.T) {
 				daemon := inside(root, "root", "ironwrap-daemon", conf)
 				if err := daemon.Start(); err != nil {
 					t.Fatal(err)
@@ -93,12 +98,13 @@ func TestDoctor(t *testing.T) {
 					time.Sleep(50 * time.Millisecond)
 				}
 				must(t, root, "sh", "-c", "cd /usr/bin && cp -p ironwrap-daemon new && mv new ironwrap-daemon")
-			}, func() { endAllIn(t, root) }, "warning", "daemon-old"},
+			}, func(t *testing.T) { endAllIn(t, root) }, "warning", "daemon-old"},
 		} {
 			t.Run(service+", "+c.name, func(t *testing.T) {
-				c.break_()
+				c.break_(t)
 				d := doctor(t, root, service)
-				c.heal()
+				c.heal(t)
+				must(t, root, "dpkg", "-i", strings.TrimPrefix(mine, root)) // the links as they were
 				if !d.has(c.state, c.id) {
 					t.Errorf("no %s [%s] in\n%+v", c.state, c.id, d)
 				}
