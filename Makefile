@@ -3,7 +3,8 @@
 # make deps    what make build needs and is not there, from Debian
 # make build   the programs, in bin/. GOARCH=arm64: in bin/arm64/, with make deps GOARCH=arm64
 # make packages   deb and rpm for amd64 and arm64, in dist/; make release: with SBOM,
-#              licences and checksums; ARCHES=amd64 for fewer. docs/packages.md
+#              licences and checksums; ARCHES=amd64 for fewer; MAINTAINER='A Name <address>':
+#              who publishes them. docs/packages.md
 # make test-packages  the packages: installed, upgraded, removed in roots of Debian's
 # make vm-test the scenarios of docs/scenarios.md, in a virtual machine (part of make test)
 # make vagrant-test  the same by vagrant up, with libvirt, on two machines of a box that
@@ -222,8 +223,11 @@ stage: build
 	SOURCE_DATE_EPOCH=$(EPOCH) $(RUN) $(BIN)/ironwrapctl man $(STAGE)$(PREFIX)/share/man/man1
 	find $(STAGE)$(PREFIX)/share -type f -exec chmod 0644 {} +
 
-# Every package is made anew: what is in dist/ is of one version.
+# Every package is made anew: what is in dist/ is of one version. No mail reaches .invalid
+# (RFC 2606): whoever publishes packages has an address of their own.
 ARCHES  ?= amd64 arm64
+MAINTAINER ?= ironwrap packages <packages@ironwrap.invalid>
+export MAINTAINER
 TOOLS    = bin/tools/nfpm bin/tools/cyclonedx-gomod
 PACK     = VERSION='$(VERSION)' EPOCH=$(EPOCH) GO='$(GO)' NFPM=bin/tools/nfpm packaging/packages.sh
 packages: bin/tools/nfpm

@@ -4,8 +4,8 @@
 # packages.sh services              makes ironwrap-SERVICE for each line of packaging/services
 #
 # Both deb and rpm, into dist/. The same source gives the same bytes: every file has the
-# time EPOCH. Environment: VERSION and EPOCH, as make has them; MAINTAINER; GO and NFPM,
-# the programs.
+# time EPOCH. Environment: VERSION, EPOCH and MAINTAINER, as make has them; GO and NFPM, the
+# programs.
 
 set -eu
 cd "$(dirname "$0")/.."
@@ -13,7 +13,6 @@ umask 022
 work=bin/packages
 # shellcheck disable=SC2153 # from make
 version=$(packaging/version.sh "$VERSION" "$EPOCH")
-MAINTAINER=${MAINTAINER:-ironwrap packages <packages@ironwrap.invalid>}
 
 # package   packs the tree $work/$name for $arch and $format; summary, description (of
 # further lines, indented), depends, recommends and enhances are the fields of that name
@@ -26,7 +25,8 @@ version: $version
 version_schema: none
 section: admin
 priority: optional
-maintainer: $MAINTAINER
+maintainer: >-
+  $MAINTAINER
 description: |
   $summary
   $description
@@ -44,7 +44,7 @@ EOF
             rpm)
                 printf '%s\n' 'release: 1' 'license: Apache-2.0' "changelog: $work/$name.changes" \
                     "rpm: {compression: gzip, buildhost: localhost, group: System Environment/Base, summary: \"$(capital "$summary")\"}"
-                printf -- "- semver: %s\n  date: %s\n  packager: %s\n  changes: [{note: See CHANGELOG.md of the source}]\n" \
+                printf -- "- semver: %s\n  date: %s\n  packager: >-\n    %s\n  changes: [{note: See CHANGELOG.md of the source}]\n" \
                     "'$version-1'" "$(date -u -d "@$EPOCH" +%Y-%m-%dT%H:%M:%SZ)" "$MAINTAINER" >"$work/$name.changes"
                 ;;
         esac
@@ -78,8 +78,8 @@ kind() { [ "$format" = deb ] || echo ", type: $1"; }
 # scripts   prints the part of nfpm's file that names the scripts of the package
 scripts() {
     case $name:$format in
-        ironwrap:deb) put_scripts ironwrap postinst=postinstall prerm=preremove postrm=postremove ;;
-        ironwrap:rpm) put_scripts ironwrap post.rpm=postinstall preun.rpm=preremove postun.rpm=postremove ;;
+        ironwrap:deb) put_scripts ironwrap preinst=preinstall postinst=postinstall prerm=preremove postrm=postremove ;;
+        ironwrap:rpm) put_scripts ironwrap pre.rpm=preinstall post.rpm=postinstall preun.rpm=preremove postun.rpm=postremove ;;
         ironwrap-*:deb) put_scripts service preinst=preinstall postrm=postremove ;;
     esac
 }
@@ -90,7 +90,7 @@ put_scripts() {
     echo scripts:
     for pair; do
         script=$work/$name.${pair%%=*}
-        sed -e '/@END_OLD@/{r packaging/scripts/end-old' -e 'd}' \
+        sed -e '/@END_OLD@/{r packaging/scripts/end-old' -e 'd}' -e '/@KEEP_READER@/{r packaging/scripts/keep-reader' -e 'd}' \
             -e "s/@SERVICE@/${name#ironwrap-}/; s/@NAMES@/${names:-}/" "packaging/scripts/$of.${pair%%=*}" >"$script"
         echo "  ${pair#*=}: $script"
     done

@@ -104,7 +104,7 @@ func auditOne(out, errs io.Writer, m member, o auditOptions, limits []exposure.L
 	if print == nil {
 		return fmt.Errorf("format %q is none of text, json, html, prometheus and accepted", o.format)
 	}
-	before, err := readBaseline(o.baseline)
+	before, err := readBaselines(o.baseline, []member{m})
 	if err != nil {
 		return err
 	}
@@ -114,7 +114,7 @@ func auditOne(out, errs io.Writer, m member, o auditOptions, limits []exposure.L
 	}
 	r.Accept(risks)
 	if before != nil {
-		r.Compare(before)
+		r.Compare(before.of(m.host, m.config))
 	}
 	if err := print(out, r); err != nil {
 		return err
@@ -137,18 +137,6 @@ func limitsOf(thresholds []string, baseline, accepts string) (all []exposure.Lim
 		return nil, errors.New("threshold stale counts entries of the accepted risks that hold no more: --accepted FILE names them")
 	}
 	return all, nil
-}
-
-func readBaseline(path string) (exposure.Baseline, error) {
-	data, err := readOptional(path)
-	if data == nil || err != nil {
-		return nil, err
-	}
-	b, err := exposure.ReadBaseline(data)
-	if err != nil {
-		return nil, fmt.Errorf("cannot use the baseline %s: %w", filters.Untrusted(path), err)
-	}
-	return b, nil
 }
 
 // gate says what is above its limit. The error is the exit status.

@@ -24,15 +24,15 @@ func auditFleet(out, errs io.Writer, all []member, o auditOptions, limits []expo
 	if print == nil {
 		return fmt.Errorf("format %q is for one configuration: of many there is text, json, prometheus and accepted", o.format)
 	}
-	baselines, err := fleetBaseline(o.baseline)
+	before, err := readBaselines(o.baseline, all)
 	if err != nil {
 		return err
 	}
 	policies := assessAll(all, o.sudoers)
 	acceptAll(policies, risks)
 	for _, p := range policies {
-		if p.Report != nil && baselines != nil {
-			p.Report.Compare(baselines.of(p))
+		if p.Report != nil && before != nil {
+			p.Report.Compare(before.of(p.Host.Raw(), p.Config.Raw()))
 		}
 	}
 	r := fleet.New(policies, exposure.Machine{
@@ -142,40 +142,50 @@ func (known *assessments) policy(m member, sudoers string) *fleet.Policy {
 	return p
 }
 
-// fleetReport is what a baseline is read from.
-type fleetReport struct {
-	Policies *[]struct {
-		Host   string          `json:"host"`
-		Config string          `json:"config"`
-		Report json.RawMessage `json:"report"`
-	} `json:"policies"`
-}
-
-// fleetBaselines are what an earlier report said, by host and configuration.
-type fleetBaselines map[[2]string]exposure.Baseline
+// baselines are what an earlier report said, by host and configuration.
+type baselines map[[2]string]exposure.Baseline
 
 // of is the baseline of a policy; one that was not there has none, and all of it is new.
-func (b fleetBaselines) of(p *fleet.Policy) exposure.Baseline {
-	return b[[2]string{p.Host.Raw(), p.Config.Raw()}]
-}
+func (b baselines) of(host, config string) exposure.Baseline { return b[[2]string{host, config}] }
 
-func fleetBaseline(path string) (fleetBaselines, error) {
+// readBaselines reads the JSON of an audit: of one configuration, which is then for the one
+// that is asked, or of many; nil where path is empty.
+func readBaselines(path string, asked []member) (baselines, error) {
 	data, err := readOptional(path)
 	if data == nil || err != nil {
 		return nil, err
 	}
-	var r fleetReport
-	if err := json.Unmarshal(data, &r); err != nil || r.Policies == nil {
-		return nil, fmt.Errorf("cannot use the baseline %s: it is not the JSON of an audit of many configurations", filters.Untrusted(path))
+	cannot := func(err error) (baselines, error) {
+		return nil, fmt.Errorf("cannot use the baseline %s: %w", filters.Untrusted(path), err)
 	}
-	all := fleetBaselines{}
-	for _, p := range *r.Policies {
+	var many struct {
+		Policies *[]struct {
+			Host   string          `json:"host"`
+			Config string          `json:"config"`
+			Report json.RawMessage `json:"report"`
+		} `json:"policies"`
+	}
+	if err := json.Unmarshal(data, &many); err != nil {
+		return cannot(fmt.Errorf("it is not the JSON of an audit: %w", err))
+	}
+	if many.Policies == nil {
+		b, err := exposure.ReadBaseline(data)
+		if err == nil && len(asked) != 1 {
+			err = fmt.Errorf("it is of one configuration, and %d are asked: make it of the same ones", len(asked))
+		}
+		if err != nil {
+			return cannot(err)
+		}
+		return baselines{{asked[0].host, asked[0].config}: b}, nil
+	}
+	all := baselines{}
+	for _, p := range *many.Policies {
 		if string(p.Report) == "null" {
 			continue
 		}
 		b, err := exposure.ReadBaseline(p.Report)
 		if err != nil {
-			return nil, fmt.Errorf("cannot use the baseline %s: %w", filters.Untrusted(path), err)
+			return cannot(err)
 		}
 		key := [2]string{p.Host, p.Config}
 		if all[key] == nil {

@@ -9,10 +9,12 @@ import (
 	"slices"
 	"strconv"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 
 	"ironwrap/filters"
+	"ironwrap/policy/compiled"
 	"ironwrap/policy/trust"
 )
 
@@ -22,20 +24,55 @@ const program = "ironwrap-read"
 // the running program comes first: it is of the same build.
 var Program = "/usr/lib/ironwrap/" + program
 
-// How the process ends.
+// While an upgrade replaces one program after the other, the reader may be of another
+// build. The packages keep the one before under another name until it is over.
 const (
-	wrote = iota // a compiled policy to its standard output
-	said         // why there is none
+	before = ".old"
+	pause  = 50 * time.Millisecond
 )
 
-// run has ironwrap-read read the files, and returns what it wrote: a compiled policy. Its
-// environment is empty, its ids are root's alone, it gets nothing that the caller left
-// open, no terminal and no directory of theirs, and it does not outlive this process.
-func run(r Request) ([]byte, error) {
+// pauses take longer than dpkg and rpm from one file to the next.
+var pauses = 400
+
+// How the process ends.
+const (
+	wrote   = iota // a compiled policy to its standard output
+	said           // why there is none
+	foreign        // it is of another build, and has read nothing
+	failed
+)
+
+var errForeign = errors.New(program + " is of another build than ironwrap: install both programs of one build")
+
+// ask has the reader of this build read the files, and returns what it wrote: a compiled
+// policy.
+func ask(r Request) ([]byte, error) {
 	path, err := find()
 	if err != nil {
 		return nil, err
 	}
+	for range pauses {
+		data, err := run(path, r)
+		if err != errForeign {
+			return data, err
+		}
+		id, err := trust.Executable(path+before, trust.Ancestors)
+		if err == nil {
+			data, err = run(id.Path, r)
+		}
+		if err != errForeign && !errors.Is(err, fs.ErrNotExist) {
+			return data, err
+		}
+		left := unix.NsecToTimespec(pause.Nanoseconds())
+		_ = unix.Nanosleep(&left, nil)
+	}
+	return nil, errForeign
+}
+
+// run starts a reader. Its environment is empty, its ids are root's alone, it gets nothing
+// that the caller left open, no terminal and no directory of theirs, and it does not
+// outlive this process.
+func run(path string, r Request) ([]byte, error) {
 	// Not a file: the caller's limit for those may be small (RLIMIT_FSIZE).
 	var pipe [2]int
 	if err := unix.Pipe2(pipe[:], unix.O_CLOEXEC); err != nil {
@@ -53,7 +90,7 @@ func run(r Request) ([]byte, error) {
 	// A /dev/null there may not be, in a chroot: it reads nothing, and what the Go runtime
 	// says of its end is no policy.
 	all := uintptr(pipe[1])
-	pid, err := syscall.ForkExec(path, []string{program, r.Path, strconv.Itoa(int(r.Level)), keep}, &syscall.ProcAttr{
+	pid, err := syscall.ForkExec(path, []string{program, r.Path, strconv.Itoa(int(r.Level)), keep, compiled.Build}, &syscall.ProcAttr{
 		Dir: "/", Env: []string{}, Files: []uintptr{all, all, all},
 		Sys: &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL},
 	})
@@ -71,6 +108,8 @@ func run(r Request) ([]byte, error) {
 		return nil, fmt.Errorf("cannot learn from %s what is in %s: %w", program, filters.Show(r.Path), err)
 	case status.Signaled():
 		return nil, fmt.Errorf("%s was killed by signal %d while it read %s: is there too little memory, or a limit?", program, status.Signal(), filters.Show(r.Path))
+	case status.ExitStatus() == foreign:
+		return nil, errForeign
 	case status.ExitStatus() == said:
 		return nil, errors.New(string(data))
 	case status.ExitStatus() != wrote:

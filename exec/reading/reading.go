@@ -54,7 +54,7 @@ func kept(r Request) (*policy.Policy, error) {
 
 // read has a process read the files, and opens what it made of them.
 func read(r Request) (*policy.Policy, error) {
-	data, err := run(r)
+	data, err := ask(r)
 	if err != nil {
 		return nil, err
 	}

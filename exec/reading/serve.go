@@ -14,8 +14,12 @@ import (
 
 const stdout = 1
 
-// Serve is the process that reads: argv is that of run. It returns its exit status.
+// Serve is the process that reads: argv is that of run, and the build may be missing. It
+// returns its exit status.
 func Serve(argv []string, parse policy.Parser) int {
+	if len(argv) > 4 && argv[4] != compiled.Build {
+		return foreign
+	}
 	data, err := serve(argv, parse)
 	status := wrote
 	if err != nil {
@@ -24,7 +28,7 @@ func Serve(argv []string, parse policy.Parser) int {
 	for len(data) > 0 {
 		n, err := unix.Write(stdout, data)
 		if err != nil && err != unix.EINTR {
-			return status + 2 // nobody can be told more
+			return failed // nobody can be told more
 		}
 		data = data[max(n, 0):]
 	}
@@ -38,7 +42,7 @@ func serve(argv []string, parse policy.Parser) (data []byte, err error) {
 			err = fmt.Errorf("internal error: %v", bug)
 		}
 	}()
-	if len(argv) != 4 {
+	if len(argv) < 4 {
 		return nil, fmt.Errorf("%s is for ironwrap alone", program)
 	}
 	level, err := strconv.Atoi(argv[2])

@@ -27,7 +27,7 @@ func TestPackages(t *testing.T) {
 	for _, name := range []string{"ironwrap", "neutron"} {
 		h.must("dpkg-deb", "--root-owner-group", "-Znone", "-b", "/srv/"+name+"-deb", "/srv/"+name+".deb")
 	}
-	play := "ironwrap_packages: [/srv/ironwrap.deb]\nironwrap_services:\n- {name: neutron, package: /srv/neutron.deb, canary: [{command: id -u, status: 1}]}\n"
+	play := "ironwrap_doctor_accepted: [policy-check, records-place]\nironwrap_packages: [/srv/ironwrap.deb]\nironwrap_services:\n- {name: neutron, package: /srv/neutron.deb, canary: [{command: id -u, status: 1}]}\n"
 	if r, _ := h.play(play); r.status == 0 || !strings.Contains(r.out, "everything is as it was before") {
 		t.Fatalf("a canary that fails: %v", r)
 	}

@@ -11,12 +11,13 @@ import (
 func (h host) neutronPackage(version string) {
 	h.Helper()
 	h.write("/srv/deb/DEBIAN/control", "Package: neutron-common\nVersion: "+version+"\nArchitecture: all\nMaintainer: nobody <nobody@localhost>\nDescription: imitation\n", 0o644)
-	h.write("/srv/deb/DEBIAN/conffiles", "/etc/neutron/rootwrap.conf\n/etc/neutron/rootwrap.d/rootwrap.filters\n", 0o644)
+	h.write("/srv/deb/DEBIAN/conffiles", "/etc/neutron/rootwrap.conf\n/etc/neutron/neutron.conf\n/etc/neutron/rootwrap.d/rootwrap.filters\n", 0o644)
 	for _, name := range []string{"neutron-rootwrap", "neutron-rootwrap-daemon"} {
 		h.write("/srv/deb/usr/bin/"+name, "#!/bin/sh\necho the peer, "+version+"\n", 0o755)
 	}
 	h.write("/srv/deb/etc/neutron/rootwrap.conf", "# the stock\n[DEFAULT]\nfilters_path=/etc/neutron/rootwrap.d,/usr/share/neutron/rootwrap\n"+
 		"exec_dirs=/sbin,/usr/sbin,/bin,/usr/bin\nuse_syslog=False\n\n[xenapi]\nuse_syslog=no\n", 0o640)
+	h.write("/srv/deb/etc/neutron/neutron.conf", "[agent]\nroot_helper = sudo neutron-rootwrap /etc/neutron/rootwrap.conf\n", 0o644)
 	h.write("/srv/deb/etc/neutron/rootwrap.d/rootwrap.filters", "[Filters]\nid: CommandFilter, id, root\n", 0o644)
 	h.write("/srv/deb/etc/sudoers.d/neutron_sudoers", "Defaults:neutron !requiretty\n"+
 		"neutron ALL = (root) NOPASSWD: /usr/bin/neutron-rootwrap /etc/neutron/rootwrap.conf *\n"+
@@ -51,6 +52,7 @@ const accepted = `accepted:
 
 const vars = `
 ironwrap_tarball: /srv/ironwrap.tar
+ironwrap_doctor_accepted: [policy-check, records-place]
 ironwrap_services:
 - name: neutron
   helpers: [/usr/bin/neutron-rootwrap, /usr/bin/neutron-rootwrap-daemon]
@@ -135,6 +137,13 @@ func TestRole(t *testing.T) {
 		h.same(bad.what, installed)
 	}
 	os.Remove(h.dir + "/srv/policy/more.filters")
+
+	// What doctor finds, and nobody has accepted, takes everything back.
+	h.write("/srv/policy/site.filters", "# another\n[Filters]\nwho: CommandFilter, whoami, root\n", 0o644)
+	if r, _ := h.play(strings.Replace(vars, "[policy-check, records-place]", "[policy-check]", 1)); r.status == 0 || !strings.Contains(r.out, "doctor: [records-place]") || !strings.Contains(r.out, "everything is as it was before") {
+		t.Errorf("a fault that doctor finds: %v", r)
+	}
+	h.same("a fault that doctor finds", installed)
 
 	h.write("/srv/policy/site.filters", "# changed\n[Filters]\nwho: CommandFilter, whoami, root\n", 0o644)
 	if r, _ := h.play(failing); r.status == 0 {

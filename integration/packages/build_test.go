@@ -52,11 +52,37 @@ func TestLint(t *testing.T) {
 			}
 		}
 	}
-	if scripts < 3+2*6 {
+	if scripts < 4+2*6 {
 		t.Errorf("only %d scripts were looked at", scripts)
+	}
+	if out := do(t, "dpkg-deb", "-f", glob(t, building.newer+"/ironwrap_*_amd64.deb")[0], "Maintainer"); strings.TrimSpace(out) != publisher {
+		t.Errorf("the maintainer is %q", out)
+	}
+	if out := do(t, "rpm", "-qp", "--qf", "%{PACKAGER}\n%{CHANGELOGNAME}", glob(t, building.newer+"/ironwrap-1*.x86_64.rpm")[0]); strings.Count(out, publisher) != 2 {
+		t.Errorf("the packager is %q", out)
 	}
 	do(t, append([]string{"shellcheck"}, glob(t, top+"/packaging/*.sh")...)...)
 	do(t, append([]string{"shellcheck", "--exclude=SC2043"}, glob(t, top+"/packaging/scripts/*.*")...)...)
+}
+
+// TestUnits: what systemd reads of a package, it understands; the pages that it names are
+// in there.
+func TestUnits(t *testing.T) {
+	built(t)
+	root := t.TempDir()
+	do(t, "dpkg-deb", "-x", glob(t, building.first+"/ironwrap_*_amd64.deb")[0], root)
+	for _, name := range []string{"sh", "rm", "kill"} { // of the system's own, which must be there
+		do(t, "install", "-D", "-m", "0755", "/bin/true", root+"/bin/"+name)
+	}
+	for _, unit := range glob(t, root+"/usr/lib/systemd/system/ironwrap-*") {
+		if out := doIn(t, "", []string{"MANPATH=" + root + "/usr/share/man"}, "systemd-analyze", "verify", "--man=yes", "--recursive-errors=no", "--root="+root, unit); strings.Contains(out, "ironwrap") {
+			t.Errorf("%s: %s", filepath.Base(unit), out)
+		}
+		text, err := os.ReadFile(unit)
+		if err != nil || !strings.Contains(string(text), "\nDocumentation=man:ironwrap-daemon(8) file:/usr/share/doc/ironwrap/daemon.md\n") {
+			t.Errorf("%s names other documents: %v", filepath.Base(unit), err)
+		}
+	}
 }
 
 // TestARM64: programs of the other architecture run, as far as QEMU goes, and the

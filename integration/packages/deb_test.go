@@ -100,7 +100,7 @@ func in(t *testing.T, root, user string, argv ...string) (status int, out string
 }
 
 func inside(root, user string, argv ...string) *exec.Cmd {
-	c := exec.Command("chroot", append([]string{"--userspec=" + user, root}, argv...)...)
+	c := guarded(append([]string{"chroot", "--userspec=" + user, root}, argv...)...)
 	c.Env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/", "USER=" + user, "DEBIAN_FRONTEND=noninteractive", "LC_ALL=C.UTF-8"}
 	c.WaitDelay = time.Second
 	return c
@@ -244,6 +244,8 @@ func TestDeb(t *testing.T) {
 	answer(t, root, "ironwrap", "upgraded")
 	must(t, root, append([]string{"dpkg", "-i"}, amd64(t, root, building.newer)...)...)
 	answer(t, root, "ironwrap", "the same installed again")
+	readerGone(t, root)
+	betweenVersions(t, root)
 
 	// A daemon of one service that is there when all goes.
 	stop := later(t, root, "daemon", "neutron-rootwrap-daemon", "sleep", "0")
@@ -370,10 +372,7 @@ func upgrade(t *testing.T, root string) {
 	for _, c := range []*calling{long, short, alone} {
 		calls := c.end(t)
 		for _, call := range calls {
-			// While dpkg gives the new files their names, a call that does without the
-			// daemon can meet one program of each version, and is refused: docs/packages.md.
-			between := c == alone && strings.HasPrefix(call, "97 ") && strings.Contains(call, "install both programs of one build")
-			if !strings.HasPrefix(call, "0 ") && !between {
+			if !strings.HasPrefix(call, "0 ") {
 				t.Errorf("a call during the upgrade, of %d: %s", len(calls), call)
 			}
 		}
@@ -389,5 +388,80 @@ func upgrade(t *testing.T, root string) {
 	}
 	if out := must(t, root, "ironwrap", "--version"); !strings.Contains(out, newer) {
 		t.Errorf("ironwrap --version: %q", out)
+	}
+	readerGone(t, root)
+}
+
+// readerGone: the reader of the version before is kept no longer than the upgrade lasts.
+func readerGone(t *testing.T, root string) {
+	t.Helper()
+	if found, _ := filepath.Glob(root + "/usr/lib/ironwrap/*.old"); len(found) > 0 {
+		t.Errorf("left of the upgrade: %q", found)
+	}
+}
+
+// betweenVersions has two programs of one version meet, as they do while dpkg replaces one
+// after the other, and looks what becomes of calls.
+func betweenVersions(t *testing.T, root string) {
+	t.Helper()
+	// A daemon that began with the launcher before.
+	client := later(t, root, "daemon", "neutron-rootwrap-daemon", "sleep", "0")
+	client.running(t, 2)
+	of := func(program string) (pids []int) {
+		for _, pid := range processes(t, root) {
+			if exe, _ := os.Readlink(fmt.Sprintf("/proc/%d/exe", pid)); strings.HasSuffix(exe, program) {
+				pids = append(pids, pid)
+			}
+		}
+		return pids
+	}
+	daemons := of("/usr/bin/ironwrap-daemon")
+	must(t, root, "sh", "-c", "cd /usr/lib/ironwrap && cp -p ironwrap-launch new && mv new ironwrap-launch")
+	must(t, root, "/var/lib/dpkg/info/ironwrap.postinst", "configure", newer)
+	client.more(t, 3)
+	for _, call := range client.end(t) {
+		if !strings.HasPrefix(call, "0 ") {
+			t.Errorf("a call by a daemon with another launcher: %s", call)
+		}
+	}
+	for _, pid := range of("/usr/bin/ironwrap-daemon") {
+		if slices.Contains(daemons, pid) {
+			t.Errorf("the daemon %d goes on with the launcher before", pid)
+		}
+	}
+	if len(daemons) == 0 {
+		t.Error("there was no daemon")
+	}
+
+	// A call with the reader of another version, from first to last and for a while.
+	reader := root + "/usr/lib/ironwrap/ironwrap-read"
+	control := t.TempDir()
+	do(t, "dpkg-deb", "-x", glob(t, building.first+"/ironwrap_*_amd64.deb")[0], control)
+	older := func() {
+		do(t, "cp", "-p", control+"/usr/lib/ironwrap/ironwrap-read", reader+".new")
+		do(t, "mv", reader+".new", reader)
+	}
+	call := func() (int, string) {
+		// Whatever is kept holds no more.
+		must(t, root, "touch", "/etc/neutron/rootwrap.conf")
+		return in(t, root, "neutron", "sudo", "-n", "neutron-rootwrap", "/etc/neutron/rootwrap.conf", "sleep", "0")
+	}
+	do(t, "cp", "-p", reader, reader+".ours")
+	older()
+	if status, out := call(); status != 97 || !strings.Contains(out, "install both programs of one build") {
+		t.Errorf("with another version's reader: %d, %q", status, out)
+	}
+	do(t, "ln", reader+".ours", reader+".old")
+	if status, out := call(); status != 0 {
+		t.Errorf("with another version's reader, and ours as the one before: %d, %q", status, out)
+	}
+	do(t, "rm", reader+".old")
+	timer := time.AfterFunc(time.Second, func() { os.Rename(reader+".ours", reader) })
+	if status, out := call(); status != 0 {
+		t.Errorf("with another version's reader for a second: %d, %q", status, out)
+	}
+	if timer.Stop() {
+		t.Error("the call did not wait")
+		os.Rename(reader+".ours", reader)
 	}
 }

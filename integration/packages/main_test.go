@@ -25,6 +25,10 @@ var (
 )
 
 func TestMain(m *testing.M) {
+	if os.Args[0] == guard {
+		fmt.Fprintln(os.Stderr, becomeGuarded(os.Args[1], os.Args[2:]))
+		os.Exit(125)
+	}
 	if os.Geteuid() != 0 {
 		fmt.Println("SKIP integration/packages: not root: no package was made or installed; run make test as root")
 		os.Exit(0)
@@ -52,7 +56,7 @@ func prepare() (err error) {
 	if err := os.Chmod(dir, 0o755); err != nil {
 		return err
 	}
-	return installed(map[string]string{"lintian": "lintian", "rpmlint": "rpmlint", "rpm": "rpm", "shellcheck": "shellcheck", "mmdebstrap": "mmdebstrap"})
+	return installed(map[string]string{"lintian": "lintian", "rpmlint": "rpmlint", "rpm": "rpm", "shellcheck": "shellcheck", "mmdebstrap": "mmdebstrap", "systemd-analyze": "systemd", "man": "man-db"})
 }
 
 // clean removes all that was made, and nothing that is mounted there.
@@ -78,6 +82,7 @@ func installed(programs map[string]string) error {
 	if len(missing) == 0 {
 		return nil
 	}
+	// Of this machine, and of Debian's alone: nothing of ours is installed so.
 	c := exec.Command("sh", "-c", `apt-get update -qq; apt-get -o DPkg::Lock::Timeout=300 install -y -qq --no-install-recommends "$@"`, "sh")
 	c.Args = append(c.Args, missing...)
 	c.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive")
@@ -97,13 +102,16 @@ func do(t *testing.T, argv ...string) string {
 func environ() []string {
 	return slices.DeleteFunc(os.Environ(), func(v string) bool {
 		name, _, _ := strings.Cut(v, "=")
-		return strings.HasPrefix(name, "MAKE") || slices.Contains([]string{"MFLAGS", "GOARCH", "VERSION", "DESTDIR", "PREFIX", "CONFDIR", "SETUID"}, name)
+		return strings.HasPrefix(name, "MAKE") || slices.Contains([]string{"MFLAGS", "GOARCH", "VERSION", "DESTDIR", "PREFIX", "CONFDIR", "SETUID", "MAINTAINER"}, name)
 	})
 }
 
 func doIn(t *testing.T, where string, env []string, argv ...string) string {
 	t.Helper()
 	c := exec.Command(argv[0], argv[1:]...)
+	if changes(argv[0]) {
+		c, env = guarded(argv...), append(env, "TMPDIR="+dir)
+	}
 	c.Dir, c.Env = where, append(environ(), env...)
 	var both bytes.Buffer
 	c.Stdout, c.Stderr, c.WaitDelay = &both, &both, time.Second
@@ -131,6 +139,7 @@ func source(t *testing.T, name string) string {
 const (
 	first, newer = "1.0.0", "1.0.1"
 	epoch        = "1700000000"
+	publisher    = "Anne O'Neill: #1 <anne@example.org>" // of the newer one
 )
 
 var building struct {
@@ -163,7 +172,7 @@ func built(t *testing.T) {
 		newerEpoch := "SOURCE_DATE_EPOCH=1700003600"
 		one := packages(here, first, "dist", "SOURCE_DATE_EPOCH="+epoch)
 		again := packages(there, first, "dist-again", "SOURCE_DATE_EPOCH="+epoch, "TZ=Pacific/Auckland", "MASK=077", "LANG=C.UTF-8")
-		building.newer = packages(here, newer, "dist-newer", newerEpoch)
+		building.newer = packages(here, newer, "dist-newer", newerEpoch, "MAINTAINER="+publisher)
 		building.first, building.again = one, again
 	})
 	if building.newer == "" {

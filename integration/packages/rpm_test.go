@@ -27,7 +27,7 @@ func TestRPM(t *testing.T) {
 	if err := os.WriteFile(sudoers, []byte(rdo), 0o440); err != nil {
 		t.Fatal(err)
 	}
-	for _, shared := range []string{"/usr/share/licenses", "/usr/share/man/man1"} { // of the package filesystem, where rpm is at home
+	for _, shared := range []string{"/usr/share/licenses", "/usr/share/man/man1", "/usr/share/man/man5", "/usr/share/man/man7", "/usr/share/man/man8"} { // of the package filesystem, where rpm is at home
 		if err := os.MkdirAll(root+shared, 0o755); err != nil {
 			t.Fatal(err)
 		}
@@ -65,15 +65,23 @@ func TestRPM(t *testing.T) {
 		}
 	}
 
-	client := later(t, root, "daemon", "neutron-rootwrap-daemon", "sleep", "0")
-	client.running(t, 3)
+	clients := []*calling{
+		later(t, root, "daemon", "neutron-rootwrap-daemon", "sleep", "0"),
+		later(t, root, "oneshot", "neutron-rootwrap", "sleep", "0"),
+	}
+	for _, client := range clients {
+		client.running(t, 3)
+	}
 	rpm(append([]string{"--upgrade", "--nodeps"}, packages(building.newer)...)...)
-	client.more(t, 5)
-	for _, call := range client.end(t) {
-		if !strings.HasPrefix(call, "0 ") {
-			t.Errorf("a call during the upgrade: %s", call)
+	for _, client := range clients {
+		client.more(t, 5)
+		for _, call := range client.end(t) {
+			if !strings.HasPrefix(call, "0 ") {
+				t.Errorf("a call during the upgrade: %s", call)
+			}
 		}
 	}
+	readerGone(t, root)
 	if out := must(t, root, "ironwrap", "--version"); !strings.Contains(out, newer) {
 		t.Errorf("ironwrap --version: %q", out)
 	}

@@ -3,6 +3,8 @@ package lint
 // example is a configuration that a rule finds something in, or must not. It is
 // laid out as files of root's in a directory DIR:
 //
+// Others may be made beside it, below "../".
+//
 //	rootwrap.conf         filters_path=DIR/d, exec_dirs of the system, and conf
 //	d/a.filters           [Filters] and filters
 //	d/b.filters           [Filters] and also, where there is any

@@ -27,11 +27,15 @@ func (e example) lay(t testing.TB) (dir string) {
 	if os.Geteuid() != 0 {
 		t.Skip("not root: no rule was checked, for only files of root's are loaded")
 	}
-	dir, err := os.MkdirTemp("/var/lib", "ironwrap-lint-")
+	above, err := os.MkdirTemp("/var/lib", "ironwrap-lint-")
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
+	t.Cleanup(func() { os.RemoveAll(above) })
+	if err := os.Chmod(above, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	dir = above + "/planted"
 	conf := "[DEFAULT]\n"
 	if !strings.Contains(e.conf, "filters_path") {
 		conf += "filters_path=DIR/d\n"
@@ -66,7 +70,7 @@ func (e example) lay(t testing.TB) (dir string) {
 		t.Fatal(err)
 	}
 	if e.setup != "" {
-		c := exec.Command("/bin/sh", "-ec", e.setup)
+		c := exec.Command("/bin/sh", "-ec", placeholder.ReplaceAllString(e.setup, dir))
 		c.Dir = dir
 		if out, err := c.CombinedOutput(); err != nil {
 			t.Fatalf("%s: %v: %s", e.setup, err, out)

@@ -2,6 +2,7 @@ package lint
 
 import (
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -13,12 +14,12 @@ import (
 // does not have.
 func (e example) planted(t *testing.T) (*collected.Tree, string) {
 	t.Helper()
-	const at = "/etc/ironwrap-planted"
-	dir := e.lay(t)
+	const etc = "/etc/ironwrap-examples"
+	above := filepath.Dir(e.lay(t))
 	root := t.TempDir()
 	// Each file says where it lies.
 	script := `mkdir -p "$2/etc"; cp -a "$1" "$2$3"; grep -rlIF "$1" "$2$3" | xargs -r sed -i "s,$1,$3,g"; chmod -R a+rwX "$2"; chown -Rh 65534 "$2"`
-	if out, err := exec.Command("/bin/sh", "-ec", script, "sh", dir, root, at).CombinedOutput(); err != nil {
+	if out, err := exec.Command("/bin/sh", "-ec", script, "sh", above, root, etc).CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
 	tree, err := collected.Open(root)
@@ -26,7 +27,7 @@ func (e example) planted(t *testing.T) (*collected.Tree, string) {
 		t.Fatal(err)
 	}
 	t.Cleanup(tree.Close)
-	return tree, at + "/rootwrap.conf"
+	return tree, etc + "/planted/rootwrap.conf"
 }
 
 // TestTree: what a rule finds in its examples it finds in a tree too, and nothing else. A

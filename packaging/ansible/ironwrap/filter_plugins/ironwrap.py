@@ -1,5 +1,6 @@
 """What the role makes of an operator's words."""
 
+import json
 import re
 
 
@@ -33,6 +34,15 @@ def rootwrap_settings(text, settings):
     return "".join(out[:header] + list(wanted.values()) + out[header:])
 
 
+def doctor_faults(report, accepted):
+    """What doctor's report, as JSON, finds and accepted does not name by its id, a text each.
+
+    What it could not assess is a fault too, and so is a state that is not known here.
+    """
+    answers = json.loads(report)["answers"]
+    return ["[%(id)s] %(text)s" % a for a in answers if a["state"] not in ("ok", "note") and a["id"] not in accepted]
+
+
 class FilterModule:
     def filters(self):
-        return {"rootwrap_settings": rootwrap_settings}
+        return {"rootwrap_settings": rootwrap_settings, "doctor_faults": doctor_faults}
