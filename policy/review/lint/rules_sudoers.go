@@ -347,7 +347,7 @@ var sudoRules = []*Rule{
 	{
 		ID: "sudoers-other-configuration", Here: true, Severity: Warning,
 		Title: "sudo runs ironwrap with any configuration of root's",
-		Help:  "ironwrap refuses a configuration that somebody besides root can have written, but the user may name any other: that of another service, an example, a copy that was set aside. Name the configuration: /usr/bin/nova-rootwrap /etc/nova/rootwrap.conf *.",
+		Help:  "ironwrap refuses a configuration that somebody besides root can have written, but the user may name any other: that of another service, an example, a copy that was set aside. [Sandbox] and [Privsep:CONTEXT] sections and privsep_confine of a rootwrap.conf hold for that file alone, and another one with the same filters_path is without them. Name the configuration: /usr/bin/nova-rootwrap /etc/nova/rootwrap.conf *.",
 		check: func(c *config) []Finding {
 			return c.commands(rootwrap, func(s *sudo, a *allowed) []Finding {
 				as, who := s.equal(a.target, nil)
