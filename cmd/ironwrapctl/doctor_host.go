@@ -170,7 +170,7 @@ func told(file string, args ...string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
 	c := osexec.CommandContext(ctx, file, args...)
-	c.Env, c.Dir, c.WaitDelay = []string{"LC_ALL=C"}, "/", time.Second
+	c.Env, c.Dir, c.WaitDelay = []string{"LC_ALL=C"}, "/", 10*time.Second
 	var said bytes.Buffer
 	c.Stdout, c.Stderr = &said, &said
 	if err := c.Run(); err != nil {

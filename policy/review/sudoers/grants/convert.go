@@ -52,7 +52,7 @@ func Convert(path string) (data []byte, complaints []string, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	c := exec.CommandContext(ctx, Program, "-c", "/dev/null", "-f", "json", "--", path)
-	c.Env, c.Dir, c.WaitDelay = []string{"LC_ALL=C"}, "/", time.Second
+	c.Env, c.Dir, c.WaitDelay = []string{"LC_ALL=C"}, "/", patience
 	out, complaint := &bounded{left: MaxSize}, &bounded{left: 64 << 10}
 	c.Stdout, c.Stderr = out, complaint
 	err = c.Run()
