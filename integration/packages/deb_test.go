@@ -53,6 +53,11 @@ func aDebian(t *testing.T) string {
 			// What dpkg does with files in /etc when it configures.
 			do(t, "sh", "-c", `dpkg-deb --fsys-tarfile "$0"/neutron-common_*.deb | tar -C "$1" -x ./etc`, where, root)
 		}
+		name, err := os.Hostname()
+		if err != nil {
+			t.Fatal(err)
+		}
+		write(t, root+"/etc/hosts", "127.0.0.1 localhost "+name+"\n", 0o644) // or sudo complains
 		debian.root = root
 	})
 	if debian.root == "" {
