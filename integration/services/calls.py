@@ -46,7 +46,7 @@ NEUTRON = [
     (IP + "create_interface", "v0", "a", "veth", {"peer": {"ifname": "v1"}}),
     (IP + "create_interface", "v0", "a", "dummy"),
     (IP + "create_interface", "br0", "a", "bridge"),
-    (IP + "create_interface", "d0", None, "dummy"),
+    (IP + "create_interface", "d0", None, "veth", {"peer": {"ifname": "d1"}}),
     (IP + "create_interface", "no", "none", "dummy"),
     (IP + "interface_exists", "v0", "a"),
     (IP + "interface_exists", "v9", "a"),
