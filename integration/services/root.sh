@@ -69,5 +69,5 @@ services=$services alone=$alone mmdebstrap --quiet --mode=root --variant=extract
     --aptopt='APT::Install-Recommends "false"' --aptopt='Acquire::Languages "none"' \
     --dpkgopt=force-unsafe-io --dpkgopt='path-exclude=/usr/share/man/*' \
     --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/locale/*' \
-    --customize-hook='sh configure.sh "$1"' bookworm root
+    --extract-hook='sh configure.sh "$1"' bookworm root # the variant runs no later hook
 rm configure.sh
