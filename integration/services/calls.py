@@ -46,7 +46,7 @@ NEUTRON = [
     (IP + "create_interface", "v0", "a", "veth", {"peer": {"ifname": "v1"}}),
     (IP + "create_interface", "v0", "a", "dummy"),
     (IP + "create_interface", "br0", "a", "bridge"),
-    (IP + "create_interface", "d0", None, "dummy"),
+    (IP + "create_interface", "d0", None, "veth", {"peer": {"ifname": "d1"}}),
     (IP + "create_interface", "no", "none", "dummy"),
     (IP + "interface_exists", "v0", "a"),
     (IP + "interface_exists", "v9", "a"),
@@ -296,9 +296,11 @@ def call(row, words):
     signal.alarm(600)
     try:
         value = function(*args, **options)
-        return repr(picked(value, key) if key else value)
+        # A command's is what it wrote, twice, and its status.
+        failed = isinstance(value, (list, tuple)) and len(value) == 3 and isinstance(value[2], int) and value[2] != 0
+        return repr(picked(value, key) if key else value), failed
     except Exception as e:
-        return "%s: %s" % (type(e).__name__, e)
+        return "%s: %s" % (type(e).__name__, e), True
     finally:
         signal.alarm(0)
 
@@ -327,8 +329,9 @@ def main():
         victim = f.read().strip()
     for number, row in enumerate(CALLS[service]):
         context = getattr(load(row)[0], "privsep_entrypoint").pypath
+        result, failed = call(row, {"victim": victim})
         print(json.dumps({"service": service, "number": number, "context": context, "call": " ".join(map(str, row)),
-                          "result": neutral(call(row, {"victim": victim}))}), flush=True)
+                          "result": neutral(result), "failed": failed}), flush=True)
     for context, status in helpers():
         print(json.dumps({"service": service, "helper": context, "status": status}), flush=True)
 

@@ -22,28 +22,38 @@ type row struct {
 	Context string
 	Call    string
 	Result  string
+	Failed  bool // it raised something, or its command ended with another status than 0
 
 	Helper string
 	Status map[string]string
 }
+
+// line is the row as testdata has it.
+func (r row) line() string { return r.Context + " " + strings.ReplaceAll(r.Call, "\n", " ") }
 
 func (r row) name() string {
 	return fmt.Sprintf("%s %d: %s", r.Service, r.Number, strings.ReplaceAll(r.Call, "\n", " "))
 }
 
 // What the services' contexts do for them through ironwrap they do as through the peer, to
-// the letter.
+// the letter. The calls of testdata/failing fail through both: they are refusals, or want
+// what the stage has not got. All others do what they are for.
 func TestCalls(t *testing.T) {
 	ready(t)
 	theirs, mine := calls(t, peer), byDefault(t)
 	contexts := map[string]bool{}
+	var failing []string
 	for i, r := range theirs.calls {
 		contexts[r.Context] = true
+		if r.Failed {
+			failing = append(failing, r.line())
+		}
 		if got := mine.at(t, i, r); got.Result != r.Result {
 			t.Errorf("%s\n%s\nby the peer: %s", r.name(), got.Result, r.Result)
 		}
 	}
-	t.Logf("%d calls of %d contexts", len(theirs.calls), len(contexts))
+	t.Logf("%d calls of %d contexts, %d of them fail", len(theirs.calls), len(contexts), len(failing))
+	written(t, "testdata/failing", failing)
 	if len(theirs.calls) < 170 || len(contexts) < 13 {
 		t.Errorf("%d calls of %d contexts: %v", len(theirs.calls), len(contexts), contexts)
 	}
@@ -123,8 +133,11 @@ func TestConfined(t *testing.T) {
 	ready(t)
 	open, mine := byDefault(t), calls(t, wrapped, confining(t))
 	var lost []string
+	made, work := map[string]int{}, map[string]int{}
 	for i, r := range open.calls {
 		got := mine.at(t, i, r)
+		made[r.Context]++
+		work[r.Context]++
 		if executed(t, r) != nil {
 			if e, want := executed(t, got), profiled(t, r.Context); e["CapBnd"] != want || e["CapEff"]&^want != 0 || executed(t, r)["CapBnd"] == want {
 				t.Errorf("%s: bounding set %x, effective %x, of %x; unconfined %x", r.name(), e["CapBnd"], e["CapEff"], want, executed(t, r)["CapBnd"])
@@ -133,18 +146,24 @@ func TestConfined(t *testing.T) {
 		}
 		if got.Result != r.Result {
 			t.Logf("%s\n%s\nunconfined: %s", r.name(), got.Result, r.Result)
-			lost = append(lost, r.Context+" "+strings.ReplaceAll(r.Call, "\n", " "))
+			lost = append(lost, r.line())
+			work[r.Context]--
 		}
 	}
-	slices.Sort(lost)
-	lost = slices.Compact(lost)
-	written := strings.Split(strings.TrimSuffix(read(t, "testdata/confined"), "\n"), "\n")
-	if !slices.Equal(lost, written) {
-		t.Errorf("these calls do not work confined:\n%s", strings.Join(lost, "\n"))
+	written(t, "testdata/confined", lost)
+	for _, c := range privsep.All() {
+		if c.Calls != made[c.Name] || c.Work != work[c.Name] {
+			t.Errorf("%s: %d calls were made, and %d of them work as without; the table has %d, and %d", c.Name, made[c.Name], work[c.Name], c.Calls, c.Work)
+		}
 	}
 	for context, status := range mine.helpers {
 		if bits(t, status["CapBnd"]) != profiled(t, context) {
 			t.Errorf("the helper of %s has the bounding set %s, not %x", context, status["CapBnd"], profiled(t, context))
+		}
+		for key, is := range map[string]bool{"seccomp=": status["Seccomp"] == "2", "no_new_privs=yes": status["NoNewPrivs"] == "1"} {
+			if want := strings.Contains(privsep.Find(context).Keys, key); is != want {
+				t.Errorf("the helper of %s: %s %t, its profile says %t: %v", context, key, is, want, status)
+			}
 		}
 	}
 	if len(mine.helpers) != len(open.helpers) {
@@ -152,16 +171,20 @@ func TestConfined(t *testing.T) {
 	}
 }
 
-// confining is a tree with the services' rootwrap.conf, and the key in it. A context that
-// has no profile gets a section with what it declares.
+// written holds calls against those of a file, which is about each once and sorted.
+func written(t *testing.T, file string, calls []string) {
+	t.Helper()
+	slices.Sort(calls)
+	calls = slices.Compact(calls)
+	if now := strings.Join(calls, "\n") + "\n"; now != read(t, file) {
+		t.Errorf("%s is not what was found:\n%s", file, now)
+	}
+}
+
+// confining is a tree with the services' rootwrap.conf, and the key in it.
 func confining(t *testing.T) string {
 	t.Helper()
-	text := "[DEFAULT]\nprivsep_confine = declared\n"
-	for _, c := range privsep.All() {
-		if !c.Profiled() && c.Declared != "" {
-			text = fmt.Sprintf("[Privsep:%s]\ncapabilities = %s\n\n", c.Name, strings.ReplaceAll(c.Declared, " ", ",")) + text
-		}
-	}
+	const text = "[DEFAULT]\nprivsep_confine = declared\n"
 	tree := t.TempDir()
 	for _, service := range services {
 		dir := "/etc/" + service

@@ -7,13 +7,18 @@ a line: a test and what came of it.
 import io
 import json
 import sys
+import time
 import unittest
 
 
 class Result(unittest.TestResult):
+    def startTest(self, test):
+        self.begun = time.monotonic()
+
     def say(self, test, outcome, error=None, details=None):
         why = str(error[1]) if error else "".join(d.as_text() for d in (details or {}).values())
-        print(json.dumps({"test": test.id(), "outcome": outcome, "why": why[-2000:]}), file=out, flush=True)
+        print(json.dumps({"test": test.id(), "outcome": outcome, "why": why[-2000:],
+                          "seconds": round(time.monotonic() - self.begun, 1)}), file=out, flush=True)
 
     def addSuccess(self, test, details=None):
         self.say(test, "ok")

@@ -44,6 +44,12 @@ for helper in sbin/mount.nfs usr/sbin/scstadmin; do
     printf '#!/bin/sh\ngrep -E "^(CapBnd|CapEff|NoNewPrivs):" /proc/self/status\nexit 7\n' >$helper
     chmod 755 $helper
 done
+mkdir run/openvswitch # with a switch of its own, not the kernel's, which would load a module
+chroot . ovsdb-tool create /run/openvswitch/conf.db /usr/share/openvswitch/vswitch.ovsschema
+chroot . ovsdb-server --detach --pidfile --remote=punix:/run/openvswitch/db.sock \
+    --remote=db:Open_vSwitch,Open_vSwitch,manager_options /run/openvswitch/conf.db
+chroot . ovs-vsctl --no-wait init
+chroot . /usr/lib/openvswitch-switch/ovs-vswitchd --detach --pidfile --enable-dummy=override 2>/dev/null
 setpriv --reuid 65534 --regid 65534 --clear-groups sleep 1000 &
 echo $! >run/victim
 

@@ -19,11 +19,12 @@ type Context struct {
 	Declared string // capabilities, "cap_net_admin", with blanks between; "" for none
 	Unread   bool   // Declared is a guess: the module itself was not read
 
-	// The profile: Declared, Beside and Keys. There is none where Tried is empty.
+	// The profile: Declared, Beside and Keys. There is none where Calls is 0.
 	Beside string // capabilities that its helper, and what it executes, were found to need besides
 	Keys   string // further keys of a sandbox section, "key=value", with blanks between
-	Tried  string // what was run within it
-	Lost   string // what is known not to work within it; "" for nothing
+	Calls  int    // how many calls integration/services makes within it
+	Work   int    // how many of these end as they do without it
+	Lost   string // what is known not to work within it, or was not tried; "" for nothing
 
 	Powers string // ids of package exposure, with blanks between; "" for none
 	How    string // what gives them away
@@ -47,7 +48,7 @@ func Find(name string) *Context {
 }
 
 // Profiled tells that there is a profile.
-func (c *Context) Profiled() bool { return c != nil && c.Tried != "" }
+func (c *Context) Profiled() bool { return c != nil && c.Calls > 0 }
 
 // Capabilities are those of the profile, sorted.
 func (c *Context) Capabilities() []string {
