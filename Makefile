@@ -129,7 +129,7 @@ test-services:
 	$(GO) test -count=1 -timeout 3h -v ./integration/services -all
 
 vm-test:
-	$(GO) test -count=1 -timeout 25m ./integration/vm
+	$(GO) test -count=1 -timeout 60m ./integration/vm
 
 vm-test-long:
 	$(GO) test -count=1 -timeout 60m -run '^TestScenarios$$' ./integration/vm -long

@@ -103,7 +103,7 @@ export OUT=/run/out
 mkdir -p $OUT /run/payload
 tar -xf "$(disk payload)" -C /run/payload
 cd /run/payload
-timeout -k 10 1200 ./run.sh
+timeout -k 10 3000 ./run.sh
 echo $? >$OUT/rc
 cp /run/ironwrap-vm.log $OUT/log
 tar -cf "$(disk result)" -C $OUT .

@@ -1,12 +1,13 @@
 # SELinux in enforcing mode, with Debian's policy: the context of the command by its key.
-# The domains are those of docs/configuration.md and of held.cil.
+# The domains are those of docs/configuration.md, docs/packages.md and held.cil.
 . "$(dirname "$0")/../lib.sh"
 
 row 'SELinux' ironwrap "$(getenforce), $(sestatus | sed -n 's/^Loaded policy name: *//p')"
 row 'the context of a service' ironwrap "$(bounded systemd-run --quiet --wait --pipe -p User=nova cat /proc/self/attr/current | tr -d '\0')"
 sed -n '/^    ; held.cil/,/^$/s/^    //p' "$here/configuration.md" >"$scratch/held.cil"
+sed -n '/^    ; ironwrap.cil/,/^$/s/^    //p' "$here/packages.md" >"$scratch/ironwrap.cil"
 cp "$here/long/held.cil" "$scratch/more.cil"
-semodule --install "$scratch/held.cil" --install "$scratch/more.cil"
+semodule --install "$scratch/held.cil" --install "$scratch/more.cil" --install "$scratch/ironwrap.cil"
 
 label=/proc/self/attr/current
 u=system_u:system_r
@@ -23,6 +24,7 @@ paste: CommandFilter, paste, root
 own: CommandFilter, /usr/bin/confined-cat, root
 touch: CommandFilter, touch, root
 sed: CommandFilter, sed, root
+id: CommandFilter, id, root
 ip_exec: IpNetnsExecFilter, ip, root
 ip: IpFilter, ip, root
 nice: ChainingRegExpFilter, nice, root, nice, -n, 5
@@ -124,6 +126,11 @@ row 'ironwrap-call, with no_new_privs' ironwrap "$(outcome by_call tail -n1 $lab
 under 'ironwrap-call, a context that the policy does not know' 'of the command: ' by_call nl $label
 under 'ironwrap-call, one that it lets nobody into' 'rootwrap: ' by_call touch /run/made
 row 'what any of them made' ironwrap "$(ls /run/made 2>/dev/null || echo nothing)"
+
+# Services in domains of their own.
+for domain in neutron_t stranger_t; do
+    under "ironwrap-call from $domain" 'ironwrap-call: ' as neutron runcon $u:$domain:s0 ironwrap-call neutron id -u
+done
 
 context() { ls -dZ "$1" | cut -d' ' -f1; }
 row 'the context of the daemon' ironwrap "$(tr -d '\0' <"/proc/$(systemctl show --property MainPID --value ironwrap-daemon@neutron.service)/attr/current")"
