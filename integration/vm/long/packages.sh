@@ -44,6 +44,7 @@ row 'the AppArmor profile of the package' ironwrap "$(outcome apparmor_parser --
 
 # A daemon of systemd's, and one that its client starts.
 sed -i "/^\[DEFAULT\]/a authkey_file=/run/ironwrap/neutron.key\nallow_groups=neutron" $conf
+printf '[Filters]\ntail: CommandFilter, tail, root\n' >/etc/neutron/rootwrap.d/long.filters
 systemctl --quiet enable --now ironwrap-daemon@neutron.socket
 units 'its socket enabled'
 row 'a call by ironwrap-call' ironwrap "$(outcome as neutron ironwrap-call neutron sleep 0)"
@@ -57,7 +58,7 @@ calling() {
     shift
     (
         while [ ! -e "$scratch/over" ]; do
-            as neutron "$@" >"$scratch/said" 2>&1 || tail -n 1 "$scratch/said" >>"$scratch/calls/$name.lost"
+            as neutron "$@" >"$scratch/$name" 2>&1 || tail -n 1 "$scratch/$name" >>"$scratch/calls/$name.lost"
             echo >>"$scratch/calls/$name"
         done
     ) &
@@ -68,15 +69,21 @@ cp "$here/client.py" /var/lib/neutron/client.py
 calling ironwrap-call ironwrap-call neutron sleep 0
 calling 'a client of the socket' python3 -I client.py socket /run/ironwrap/neutron.sock /run/ironwrap/neutron.key sleep 0
 calling 'a client that starts its daemon' python3 -I client.py start sleep 0 -- sudo -n neutron-rootwrap-daemon $conf
-as neutron ironwrap-call neutron sleep 30 >"$scratch/long" 2>&1 &
+# One command goes on as long as the process $upgrade.
+sleep 10000 &
+upgrade=$!
+LIMIT=1000
+as neutron ironwrap-call neutron tail -f --pid=$upgrade /dev/null >"$scratch/long" 2>&1 &
 long=$!
-going() { [ "$(ls "$scratch"/calls | grep -vc lost)" = 3 ] && pgrep -f '^[^ ]*sleep 30' >/dev/null; }
+lasting() { pgrep -f '^[^ ]*tail -f --pid' >/dev/null; }
+going() { [ "$(ls "$scratch"/calls | grep -vc lost)" = 3 ] && lasting; }
 until_true going
 before=$(systemctl show --property MainPID --value ironwrap-daemon@neutron.service)
 put 1.0.1
-row 'upgraded: the command in flight' ironwrap "$(pgrep -f '^[^ ]*sleep 30' >/dev/null && echo runs on || echo ended before)"
+row 'upgraded: the command in flight' ironwrap "$(lasting && echo goes on || echo ended)"
 touch "$scratch/over"
 wait $callers
+kill $upgrade
 wait $long
 row 'upgraded: the command in flight ended with' ironwrap $?
 for name in ironwrap-call 'a client of the socket' 'a client that starts its daemon'; do
@@ -84,7 +91,10 @@ for name in ironwrap-call 'a client of the socket' 'a client that starts its dae
 done
 after=$(systemctl show --property MainPID --value ironwrap-daemon@neutron.service)
 row 'upgraded: the daemon is' ironwrap "$([ "$after" != "$before" ] && echo another one): $(readlink "/proc/$after/exe") $(ironwrap-daemon --version | grep -o '1\.0\.[0-9]')"
-row 'upgraded: daemons of before' ironwrap "$(readlink /proc/[0-9]*/exe | grep -c 'ironwrap.*(deleted)')"
+old() { readlink /proc/[0-9]*/exe | grep 'ironwrap.*(deleted)'; }
+none_old() { ! old; }
+until_true none_old
+row 'upgraded: programs of before that still run' ironwrap "$(old || echo none)"
 units upgraded
 state upgraded
 

@@ -24,7 +24,7 @@ learnt() { # NAME RECORDS...
     said() { ironwrapctl learn --from-audit --profile $dir/new.json /etc/nova/rootwrap.conf "$@" -- mkdir /run/made; }
     has() { said "$@" >"$scratch/learnt" 2>&1 && [ -e $dir/new.json ]; }
     until_true has "$@"
-    row "$name: what is learnt" ironwrap "$(sed -n '/^added to the profile:/,$p' "$scratch/learnt" | xargs)"
+    row "$name: what is learnt" ironwrap "$(sed -n '/^added to the profile:/,+1p' "$scratch/learnt" | xargs)"
     confined $dir/new.json
     row "$name: the new profile in force" ironwrap "$(ask /run/made)"
     rmdir /run/made
@@ -37,5 +37,6 @@ learnt 'audit.log' /var/log/audit/audit.log
 systemctl kill auditd
 stopped() { ! pidof auditd; }
 until_true stopped
+row "the journal: auditd" ironwrap "$(pidof auditd >/dev/null && echo runs || echo does not run)"
 learnt 'the journal' --journal --since "@$(date +%s)"
 systemctl start auditd
