@@ -8,6 +8,8 @@ dpkg --unpack --force-depends /root/neutron-common.deb >/dev/null 2>&1
 dpkg-deb --fsys-tarfile /root/neutron-common.deb | tar -x -C / ./etc # dpkg does so later
 install -m 755 /bin/true /usr/bin/privsep-helper
 conf=/etc/neutron/rootwrap.conf
+printf '[agent]\nroot_helper = sudo neutron-rootwrap %s\n' $conf >/etc/neutron/neutron.conf
+sed -i 's/^use_syslog=.*/use_syslog=True/' $conf
 
 put() { dpkg -i "$here/$1"/*.deb >"$scratch/dpkg" 2>&1 || cat "$scratch/dpkg"; }
 answers() {

@@ -3,7 +3,6 @@
 . "$(dirname "$0")/../lib.sh"
 
 row 'SELinux' ironwrap "$(getenforce), $(sestatus | sed -n 's/^Loaded policy name: *//p')"
-row 'the context of a service' ironwrap "$(bounded systemd-run --quiet --wait --pipe -p User=nova cat /proc/self/attr/current | tr -d '\0')"
 sed -n '/^    ; held.cil/,/^$/s/^    //p' "$here/configuration.md" >"$scratch/held.cil"
 sed -n '/^    ; ironwrap.cil/,/^$/s/^    //p' "$here/packages.md" >"$scratch/ironwrap.cil"
 cp "$here/long/held.cil" "$scratch/more.cil"
@@ -64,14 +63,14 @@ apparmor = best-effort
 [Sandbox:ip_exec]
 selinux_context = $u:held_ip_t:s0
 [Sandbox:nice]
-selinux_context = $u:held_ip_t:s0
-[Privsep:neutron.privileged.default]
+selinux_context = $u:held_ip_t:s0"
+privsep="[Privsep:neutron.privileged.default]
 selinux_context = $u:held_t:s0"
 cp /usr/bin/cat /usr/bin/confined-cat
 chcon --type held_exec_t /usr/bin/confined-cat
 printf '#!/bin/sh\nexec cat %s\n' $label >/usr/bin/privsep-helper
 chmod 755 /usr/bin/privsep-helper
-configure /etc/nova "$lines"
+configure /etc/nova "$lines" "$privsep"
 
 under() { # NAME PREFIX COMMAND...: with what was said after PREFIX
     local name="$1" prefix="$2"
@@ -99,7 +98,8 @@ ip netns add held
 through_sudo 'in a network namespace' nova ip netns exec held sed -n p $label
 ip netns delete held
 under 'two contexts in a chain' 'filter cat: ' call nice -n 5 cat $label
-through_sudo 'a privsep context of its section' nova privsep-helper --privsep_context neutron.privileged.default --privsep_sock_path /run/x
+helper='privsep-helper --privsep_context neutron.privileged.default --privsep_sock_path /run/x'
+through_sudo 'a privsep context of its section' nova $helper
 ours='/usr/bin/nova-rootwrap /etc/nova/rootwrap.conf'
 under 'asked in a domain that may not choose' 'of the command: ' bounded runcon $u:caller_t:s0 $ours cat $label
 
@@ -109,13 +109,15 @@ row 'setuid' ironwrap "$(outcome own cat $label)"
 under 'setuid, a context that the policy does not know' 'of the command: ' own nl $label
 under 'setuid, one that it lets nobody into' 'ironwrap: ' own touch /run/made
 
-configure /etc/neutron "$lines" 'authkey_file=/run/ironwrap/neutron.key
-allow_groups=neutron'
+configure /etc/neutron "$lines" "authkey_file=/run/ironwrap/neutron.key
+allow_groups=neutron
+$privsep"
 cp "$here/client.py" /var/lib/neutron/client.py
 asked() { as neutron python3 -I client.py start "$@" -- sudo -n /usr/bin/neutron-rootwrap-daemon /etc/neutron/rootwrap.conf; }
 row 'the daemon' ironwrap "$(outcome asked cat $label)"
 row 'the daemon, with no_new_privs' ironwrap "$(outcome asked tail -n1 $label)"
 row 'the daemon, with every other key' ironwrap "$(outcome asked tac $label)"
+row 'the daemon, a privsep context of its section' ironwrap "$(outcome asked $helper)"
 under 'the daemon, a context that the policy does not know' 'of the command: ' asked nl $label
 under 'the daemon, one that it lets nobody into' 'rootwrap: ' asked touch /run/made
 rm -rf /run/ironwrap
@@ -123,6 +125,7 @@ systemctl start ironwrap-daemon@neutron.socket
 by_call() { as neutron ironwrap-call neutron "$@"; }
 row 'ironwrap-call' ironwrap "$(outcome by_call cat $label)"
 row 'ironwrap-call, with no_new_privs' ironwrap "$(outcome by_call tail -n1 $label)"
+row 'ironwrap-call, a privsep context of its section' ironwrap "$(outcome by_call $helper)"
 under 'ironwrap-call, a context that the policy does not know' 'of the command: ' by_call nl $label
 under 'ironwrap-call, one that it lets nobody into' 'rootwrap: ' by_call touch /run/made
 row 'what any of them made' ironwrap "$(ls /run/made 2>/dev/null || echo nothing)"
@@ -138,7 +141,7 @@ for path in /usr/bin/ironwrap /usr/bin/ironwrap-daemon /usr/lib/ironwrap/ironwra
     row "the label of $path" ironwrap "$(context $path)"
 done
 systemctl stop ironwrap-daemon@neutron.socket ironwrap-daemon@neutron.service
-# The AVCs of a program of ironwrap's own: choosing a context is what was refused above.
-row 'what SELinux refused ironwrap itself' ironwrap "$(grep -h 'avc:  denied' /var/log/audit/audit.log | grep -E 'comm="(nova|neutron)-rootwrap|comm="ironwrap' | grep -vE '\{ (transition|nnp_transition|setexec) \}' |
+# Choosing a context is what was refused above.
+row 'what SELinux refused ironwrap itself' ironwrap "$(grep -h 'avc:  denied' /var/log/audit/audit.log | grep -E 'comm="((nova|neutron)-rootwrap|ironwrap).* scontext=[^ ]*:(init|initrc)_t:' | grep -vE '\{ (transition|nnp_transition|setexec) \}' |
     sed 's/.*avc:  denied //; s/ pid=[0-9]*//; s/ ino=[0-9]*//' | sort | uniq -c | head -n 12 | grep . || echo nothing)"
 rm /usr/bin/confined-cat /usr/bin/privsep-helper
