@@ -131,9 +131,9 @@ under 'ironwrap-call, one that it lets nobody into' 'rootwrap: ' by_call touch /
 row 'what any of them made' ironwrap "$(ls /run/made 2>/dev/null || echo nothing)"
 
 # Services in domains of their own.
-for domain in neutron_t stranger_t; do
-    under "ironwrap-call from $domain" 'ironwrap-call: ' as neutron runcon $u:$domain:s0 ironwrap-call neutron id -u
-done
+from() { as neutron runcon $u:$1:s0 ironwrap-call neutron id -u; }
+row 'ironwrap-call from a domain that may reach the daemon' ironwrap "$(outcome from neutron_t)"
+under 'ironwrap-call from one that may not' 'ironwrap-call: ' from stranger_t
 
 context() { ls -dZ "$1" | cut -d' ' -f1; }
 row 'the context of the daemon' ironwrap "$(tr -d '\0' <"/proc/$(systemctl show --property MainPID --value ironwrap-daemon@neutron.service)/attr/current")"
@@ -142,6 +142,6 @@ for path in /usr/bin/ironwrap /usr/bin/ironwrap-daemon /usr/lib/ironwrap/ironwra
 done
 systemctl stop ironwrap-daemon@neutron.socket ironwrap-daemon@neutron.service
 # Choosing a context is what was refused above.
-row 'what SELinux refused ironwrap itself' ironwrap "$(grep -h 'avc:  denied' /var/log/audit/audit.log | grep -E 'comm="((nova|neutron)-rootwrap|ironwrap).* scontext=[^ ]*:(init|initrc)_t:' | grep -vE '\{ (transition|nnp_transition|setexec) \}' |
+row 'what SELinux refused in the domain of ironwrap' ironwrap "$(grep -h 'avc:  denied' /var/log/audit/audit.log | grep -E 'scontext=[^ ]*:(init|initrc)_t:' | grep -vE '\{ (transition|nnp_transition) \}' |
     sed 's/.*avc:  denied //; s/ pid=[0-9]*//; s/ ino=[0-9]*//' | sort | uniq -c | head -n 12 | grep . || echo nothing)"
 rm /usr/bin/confined-cat /usr/bin/privsep-helper
