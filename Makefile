@@ -12,6 +12,7 @@
 # make vagrant-payload  what vagrant up needs of a build; vagrant-box: the box alone
 # make test-container  what works with Docker's default capabilities (part of make test)
 # make test-all  that, and the parts below that take too long for each change
+# make vm-test-long  machines with SELinux, and with packages where systemd runs
 # make test-services  the code of OpenStack's services, and neutron's functional tests
 # make test-ansible  the Ansible role
 # make soak    the soak test of the daemon at full length, 10 to 20 minutes
@@ -62,7 +63,7 @@ BENCHFLAGS = $(if $(QUICK),-quick) $(if $(ROUNDS),-rounds $(ROUNDS)) $(if $(LIMI
 ASROOT  = $(if $(filter 0,$(shell id -u)),,sudo)
 
 .NOTPARALLEL:
-.PHONY: pictures where host appetite stage uninstall vet test-go packages release test-packages test-services test-ansible test-all build deps testdeps run test test-container vm-test vm-update vagrant-payload vagrant-box vagrant-test vagrantdeps soak bench bench-neutron fuzz lint lint-ansible install clean
+.PHONY: pictures where host appetite stage uninstall vet test-go packages release test-packages test-services test-ansible test-all build deps testdeps run test test-container vm-test vm-test-long vm-update vagrant-payload vagrant-box vagrant-test vagrantdeps soak bench bench-neutron fuzz lint lint-ansible install clean
 
 # The privileged programs are static and pure Go: no dynamic loader, no name service
 # plug-ins, no C. ironwrapctl compiles seccomp profiles with libseccomp.
@@ -121,7 +122,7 @@ test-container:
 	$(GO) test -count=1 -timeout 25m -run '^TestContainer' ./integration/oneshot ./integration/peer
 
 # Each of them makes root directories of Debian's packages first.
-test-all: test test-packages test-services test-ansible
+test-all: test vm-test-long test-packages test-services test-ansible
 
 test-ansible:
 	$(GO) test -count=1 -timeout 1h ./integration/ansible
@@ -130,11 +131,15 @@ test-services:
 	$(GO) test -count=1 -timeout 3h -v ./integration/services -all
 
 vm-test:
-	$(GO) test -count=1 -timeout 25m ./integration/vm
+	$(GO) test -count=1 -timeout 60m ./integration/vm
 
-# Writes what came of the run into docs/scenarios.md. Read the difference.
+vm-test-long:
+	$(GO) test -count=1 -timeout 60m -run '^TestScenarios$$' ./integration/vm -long
+
+# Writes what came of the run into docs/scenarios.md. Read the difference. MACHINES=long
+# for those of vm-test-long.
 vm-update:
-	$(GO) test -count=1 -timeout 25m ./integration/vm -update
+	$(GO) test -count=1 -timeout 60m ./integration/vm -update $(addprefix -,$(MACHINES))
 
 vagrant-payload: build
 	@mkdir -p bin/vagrant
@@ -143,7 +148,7 @@ vagrant-payload: build
 vagrant-box:
 	@mkdir -p bin/vagrant
 	$(ASROOT) $(GO) test -count=1 -timeout 25m -run '^TestScenarios$$' ./integration/vm -image
-	integration/vm/box.sh bin/vm/* bin/vagrant/ironwrap.box
+	integration/vm/box.sh bin/vm/short-* bin/vagrant/ironwrap.box
 
 vagrant-test: vagrant-payload vagrant-box vagrantdeps
 	integration/vm/vagrant.sh bin/vagrant/ironwrap.box

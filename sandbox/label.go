@@ -131,7 +131,8 @@ func (m *Module) setLabel(label string) (fd int, err error) {
 func (m *Module) confirmLabel(fd int, label string) error {
 	is, err := m.label(fd)
 	if err == nil && is != label {
-		err = fmt.Errorf("%w: %s", errLabel, is)
+		// SELinux has a short form of each range: s0 for s0-s0, c0.c2 for c0,c1,c2.
+		err = fmt.Errorf("%w: %s: if that is the same, write it so", errLabel, is)
 	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", label, err)

@@ -6,6 +6,9 @@ dnsmasq-base haproxy qemu-utils
 rsyslog auditd apparmor
 nfs-kernel-server nfs-common'
 
+# What the machines of make vm-test-long have besides.
+packages_long='selinux-policy-default selinux-utils policycoreutils'
+
 # What packages start by themselves, and no scenario wants running.
 unwanted='haproxy nfs-server nfs-client.target rpcbind.socket rpcbind nfs-blkmap nfs-idmapd
 apt-daily.timer apt-daily-upgrade.timer e2scrub_all.timer e2scrub_reap fstrim.timer dpkg-db-backup.timer'

@@ -1,8 +1,9 @@
 #!/bin/sh
-# image.sh DIRECTORY
+# image.sh DIRECTORY [short|long]
 #
 # Makes DIRECTORY/root.raw, a Debian 12 with all that the scenarios need, and
-# DIRECTORY/vmlinuz, its kernel, from Debian's packages alone. Takes a minute.
+# DIRECTORY/vmlinuz, its kernel, from Debian's packages alone. Takes a minute. A long
+# one has SELinux's policy and labels too, and a service's package, in /root.
 # What it makes depends on this file and debian.sh and on nothing else of the project:
 # the tests come on a second disk, or by Vagrant.
 # DIRECTORY/initrd is for a root on virtio, which the kernel alone cannot find.
@@ -10,10 +11,12 @@ set -eu
 . "$(dirname "$0")/debian.sh"
 mkdir -p "$1"
 cd "$1"
+kind=${2:-short}
 rm -rf .tree .unpacked .initrd # which go list passes over
 trap 'rm -rf .tree .unpacked .initrd' EXIT
 
 packages="$packages openssh-server" # for Vagrant; elsewhere nobody starts it
+[ $kind = short ] || packages="$packages $packages_long"
 
 # The kernel is fetched but not installed: what its package does after unpacking
 # (initrd, boot loader) takes longer than all the rest, and nothing needs it.
@@ -23,12 +26,13 @@ export APT_CONFIG="$MMDEBSTRAP_APT_CONFIG"
 kernel=$(apt-cache depends linux-image-cloud-amd64 | sed -n 's/.*Depends: //p' | head -1)
 cd "$1/.."
 apt-get download -q "$kernel" busybox-static
+[ "$2" = short ] || apt-get download -q neutron-common
 EOF
 mmdebstrap --quiet --mode=root --variant=minbase --include="$(echo $packages | tr ' ' ,)" \
     --aptopt='APT::Install-Recommends "false"' --aptopt='Acquire::Languages "none"' \
     --dpkgopt=force-unsafe-io --dpkgopt='path-exclude=/usr/share/man/*' \
     --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/locale/*' \
-    --customize-hook='sh kernel.sh "$1"' bookworm .tree
+    --customize-hook="sh kernel.sh \"\$1\" $kind" bookworm .tree
 rm kernel.sh
 
 # Not into the tree itself: there /lib is a link, which unpacking would replace.
@@ -99,7 +103,7 @@ export OUT=/run/out
 mkdir -p $OUT /run/payload
 tar -xf "$(disk payload)" -C /run/payload
 cd /run/payload
-timeout -k 10 1200 ./run.sh
+timeout -k 10 3000 ./run.sh
 echo $? >$OUT/rc
 cp /run/ironwrap-vm.log $OUT/log
 tar -cf "$(disk result)" -C $OUT .
@@ -122,5 +126,12 @@ printf '[Match]\nName=eth0\n[Network]\nDHCP=ipv4\n' >.tree/etc/systemd/network/e
 for unit in ssh systemd-networkd; do
     ln -s "/lib/systemd/system/$unit.service" .tree/etc/systemd/system/multi-user.target.wants/
 done
+
+# SELinux's labels. The kernel here has no say in them, and setfiles(8) must not ask it.
+if [ $kind = long ]; then
+    mv neutron-common_*.deb .tree/root/neutron-common.deb
+    unshare --mount sh -c 'mount -t proc proc .tree/proc
+        chroot .tree setfiles -F -m /etc/selinux/default/contexts/files/file_contexts /'
+fi
 
 mke2fs -q -t ext4 -O ^has_journal,^metadata_csum -m 0 -L root -d .tree root.raw 1200M

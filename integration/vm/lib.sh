@@ -41,7 +41,7 @@ outcome() {
         if grep -q '^Traceback' "$scratch/err"; then echo "traceback: ${complaint%%:*}"
         elif grep -q '^sudo: ' "$scratch/err"; then echo 'refused by sudo'
         elif grep -q '^doas: ' "$scratch/err"; then echo 'refused by doas'
-        elif [ $status -gt 128 ]; then echo "killed by signal $((status - 128))"
+        elif [ $status -gt 128 ] && [ $status -lt 193 ]; then echo "killed by signal $((status - 128))"
         else echo "failed ($status)${complaint:+: ${complaint##*: }}"
         fi ;;
     esac

@@ -7,6 +7,9 @@ cd "$(dirname "$0")"
 cp -r --remove-destination tree/. / # programs may run, from a time before
 chmod 4755 /opt/ironwrap/bin/ironwrap # cp -r keeps no set-user-id bit
 
+# Labels, as dpkg gives them.
+if selinuxenabled 2>/dev/null; then restorecon -RF /usr/bin /usr/lib/ironwrap /opt; fi
+
 # All scenarios are played under the profiles for ironwrap, in both places.
 if aa-enabled --quiet 2>/dev/null; then
     sed 's|^@{IRONWRAP}=.*|@{IRONWRAP}=/usr /opt/ironwrap|' /usr/share/ironwrap/apparmor/ironwrap >/etc/apparmor.d/ironwrap
@@ -21,8 +24,8 @@ grep -qw ironwrap /etc/hosts || echo 127.0.1.1 ironwrap >>/etc/hosts
 for user in nova:64055 neutron:64060 mallory:64070; do
     name=${user%:*} id=${user#*:}
     groupadd --force --gid "$id" "$name"
-    id "$name" >/dev/null 2>&1 || useradd --key UID_MAX=70000 --uid "$id" --gid "$id" --create-home --home-dir "/var/lib/$name" --shell /bin/sh "$name"
-    chmod 755 "/var/lib/$name"
+    id "$name" >/dev/null 2>&1 || useradd --key UID_MAX=70000 --uid "$id" --gid "$id" --no-create-home --home-dir "/var/lib/$name" --shell /bin/sh "$name"
+    install -d -m 755 -o "$name" -g "$name" "/var/lib/$name" # SELinux lets useradd make none there
 done
 groupadd --force --gid 64080 images
 usermod --append --groups images nova

@@ -12,14 +12,23 @@ import (
 // string is for a program that it was not played with.
 type outcome struct{ name, peer, ironwrap string }
 
-// compare holds rows, as a machine left them, against the table.
-func compare(t *testing.T, rows string) {
+func (o outcome) script() string {
+	script, _, _ := strings.Cut(o.name, "/")
+	return script
+}
+
+// compare holds rows, as machines left them, against what the table has of scripts.
+func compare(t *testing.T, rows string, scripts []string) {
 	t.Helper()
-	have, want := parseRows(t, rows), parseTable(t, read(t, *table))
+	have, all := parseRows(t, rows), parseTable(t, read(t, *table))
+	other := func(o outcome) bool { return !slices.Contains(scripts, o.script()) }
 	if *update {
-		write(t, *table, replaceTable(read(t, *table), have))
+		list := append(slices.DeleteFunc(all, func(o outcome) bool { return !other(o) }), have...)
+		slices.SortStableFunc(list, func(a, b outcome) int { return strings.Compare(a.script(), b.script()) })
+		write(t, *table, replaceTable(read(t, *table), list))
 		return
 	}
+	want := slices.DeleteFunc(all, other)
 	for _, w := range want {
 		i := slices.IndexFunc(have, func(h outcome) bool { return h.name == w.name })
 		if i < 0 {
@@ -121,12 +130,12 @@ func unescape(s string) string {
 	return strings.NewReplacer(back...).Replace(s)
 }
 
-// scripts lists the scenarios.
-func scripts(t *testing.T) (names []string) {
+// scripts lists those in a directory.
+func scripts(t *testing.T, dir string) (names []string) {
 	t.Helper()
-	paths, err := filepath.Glob("scenarios/*.sh")
+	paths, err := filepath.Glob(dir + "/*.sh")
 	if err != nil || len(paths) == 0 {
-		t.Fatalf("no scenarios: %v", err)
+		t.Fatalf("%s: no scripts: %v", dir, err)
 	}
 	for _, path := range paths {
 		names = append(names, strings.TrimSuffix(filepath.Base(path), ".sh"))
@@ -155,10 +164,53 @@ func TestTable(t *testing.T) {
 			t.Errorf("%s: %s", o.name, o.ironwrap)
 		}
 	}
-	for _, script := range scripts(t) {
+	for _, script := range append(scripts(t, "scenarios"), scripts(t, "long")...) {
 		if !tried[script] {
-			t.Errorf("scenarios/%s.sh has no row in %s", script, *table)
+			t.Errorf("%s.sh has no row in %s", script, *table)
 		}
+	}
+}
+
+// make vm-test plays each script of scenarios/ once, and undenied in each machine, after
+// all others; make vm-test-long those of long/, and some of the others again.
+func TestMachines(t *testing.T) {
+	counts := func(kind string) map[string]int {
+		played := map[string]int{}
+		for _, m := range machines(t, kind) {
+			for i, script := range m.scripts {
+				played[script]++
+				if last := i == len(m.scripts)-1; kind == "short" && (script == "undenied") != last {
+					t.Errorf("%s: undenied is not last", m.scripts)
+				}
+			}
+		}
+		return played
+	}
+	short, long := counts("short"), counts("long")
+	for _, script := range scripts(t, "scenarios") {
+		if n := short[script]; n == 0 || n > 1 && script != "undenied" {
+			t.Errorf("scenarios/%s.sh is played by %d machines", script, n)
+		}
+		delete(short, script)
+		delete(long, script)
+	}
+	for _, script := range scripts(t, "long") {
+		if n := long[script]; n != 1 {
+			t.Errorf("long/%s.sh is played by %d machines", script, n)
+		}
+		delete(long, script)
+	}
+	if len(short)+len(long) > 0 {
+		t.Errorf("there are no scripts %v %v", short, long)
+	}
+}
+
+// A row that two machines leave counts once if it is the same, and one that a machine
+// leaves twice counts twice.
+func TestTogether(t *testing.T) {
+	got := together([]string{"b/x\tpeer\tran\nz/end\tpeer\tnothing\n", "a/x\tpeer\tran\na/x\tpeer\tran\nz/end\tpeer\tnothing\nz/end\tpeer\tsomething\n"})
+	if want := "a/x\tpeer\tran\na/x\tpeer\tran\nb/x\tpeer\tran\nz/end\tpeer\tnothing\nz/end\tpeer\tsomething\n"; got != want {
+		t.Errorf("%q", got)
 	}
 }
 

@@ -23,17 +23,18 @@ var (
 	table  = flag.String("table", "../../docs/scenarios.md", "the `file` with the table")
 	played = flag.String("rows", "", "compare the rows in `file`, which another machine left, and boot none")
 	image  = flag.Bool("image", false, "make the image, say where it is, and boot none")
+	long   = flag.Bool("long", false, "boot the machines that take longer")
 )
 
 const cache = "../../bin/vm" // what .gitignore covers and make clean removes
 
-// For the whole run, so that a machine that hangs ends. It takes four minutes where
+// For a machine, so that one that hangs ends. It takes some minutes where
 // nobody else works.
-const patience = 22 * time.Minute
+const patience = 55 * time.Minute
 
 func TestScenarios(t *testing.T) {
 	if *played != "" {
-		compare(t, read(t, *played))
+		compare(t, read(t, *played), scripts(t, "scenarios"))
 		return
 	}
 	skip := t.Skipf
@@ -47,19 +48,86 @@ func TestScenarios(t *testing.T) {
 	if err := install(programs, "qemu-system-x86", "qemu-utils", "mmdebstrap", "e2fsprogs", "cpio"); err != nil {
 		skip("no QEMU to be had here (%v): no scenario of docs/scenarios.md was checked", err)
 	}
-	from := makeImage(t)
+	kind := map[bool]string{false: "short", true: "long"}[*long]
+	from := makeImage(t, kind)
 	if *image {
 		fmt.Println(from)
 		return
 	}
 	dir := t.TempDir()
-	makePayload(t, dir)
-	out := boot(t, from, dir)
+	makePayload(t, kind, dir)
+	list := machines(t, kind)
+	rows, names := make([]string, len(list)), []string{}
+	t.Run("machines", func(t *testing.T) {
+		for i, m := range list {
+			names = append(names, m.scripts...)
+			t.Run(strings.Join(m.scripts, " "), func(t *testing.T) {
+				t.Parallel()
+				rows[i] = m.play(t, from, dir+"/payload")
+			})
+		}
+	})
+	if *update && t.Failed() {
+		t.Fatal("the table stays as it was: not all scenarios were played to their end")
+	}
+	compare(t, together(rows), names)
+}
+
+// machine is a line of the file machines. Those of a kind run beside each other, since
+// a script keeps one processor busy.
+type machine struct {
+	kind    string // short or long
+	module  string // the security module of its kernel
+	scripts []string
+}
+
+func machines(t *testing.T, kind string) (list []machine) {
+	t.Helper()
+	for line := range strings.Lines(read(t, "machines")) {
+		f := strings.Fields(line)
+		if len(f) < 3 {
+			t.Fatalf("not a machine: %q", line)
+		}
+		if f[0] == kind {
+			list = append(list, machine{f[0], f[1], f[2:]})
+		}
+	}
+	return list
+}
+
+// play boots the machine, and returns the rows of its scripts.
+func (m machine) play(t *testing.T, image, payload string) string {
+	t.Helper()
+	parameters := "security=" + m.module + " ironwrap.scenarios=" + strings.Join(m.scripts, ",")
+	if m.module == "selinux" {
+		parameters += " enforcing=1"
+	}
+	out := boot(t, image, payload, parameters)
 	t.Logf("the machine's log:\n%s", read(t, out+"/log"))
 	if rc := strings.TrimSpace(read(t, out+"/rc")); rc != "0" {
 		t.Errorf("run.sh ended with status %s", rc)
 	}
-	compare(t, read(t, out+"/rows"))
+	return read(t, out+"/rows")
+}
+
+// together are the rows of all machines, script by script. One that more of them play
+// counts once where it came out the same.
+func together(machines []string) string {
+	var all []string
+	for _, rows := range machines {
+		before := len(all)
+		for line := range strings.Lines(rows) {
+			if !slices.Contains(all[:before], line) {
+				all = append(all, line)
+			}
+		}
+	}
+	slices.SortStableFunc(all, func(a, b string) int {
+		a, _, _ = strings.Cut(a, "/")
+		b, _, _ = strings.Cut(b, "/")
+		return strings.Compare(a, b)
+	})
+	return strings.Join(all, "")
 }
 
 // install sees to it that the programs are there, from Debian's packages.
@@ -85,32 +153,36 @@ func install(programs []string, packages ...string) error {
 
 // makeImage returns the directory with root.raw, vmlinuz and initrd. They depend on
 // two scripts alone, so that a run finds those of a run before.
-func makeImage(t *testing.T) string {
+func makeImage(t *testing.T, kind string) string {
 	t.Helper()
 	sum := sha256.Sum256([]byte(read(t, "image.sh") + read(t, "debian.sh")))
-	dir, err := filepath.Abs(fmt.Sprintf("%s/%x", cache, sum[:8]))
+	dir, err := filepath.Abs(fmt.Sprintf("%s/%s-%x", cache, kind, sum[:8]))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if _, err := os.Stat(dir + "/done"); err == nil {
 		return dir
 	}
-	os.RemoveAll(cache)
-	run(t, ".", nil, "./image.sh", dir)
+	old, _ := filepath.Glob(cache + "/" + kind + "-*")
+	for _, dir := range old {
+		os.RemoveAll(dir)
+	}
+	run(t, ".", nil, "./image.sh", dir, kind)
 	write(t, dir+"/done", "")
 	return dir
 }
 
 // makePayload writes dir/payload, a tar of scripts and programs.
-func makePayload(t *testing.T, dir string) {
+func makePayload(t *testing.T, kind, dir string) {
 	t.Helper()
-	run(t, ".", nil, "./payload.sh", dir+"/payload")
-	truncate(t, dir+"/payload", 128<<20)
+	run(t, ".", nil, "./payload.sh", dir+"/payload", kind)
+	truncate(t, dir+"/payload", 256<<20)
 }
 
-// boot runs the machine to its end and returns the directory with what it left.
-func boot(t *testing.T, image, dir string) string {
+// boot runs a machine to its end and returns the directory with what it left.
+func boot(t *testing.T, image, payload string, parameters string) string {
 	t.Helper()
+	dir := t.TempDir()
 	disk, result := dir+"/root.qcow2", dir+"/result"
 	run(t, dir, nil, "qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", image+"/root.raw", disk)
 	truncate(t, result, 16<<20)
@@ -118,13 +190,13 @@ func boot(t *testing.T, image, dir string) string {
 		"-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-serial", "file:" + dir + "/console",
 		// Without KVM always, and so everywhere the same: some machines have one that
 		// hangs.
-		"-accel", "tcg,thread=multi,tb-size=512", "-cpu", "Nehalem", "-smp", "2", "-m", "2048",
+		"-accel", "tcg,thread=multi,tb-size=512", "-cpu", "Nehalem", "-smp", "2", "-m", "1536",
 		"-kernel", image + "/vmlinuz",
 		"-append", "console=ttyS0 root=/dev/nvme0n1 rootfstype=ext4 rw quiet panic=-1 mitigations=off systemd.unit=ironwrap-vm.target" +
-			" systemd.mask=systemd-udevd.service systemd.mask=systemd-udev-trigger.service",
+			" systemd.mask=systemd-udevd.service systemd.mask=systemd-udev-trigger.service " + parameters,
 		"-device", "virtio-rng-pci",
 		"-drive", "if=none,id=root,cache=unsafe,file=" + disk, "-device", "nvme,drive=root,serial=root", // the kernel has NVMe built in
-		"-drive", "if=none,id=payload,format=raw,readonly=on,file=" + dir + "/payload", "-device", "virtio-blk-pci,drive=payload,serial=payload",
+		"-drive", "if=none,id=payload,format=raw,readonly=on,file=" + payload, "-device", "virtio-blk-pci,drive=payload,serial=payload",
 		"-drive", "if=none,id=result,format=raw,cache=unsafe,file=" + result, "-device", "virtio-blk-pci,drive=result,serial=result",
 	}
 	start := time.Now()

@@ -22,7 +22,7 @@ conf=/etc/nova/rootwrap.conf command='id -u'
 through_doas 'an allowed command' env
 command='bash -c id'
 through_doas 'a command that no filter allows' env
-conf=/var/lib/nova/own/rootwrap.conf command='sh -c id'
+conf=/var/lib/nova/own/rootwrap.conf command='sh -c whoami'
 through_doas 'the caller names another configuration' env
 
 # keepenv leaves the caller's variables: Python obeys some before its first line.
