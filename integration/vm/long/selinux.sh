@@ -99,7 +99,7 @@ through_sudo 'in a network namespace' nova ip netns exec held sed -n p $label
 ip netns delete held
 under 'two contexts in a chain' 'filter cat: ' call nice -n 5 cat $label
 helper='privsep-helper --privsep_context neutron.privileged.default --privsep_sock_path /run/x'
-through_sudo 'a privsep context of its section' nova $helper
+through_sudo 'privsep-helper, a script that the domain of its section may not look up' nova $helper
 ours='/usr/bin/nova-rootwrap /etc/nova/rootwrap.conf'
 under 'asked in a domain that may not choose' 'of the command: ' bounded runcon $u:caller_t:s0 $ours cat $label
 
@@ -117,7 +117,7 @@ asked() { as neutron python3 -I client.py start "$@" -- sudo -n /usr/bin/neutron
 row 'the daemon' ironwrap "$(outcome asked cat $label)"
 row 'the daemon, with no_new_privs' ironwrap "$(outcome asked tail -n1 $label)"
 row 'the daemon, with every other key' ironwrap "$(outcome asked tac $label)"
-row 'the daemon, a privsep context of its section' ironwrap "$(outcome asked $helper)"
+row 'the daemon, privsep-helper, a script that the domain of its section may not look up' ironwrap "$(outcome asked $helper)"
 under 'the daemon, a context that the policy does not know' 'of the command: ' asked nl $label
 under 'the daemon, one that it lets nobody into' 'rootwrap: ' asked touch /run/made
 rm -rf /run/ironwrap
@@ -125,7 +125,7 @@ systemctl start ironwrap-daemon@neutron.socket
 by_call() { as neutron ironwrap-call neutron "$@"; }
 row 'ironwrap-call' ironwrap "$(outcome by_call cat $label)"
 row 'ironwrap-call, with no_new_privs' ironwrap "$(outcome by_call tail -n1 $label)"
-row 'ironwrap-call, a privsep context of its section' ironwrap "$(outcome by_call $helper)"
+row 'ironwrap-call, privsep-helper, a script that the domain of its section may not look up' ironwrap "$(outcome by_call $helper)"
 under 'ironwrap-call, a context that the policy does not know' 'of the command: ' by_call nl $label
 under 'ironwrap-call, one that it lets nobody into' 'rootwrap: ' by_call touch /run/made
 row 'what any of them made' ironwrap "$(ls /run/made 2>/dev/null || echo nothing)"
