@@ -101,10 +101,15 @@ func TestDoctor(t *testing.T) {
 			}, func(t *testing.T) { endAllIn(t, root) }, "warning", "daemon-old"},
 		} {
 			t.Run(service+", "+c.name, func(t *testing.T) {
-				c.break_(t)
-				d := doctor(t, root, service)
-				c.heal(t)
-				must(t, root, "dpkg", "-i", strings.TrimPrefix(mine, root)) // the links as they were
+				var d diagnosis
+				func() {
+					defer func() {
+						c.heal(t)
+						must(t, root, "dpkg", "-i", strings.TrimPrefix(mine, root)) // the links as they were
+					}()
+					c.break_(t)
+					d = doctor(t, root, service)
+				}()
 				if !d.has(c.state, c.id) {
 					t.Errorf("no %s [%s] in\n%+v", c.state, c.id, d)
 				}
