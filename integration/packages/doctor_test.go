@@ -2,12 +2,10 @@ package packages
 
 import (
 	"encoding/json"
-	"fmt"
 	"os"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 )
 
 // diagnosis is what doctor says, as JSON.
@@ -90,21 +88,30 @@ func TestDoctor(t *testing.T) {
 			}, func(t *testing.T) { must(t, root, "chmod", "0755", "/usr/bin/ironwrap") }, "problem", "helper-writable"},
 			{"a daemon of the program before", func(t *testing.T) {
 				daemon := inside(root, "root", "ironwrap-daemon", conf)
-				if err := daemon.Start(); err != nil {
+				out, err := daemon.StdoutPipe()
+				if err == nil {
+					err = daemon.Start()
+				}
+				if err == nil {
+					_, err = out.Read(make([]byte, 1)) // where it serves
+				}
+				if err != nil {
 					t.Fatal(err)
 				}
 				go daemon.Wait()
-				for began := time.Now(); !serves(t, root, conf) && time.Since(began) < time.Minute; {
-					time.Sleep(50 * time.Millisecond)
-				}
 				must(t, root, "sh", "-c", "cd /usr/bin && cp -p ironwrap-daemon new && mv new ironwrap-daemon")
 			}, func(t *testing.T) { endAllIn(t, root) }, "warning", "daemon-old"},
 		} {
 			t.Run(service+", "+c.name, func(t *testing.T) {
-				c.break_(t)
-				d := doctor(t, root, service)
-				c.heal(t)
-				must(t, root, "dpkg", "-i", strings.TrimPrefix(mine, root)) // the links as they were
+				var d diagnosis
+				func() {
+					defer func() {
+						c.heal(t)
+						must(t, root, "dpkg", "-i", strings.TrimPrefix(mine, root)) // the links as they were
+					}()
+					c.break_(t)
+					d = doctor(t, root, service)
+				}()
 				if !d.has(c.state, c.id) {
 					t.Errorf("no %s [%s] in\n%+v", c.state, c.id, d)
 				}
@@ -121,15 +128,4 @@ func write(t *testing.T, path, text string, mode os.FileMode) {
 	if err := os.WriteFile(path, []byte(text), mode); err != nil {
 		t.Fatal(err)
 	}
-}
-
-// serves tells whether a daemon in root has a configuration.
-func serves(t *testing.T, root, conf string) bool {
-	for _, pid := range processes(t, root) {
-		text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
-		if strings.Contains(string(text), "ironwrap-daemon\x00"+conf+"\x00") {
-			return true
-		}
-	}
-	return false
 }

@@ -1,7 +1,9 @@
 package lint
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -203,6 +205,29 @@ func TestExamples(t *testing.T) {
 						t.Errorf("%s:%d:%d: %s\nis found in\n%s\n%s", f.Path, f.Line, f.Column, f.Message, e.conf, e.filters)
 					}
 				})
+			}
+		})
+	}
+}
+
+// TestRefused: of a policy that the executor refuses each rule says what it can, and none
+// takes for granted that there is one.
+func TestRefused(t *testing.T) {
+	for _, r := range rules {
+		t.Run(r.ID, func(t *testing.T) {
+			t.Parallel()
+			for _, e := range slices.Concat(r.finds, r.passes) {
+				if e.gcc || e.nobody {
+					continue
+				}
+				dir := e.lay(t)
+				e.dir = dir
+				if err := os.Chmod(dir+"/rootwrap.conf", 0o666); err != nil && !errors.Is(err, fs.ErrNotExist) { // refused as well
+					t.Fatal(err)
+				}
+				if list := Check([]string{dir + "/rootwrap.conf"}, e).Findings; len(list) == 0 {
+					t.Errorf("nothing is found in a configuration that others may write to\n%s\n%s", e.conf, e.filters)
+				}
 			}
 		})
 	}

@@ -103,6 +103,9 @@ var privsepRules = []*Rule{
 
 // privsepUnconfined looks at filters whose helper is installed.
 func privsepUnconfined(c *config) (all []Finding) {
+	if c.machine == nil {
+		return nil
+	}
 	for _, f := range c.filters {
 		if !strings.HasSuffix(f.Exec(), "privsep-helper") || f.Sandbox != nil && f.Sandbox.Capabilities != nil {
 			continue
