@@ -27,4 +27,4 @@ if [ "${2-}" = long ]; then
     done
 fi
 tar -caf "$file" debian.sh packages.sh provision.sh run.sh lib.sh attempts.py client.py nfs-server.sh scenarios long \
-    -C ../../docs scenarios.md configuration.md packages.md -C "$dir" compare tree $versions
+    -C ../../docs scenarios.md sandbox-keys.md packages.md -C "$dir" compare tree $versions

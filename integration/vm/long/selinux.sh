@@ -1,9 +1,9 @@
 # SELinux in enforcing mode, with Debian's policy: the context of the command by its key.
-# The domains are those of docs/configuration.md, docs/packages.md and held.cil.
+# The domains are those of docs/sandbox-keys.md, docs/packages.md and held.cil.
 . "$(dirname "$0")/../lib.sh"
 
 row 'SELinux' ironwrap "$(getenforce), $(sestatus | sed -n 's/^Loaded policy name: *//p')"
-sed -n '/^    ; held.cil/,/^$/s/^    //p' "$here/configuration.md" >"$scratch/held.cil"
+sed -n '/^    ; held.cil/,/^$/s/^    //p' "$here/sandbox-keys.md" >"$scratch/held.cil"
 sed -n '/^    ; ironwrap.cil/,/^$/s/^    //p' "$here/packages.md" >"$scratch/ironwrap.cil"
 cp "$here/long/held.cil" "$scratch/more.cil"
 semodule --install "$scratch/held.cil" --install "$scratch/more.cil" --install "$scratch/ironwrap.cil"
@@ -68,6 +68,8 @@ privsep="[Privsep:neutron.privileged.default]
 selinux_context = $u:held_t:s0"
 cp /usr/bin/cat /usr/bin/confined-cat
 chcon --type held_exec_t /usr/bin/confined-cat
+echo secret >/etc/held-secret
+chcon --type shadow_t /etc/held-secret
 printf '#!/bin/sh\nexec cat %s\n' $label >/usr/bin/privsep-helper
 chmod 755 /usr/bin/privsep-helper
 configure /etc/nova "$lines" "$privsep"
@@ -81,7 +83,7 @@ call() { as_service nova /usr/bin/nova-rootwrap "$@"; }
 through_sudo 'the domain of the program' nova /usr/bin/confined-cat $label
 through_sudo 'a context by its key' nova cat $label
 through_sudo 'what its domain allows' nova cat /etc/shells
-through_sudo 'what it does not allow' nova cat /etc/shadow
+through_sudo 'what it does not allow' nova cat /etc/held-secret
 through_sudo 'no key' nova sed -n p $label
 under 'with no_new_privs, where the policy has no nnp_transition' 'rootwrap: ' call head -n1 $label
 through_sudo 'with no_new_privs, where it has' nova tail -n1 $label
@@ -99,7 +101,7 @@ through_sudo 'in a network namespace' nova ip netns exec held sed -n p $label
 ip netns delete held
 under 'two contexts in a chain' 'filter cat: ' call nice -n 5 cat $label
 helper='privsep-helper --privsep_context neutron.privileged.default --privsep_sock_path /run/x'
-through_sudo 'privsep-helper, a script that the domain of its section may not look up' nova $helper
+through_sudo 'privsep-helper, by the section of its context' nova $helper
 ours='/usr/bin/nova-rootwrap /etc/nova/rootwrap.conf'
 under 'asked in a domain that may not choose' 'of the command: ' bounded runcon $u:caller_t:s0 $ours cat $label
 
@@ -117,7 +119,7 @@ asked() { as neutron python3 -I client.py start "$@" -- sudo -n /usr/bin/neutron
 row 'the daemon' ironwrap "$(outcome asked cat $label)"
 row 'the daemon, with no_new_privs' ironwrap "$(outcome asked tail -n1 $label)"
 row 'the daemon, with every other key' ironwrap "$(outcome asked tac $label)"
-row 'the daemon, privsep-helper, a script that the domain of its section may not look up' ironwrap "$(outcome asked $helper)"
+row 'the daemon, privsep-helper, by the section of its context' ironwrap "$(outcome asked $helper)"
 under 'the daemon, a context that the policy does not know' 'of the command: ' asked nl $label
 under 'the daemon, one that it lets nobody into' 'rootwrap: ' asked touch /run/made
 rm -rf /run/ironwrap
@@ -125,7 +127,7 @@ systemctl start ironwrap-daemon@neutron.socket
 by_call() { as neutron ironwrap-call neutron "$@"; }
 row 'ironwrap-call' ironwrap "$(outcome by_call cat $label)"
 row 'ironwrap-call, with no_new_privs' ironwrap "$(outcome by_call tail -n1 $label)"
-row 'ironwrap-call, privsep-helper, a script that the domain of its section may not look up' ironwrap "$(outcome by_call $helper)"
+row 'ironwrap-call, privsep-helper, by the section of its context' ironwrap "$(outcome by_call $helper)"
 under 'ironwrap-call, a context that the policy does not know' 'of the command: ' by_call nl $label
 under 'ironwrap-call, one that it lets nobody into' 'rootwrap: ' by_call touch /run/made
 row 'what any of them made' ironwrap "$(ls /run/made 2>/dev/null || echo nothing)"
@@ -144,4 +146,4 @@ systemctl stop ironwrap-daemon@neutron.socket ironwrap-daemon@neutron.service
 # Choosing a context is what was refused above.
 row 'what SELinux refused in the domain of ironwrap' ironwrap "$(grep -h 'avc:  denied' /var/log/audit/audit.log | grep -E 'scontext=[^ ]*:(init|initrc)_t:' | grep -vE '\{ (transition|nnp_transition) \}' |
     sed 's/.*avc:  denied //; s/ pid=[0-9]*//; s/ ino=[0-9]*//' | sort | uniq -c | head -n 12 | grep . || echo nothing)"
-rm /usr/bin/confined-cat /usr/bin/privsep-helper
+rm /usr/bin/confined-cat /usr/bin/privsep-helper /etc/held-secret
