@@ -34,7 +34,7 @@ func TestContexts(t *testing.T) {
 			t.Errorf("%s declares %q; the table has %q, unread: %t", c.Name, c.Capabilities, declared, row.Unread)
 		}
 	}
-	if found < 13 {
+	if found < 15 {
 		t.Errorf("only %d contexts were found", found)
 	}
 }

@@ -35,7 +35,8 @@ ln -sf mawk "$root/usr/bin/awk"
 ln -sf nc.openbsd "$root/usr/bin/nc"
 ln -sf python3 "$root/usr/bin/python"
 printf 'Defaults !requiretty, !lecture\nDefaults secure_path="/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"\n' >"$root/etc/sudoers"
-for kind in auth account session; do echo "$kind required pam_permit.so"; done >"$root/etc/pam.d/sudo"
+# PAM reads other too, which includes files that only pam-auth-update makes.
+for kind in auth account session; do echo "$kind required pam_permit.so"; done | tee "$root/etc/pam.d/other" >"$root/etc/pam.d/sudo"
 for package in $alone; do
     (cd "$root/tmp" && APT_CONFIG=$MMDEBSTRAP_APT_CONFIG apt-get download -q $package && dpkg-deb --extract "$package"_*.deb "$root" && rm "$package"_*.deb)
 done
