@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"ironwrap/integration/rig"
+	"ironwrap/policy/compiled"
 	"ironwrap/policy/store"
 )
 
@@ -124,7 +125,7 @@ func TestReadingOfStranger(t *testing.T) {
 	if env := rig.ReadFile(t, proc+"environ"); env != "" {
 		t.Errorf("its environment is %q", env)
 	}
-	if argv := rig.ReadFile(t, proc+"cmdline"); argv != fmt.Sprintf("ironwrap-read\x00%s\x00%d\x00once\x00", in.Conf, 4) {
+	if argv := rig.ReadFile(t, proc+"cmdline"); argv != fmt.Sprintf("ironwrap-read\x00%s\x00%d\x00once\x00%s\x00", in.Conf, 4, compiled.Build) {
 		t.Errorf("its arguments are %q", argv)
 	}
 	status := rig.Fields(rig.ReadFile(t, proc+"status"))

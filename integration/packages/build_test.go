@@ -38,7 +38,12 @@ func TestLint(t *testing.T) {
 	if out := do(t, append([]string{"lintian", "--allow-root", "--fail-on", "error,warning", "--tag-display-limit", "0"}, debs...)...); strings.TrimSpace(out) != "" {
 		t.Errorf("lintian: %s", out)
 	}
-	if out := do(t, append([]string{"rpmlint", "-c", top + "/packaging/rpmlint.toml"}, rpms...)...); !strings.Contains(out, " 0 errors, 0 warnings,") {
+	// rpmlint unpacks with cpio, which takes the absolute names in these packages as they are.
+	tools := t.TempDir()
+	if err := os.WriteFile(tools+"/cpio", []byte("#!/bin/sh\nexec /usr/bin/cpio --no-absolute-filenames \"$@\"\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if out := doIn(t, "", []string{"PATH=" + tools + ":" + os.Getenv("PATH")}, append([]string{"rpmlint", "-c", top + "/packaging/rpmlint.toml"}, rpms...)...); !strings.Contains(out, " 0 errors, 0 warnings,") {
 		t.Errorf("rpmlint: %s", out)
 	}
 	scripts := 0

@@ -49,7 +49,7 @@ func becomeGuarded(dir string, argv []string) error {
 // changes tells whether a program changes what is installed where it is not told otherwise.
 func changes(program string) bool {
 	switch filepath.Base(program) {
-	case "dpkg", "dpkg-divert", "apt", "apt-get", "rpm", "dnf", "mmdebstrap", "chroot":
+	case "dpkg", "dpkg-divert", "apt", "apt-get", "rpm", "dnf", "mmdebstrap", "chroot", "rpmlint":
 		return true
 	}
 	return false
