@@ -38,6 +38,7 @@ var pauses = 400
 const (
 	wrote   = iota // a compiled policy to its standard output
 	said           // why there is none
+	_              // the Go runtime could not start, or died
 	foreign        // it is of another build, and has read nothing
 	failed
 )

@@ -83,6 +83,17 @@ func TestUpgrade(t *testing.T) {
 		}
 	}
 
+	// One that the Go runtime ends is no other build, and not asked again.
+	write(dir+"/dies", "#!/bin/sh\necho >>"+dir+"/asked\nexit 2\n")
+	put(Program, "dies")
+	put(Program+before, "one")
+	if err := reads(); err == nil || !strings.Contains(err.Error(), "failed with status 2") {
+		t.Errorf("a reader that dies: %v", err)
+	}
+	if asked, err := os.ReadFile(dir + "/asked"); err != nil || string(asked) != "\n" {
+		t.Errorf("a reader that dies was asked %q, %v", asked, err)
+	}
+
 	put(Program, "two")
 	put(Program+before, "one")
 	if err := os.Chmod(Program+before, 0o757); err != nil {
