@@ -209,5 +209,5 @@ func ptyPair(t *testing.T) (master, slave *os.File) {
 
 // The tests of the command's context, with these capabilities.
 func TestContainerSuite(t *testing.T) {
-	rig.RunContained(t, "^(TestContext|TestContextClosedDescriptors|TestContextHardLimits)$", "^$", 1)
+	rig.RunContained(t, "^(TestContext|TestContextClosedDescriptors|TestContextHardLimits)$", "^$", 26)
 }
