@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -141,10 +142,15 @@ func TestReadingOfStranger(t *testing.T) {
 	if limits := rig.ReadFile(t, proc+"limits"); !strings.Contains(strings.Join(strings.Fields(limits), " "), "Max core file size 0 ") {
 		t.Errorf("it may leave a core file: %s", limits)
 	}
+	// What it opens itself is closed on execve(2), what it was given is not.
 	for _, fd := range rig.Must(os.ReadDir(proc + "fd")) {
 		to, _ := os.Readlink(proc + "fd/" + fd.Name())
-		known := map[string]string{"0": "pipe:", "1": "pipe:", "2": "pipe:"}[fd.Name()]
-		if known != "" && !strings.HasPrefix(to, known) || known == "" && !strings.HasPrefix(to, in.Dir) && !strings.HasPrefix(to, "anon_inode:") && !strings.HasPrefix(to, "/sys/fs/cgroup/") && to != "/" { // the Go runtime's
+		flags, err := strconv.ParseUint(rig.Fields(rig.ReadFile(t, proc+"fdinfo/"+fd.Name()))["flags"], 8, 32)
+		if err != nil {
+			t.Fatal(err)
+		}
+		standard := fd.Name() == "0" || fd.Name() == "1" || fd.Name() == "2"
+		if standard && !strings.HasPrefix(to, "pipe:") || !standard && flags&unix.O_CLOEXEC == 0 {
 			t.Errorf("descriptor %s leads to %s", fd.Name(), to)
 		}
 	}
