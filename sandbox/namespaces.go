@@ -149,8 +149,14 @@ func plainly(path string, flags uint64) (int, error) {
 		fd, err := unix.Openat2(unix.AT_FDCWD, path, &how)
 		switch err {
 		case unix.EINTR, unix.EAGAIN: // EAGAIN: something was renamed meanwhile
-		case unix.ENOSYS:
-			return -1, errNoOpenat2
+		case unix.ENOSYS, unix.EPERM: // of a seccomp filter; EPERM is also of a file's server (FUSE)
+			how = unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC}
+			root, probe := unix.Openat2(unix.AT_FDCWD, "/", &how)
+			if probe == err {
+				return -1, errNoOpenat2
+			}
+			unix.Close(root)
+			return -1, err
 		default:
 			return fd, err
 		}

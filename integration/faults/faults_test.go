@@ -534,17 +534,26 @@ func TestFaultsWithoutOpenat2(t *testing.T) {
 	rig.Pin(t, p.Conf, rig.Absent)
 	for _, c := range []struct {
 		argv   []string
+		inject []string
 		status int
-		why    string
+		why    string // and what to do
+		named  bool
 	}{
-		{[]string{"id", "-u"}, 0, ""},
-		{[]string{"ls", p.Dir}, 99, "openat2(2): function not implemented: "},
-		{[]string{"ls", "/nowhere/else"}, 99, "openat2(2): function not implemented: "},
-		{[]string{"cat", p.Conf}, 97, "openat2(2) is not there: "},
+		{[]string{"id", "-u"}, []string{"error=ENOSYS"}, 0, "", false},
+		{[]string{"id", "-u"}, []string{"error=EPERM"}, 0, "", false},
+		{[]string{"ls", p.Dir}, []string{"error=ENOSYS"}, 99, "openat2(2): function not implemented: ", true},
+		{[]string{"ls", p.Dir}, []string{"error=EPERM"}, 99, "openat2(2): operation not permitted: ", true},
+		{[]string{"ls", "/nowhere/else"}, []string{"error=ENOSYS"}, 99, "openat2(2): function not implemented: ", true},
+		{[]string{"ls", "/nowhere/else"}, []string{"error=EPERM"}, 99, "openat2(2): operation not permitted: ", true},
+		{[]string{"cat", p.Conf}, []string{"error=ENOSYS"}, 97, "openat2(2) is not there: ", true},
+		{[]string{"cat", p.Conf}, []string{"error=EPERM"}, 97, "openat2(2) is not there: ", true},
+		// One file alone is refused, by its server: no filter of system calls is at fault.
+		{[]string{"ls", p.Dir}, []string{"error=EPERM", "-P", p.Dir}, 99, "no filter matched", false},
+		{[]string{"cat", p.Conf}, []string{"error=EPERM", "-P", rig.Must(os.Getwd())}, 97, "the working directory: ", false},
 	} {
-		r := rig.Run(t, append([]string{"/usr/bin/strace", "-f", "-o", "/dev/null", "-e", "inject=openat2:error=ENOSYS", rig.Ours, p.Conf}, c.argv...)...)
-		if r.Status != c.status || !strings.Contains(r.Err, c.why) || c.status != 0 && (r.Out != "" || !rig.OneLine(r.Err) || !strings.Contains(r.Err, "RestrictSUIDSGID=")) {
-			t.Errorf("%q: %v", c.argv, r)
+		r := rig.Run(t, slices.Concat([]string{"/usr/bin/strace", "-f", "-o", "/dev/null", "-e", "inject=openat2:" + c.inject[0]}, c.inject[1:], []string{rig.Ours, p.Conf}, c.argv)...)
+		if r.Status != c.status || !strings.Contains(r.Err, c.why) || strings.Contains(r.Err, "RestrictSUIDSGID=") != c.named || c.status != 0 && (r.Out != "" || !rig.OneLine(r.Err)) {
+			t.Errorf("%q, %s: %v", c.argv, c.inject, r)
 		}
 	}
 }

@@ -70,7 +70,7 @@ func notResolved(err error, path filters.Untrusted, u account.User, runAs string
 	switch {
 	case err == nil:
 		return nil
-	case errors.Is(err, unix.ENOSYS):
+	case noOpenat2(err):
 		return fmt.Errorf("cannot resolve %s as user %s: openat2(2): %w: Linux has it since 5.6, and a seccomp filter around the caller or the daemon takes it away, as RestrictSUIDSGID= in a systemd unit does: allow it there",
 			path.Show(), filters.Show(runAs), withheld{err})
 	case errors.Is(err, unix.EACCES) && u.UID == 0 && onNFS(path.Raw()):
@@ -78,6 +78,19 @@ func notResolved(err error, path filters.Untrusted, u account.User, runAs string
 			path.Show(), filters.Show(runAs), filters.ErrRootSquash)
 	}
 	return fmt.Errorf("cannot resolve %s as user %s: %w", path.Show(), filters.Show(runAs), err)
+}
+
+// noOpenat2 tells whether err is that of a seccomp filter in the place of the kernel. EPERM
+// may be the answer of a file's server too (FUSE), but not for "/".
+func noOpenat2(err error) bool {
+	if !errors.Is(err, unix.ENOSYS) && !errors.Is(err, unix.EPERM) {
+		return false
+	}
+	fd, probe := unix.Openat2(unix.AT_FDCWD, "/", &unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC})
+	if probe == nil {
+		unix.Close(fd)
+	}
+	return probe != nil && errors.Is(err, probe)
 }
 
 // onNFS tells whether the last directory on the way to path (absolute) that can be

@@ -85,6 +85,8 @@ put 1.0.1
 row 'upgraded: the command in flight' ironwrap "$(lasting && echo goes on || echo ended)"
 touch "$scratch/over"
 wait $callers
+row 'upgraded beside it: a new call' ironwrap "$(outcome as neutron ironwrap-call neutron sleep 0)"
+row 'upgraded beside it: the daemon of before' ironwrap "$(readlink /proc/[0-9]*/exe | grep -c '^/usr/bin/ironwrap-daemon (deleted)$') finishes it"
 kill $upgrade
 wait $long
 row 'upgraded: the command in flight ended with' ironwrap $?
