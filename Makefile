@@ -15,6 +15,7 @@
 # make vm-test-long  machines with SELinux, and with packages where systemd runs
 # make test-services  the code of OpenStack's services, and neutron's functional tests
 # make test-ansible  the Ansible role
+# make test-fresh  README.md, to the letter, on a minimal Debian: as root, as a user with sudo
 # make soak    the soak test of the daemon at full length, 10 to 20 minutes
 # make bench   what a call costs, beside sudo, doas and the peer: docs/performance.md.
 #              ROUNDS=300 LIMIT=30m, QUICK=1 to try it, BASE=DIR to compare with the
@@ -98,7 +99,7 @@ testdeps:
 	      strace python3 sudo git patch procps iproute2 qemu-utils mandoc man-db; }
 
 # What takes longer than a test of everything may, or has the cores for itself.
-LONG = vm services ansible packages
+LONG = vm services ansible packages fresh
 
 # One after the other: the virtual machine has the cores for itself. What fails does
 # not keep the rest from being run.
@@ -122,7 +123,10 @@ test-container:
 	$(GO) test -count=1 -timeout 25m -run '^TestContainer' ./integration/oneshot ./integration/peer
 
 # Each of them makes root directories of Debian's packages first.
-test-all: test vm-test-long test-packages test-services test-ansible
+test-all: test vm-test-long test-packages test-services test-ansible test-fresh
+
+test-fresh:
+	$(GO) test -count=1 -timeout 3h -v ./integration/fresh
 
 test-ansible:
 	$(GO) test -count=1 -timeout 1h ./integration/ansible
