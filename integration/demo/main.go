@@ -15,10 +15,15 @@ import (
 	"syscall"
 	"time"
 
+	"ironwrap/integration/rig/ownstore"
 	"ironwrap/integration/rig/rootwrapclient"
 )
 
 func main() {
+	// What is mounted (ip netns) and kept of policies goes with a namespace of its own.
+	if err := ownstore.Mount(); err != nil && os.Geteuid() == 0 {
+		fmt.Fprintln(os.Stderr, "demo: what is mounted stays:", err)
+	}
 	d := &demo{}
 	err := d.run()
 	d.clean()
