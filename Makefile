@@ -251,6 +251,7 @@ where:
 	@echo $(STAGE)
 
 $(TOOLS): packaging/tools/go.mod
+	$(REQUIRE) build
 	GOARCH= CGO_ENABLED=0 $(GO) build -C packaging/tools -trimpath -o ../../bin/tools/ tool
 
 release: packages bin/tools/cyclonedx-gomod

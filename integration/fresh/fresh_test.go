@@ -233,7 +233,7 @@ func TestPackages(t *testing.T) {
 	answers("oslo.rootwrap")
 	before := n.packages()
 	for _, command := range commands(t) {
-		if strings.HasPrefix(command, "make packages") || strings.HasPrefix(command, "apt install") {
+		if strings.HasPrefix(command, "make deps packages") || strings.HasPrefix(command, "apt install") {
 			n.follow(command)
 		}
 	}
