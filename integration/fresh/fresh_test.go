@@ -77,6 +77,7 @@ func fresh(t *testing.T, user string, more ...string) *newcomer {
 	for _, path := range own {
 		n.write(path, n.do("cat", path))
 	}
+	n.do("chroot", n.root, "sh", "-c", "! command -v update-ca-certificates >/dev/null || update-ca-certificates")
 	n.do("sh", "-c", `mkdir -p "$1" && tar -C ../.. --exclude=./bin --exclude=./dist -c . | tar -C "$1" --no-same-owner -x`, "sh", n.root+n.home+"/ironwrap")
 	n.do("chroot", n.root, "chown", "-R", user+":", n.home+"/ironwrap")
 	return n
