@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -13,7 +12,7 @@ import (
 
 const tests = "neutron.tests.functional."
 
-// A minute of them.
+// Modules, whose tests take a minute.
 var selection = []string{"agent.linux.test_ipset", "agent.linux.test_netlink_lib"}
 
 // At least so many pass through the peer. The first is all of the selection. The second was
@@ -34,6 +33,7 @@ func TestFunctional(t *testing.T) {
 		names, least = strings.Fields(read(t, "testdata/functional")), leastOfAll
 		ways = []way{{"rootwrap", "", nil}, ways[0], {"confined", "", []string{confining(t)}}}
 	}
+	names = of(t, names)
 	theirs := map[string]outcomes{}
 	for _, w := range ways {
 		t.Run(w.name, func(t *testing.T) { compare(t, w, names, theirs, least) })
@@ -47,36 +47,46 @@ type way struct {
 	trees  []string
 }
 
-// compare runs tests by a way, through both programs. Many wait for a moment that a busy
-// machine does not keep: what one of them fails is run up to three times.
+// compare runs tests by a way through the peer, and those that pass through ironwrap. Many
+// wait for a moment that a busy machine does not keep: what fails is run again.
 func compare(t *testing.T, w way, names []string, theirs map[string]outcomes, least int) {
-	peers, mine := theirs[w.daemon], outcomes{}
-	for round := 1; len(names) > 0 && round <= 3; round++ {
-		if peers == nil || round > 1 {
-			peers = peers.and(run(t, peer("neutron"), way{daemon: w.daemon}, names))
-		}
-		mine = mine.and(run(t, ours, w, names))
-		var open []string
-		for _, test := range sorted(peers, mine) {
-			if !peers[test].done() || !mine[test].done() {
-				open = append(open, test)
-			}
-		}
-		t.Logf("run %d: %s through the peer; %s through ironwrap; to be run again: %q", round, peers, mine, open)
-		names = open
+	peers := theirs[w.daemon]
+	if peers == nil {
+		peers = persist(t, peer("neutron"), way{daemon: w.daemon}, names, 2)
+		theirs[w.daemon] = peers
 	}
-	theirs[w.daemon] = peers
-	for _, test := range sorted(peers, mine) {
-		switch o := mine[test]; {
-		case peers[test].Outcome == "ok" && o.Outcome != "ok":
+	var passed []string
+	for _, test := range peers.sorted() {
+		if o := peers[test]; o.Outcome == "ok" {
+			passed = append(passed, test)
+		} else {
+			t.Logf("%s: %q through the peer: %s", test, o.Outcome, last(o.Why))
+		}
+	}
+	if len(passed) < least {
+		t.Errorf("%d tests pass through the peer, at least %d did", len(passed), least)
+	}
+	mine := persist(t, ours, w, passed, 3)
+	for _, test := range passed {
+		if o := mine[test]; o.Outcome != "ok" {
 			t.Errorf("%s passes through the peer: %q: %s", test, o.Outcome, o.Why)
-		case peers[test].Outcome != "ok":
-			t.Logf("%s: %q through the peer, %q through ironwrap: %s", test, peers[test].Outcome, o.Outcome, last(peers[test].Why))
 		}
 	}
-	if passed := peers.count()["ok"]; passed < least {
-		t.Errorf("%d tests pass through the peer, at least %d did", passed, least)
+}
+
+// persist runs tests, and those that fail again and again.
+func persist(t *testing.T, program string, w way, names []string, rounds int) outcomes {
+	t.Helper()
+	found := outcomes{}
+	for round := range rounds {
+		if len(names) == 0 {
+			break
+		}
+		found = found.and(run(t, program, w, names))
+		names = slices.DeleteFunc(slices.Clone(names), func(test string) bool { return found[test].done() })
+		t.Logf("run %d through %s: %s; failed: %q", round+1, program, found, names)
 	}
+	return found
 }
 
 // outcome is what came of a test; the zero one is of a test that was not run.
@@ -111,49 +121,36 @@ func (o outcomes) String() string {
 	return string(text)
 }
 
-func sorted(a, b outcomes) []string {
-	return slices.Sorted(maps.Keys(a.and(b)))
-}
+func (o outcomes) sorted() []string { return slices.Sorted(maps.Keys(o)) }
 
 func last(text string) string {
 	text = strings.TrimSpace(text)
 	return text[strings.LastIndexByte(text, '\n')+1:]
 }
 
-var class = regexp.MustCompile(`\.[A-Z].*`)
-
-// run runs tests, by what stands behind "sudo": each module on a stage of its own, some of
-// them at once.
+// run runs tests, by what stands behind "sudo": a few on each stage, some stages at once.
 func run(t *testing.T, program string, w way, names []string) outcomes {
 	t.Helper()
 	env := []string{"OS_SUDO_TESTING=1", "OS_LOG_PATH=/tmp/logs", "OS_ROOTWRAP_CMD=sudo -n " + program + " /etc/neutron/rootwrap.conf"}
 	if w.daemon != "" {
 		env = append(env, "OS_ROOTWRAP_DAEMON_CMD=sudo -n "+program+w.daemon+" /etc/neutron/rootwrap.conf")
 	}
-	stages := map[string][]string{}
-	for _, name := range names {
-		name, _, _ = strings.Cut(name, "(") // a scenario is run with its test
-		module := class.ReplaceAllString(name, "")
-		stages[module] = append(stages[module], tests+name)
-	}
 	list := outcomes{}
 	var mu sync.Mutex
 	var each sync.WaitGroup
 	slots := make(chan struct{}, 4)
-	for _, module := range slices.Sorted(maps.Keys(stages)) {
+	for few := range slices.Chunk(unscened(names), 6) {
 		slots <- struct{}{}
 		each.Go(func() {
 			defer func() { <-slots }()
-			slices.Sort(stages[module])
-			argv := append([]string{"python3", "/opt/functional.py"}, slices.Compact(stages[module])...)
-			out := play(t, "neutron", w.trees, env, argv...)
+			out := play(t, "neutron", w.trees, env, append([]string{"python3", "/opt/functional.py"}, few...)...)
 			mu.Lock()
 			defer mu.Unlock()
 			lines := json.NewDecoder(bytes.NewReader(out))
 			for lines.More() {
 				var o outcome
 				if err := lines.Decode(&o); err != nil {
-					t.Errorf("%s: %v", module, err)
+					t.Errorf("%q: %v", few, err)
 					return
 				}
 				list[strings.TrimPrefix(o.Test, tests)] = o
@@ -162,4 +159,27 @@ func run(t *testing.T, program string, w way, names []string) outcomes {
 	}
 	each.Wait()
 	return list
+}
+
+// unscened are the names of tests as a loader knows them: a scenario is run with its test.
+func unscened(names []string) (list []string) {
+	for _, name := range names {
+		name, _, _ = strings.Cut(name, "(")
+		list = append(list, tests+name)
+	}
+	slices.Sort(list)
+	return slices.Compact(list)
+}
+
+// of are the tests of modules.
+func of(t *testing.T, modules []string) (names []string) {
+	t.Helper()
+	argv := []string{"python3", "/opt/functional.py", "--list"}
+	for _, module := range modules {
+		argv = append(argv, tests+module)
+	}
+	for name := range strings.Lines(string(play(t, "neutron", nil, nil, argv...))) { // a scenario's has spaces
+		names = append(names, strings.TrimSpace(strings.TrimPrefix(name, tests)))
+	}
+	return names
 }
