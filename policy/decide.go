@@ -163,7 +163,7 @@ func (p *Policy) ask(f *Entry, req Request) (d Decision, match bool, why string)
 		return Decision{Steps: d.Steps, Absent: p.absent(err)}, true, p.missing(err)
 	}
 	if m.Nested == 0 {
-		d.Env = quieted(found.Path, d.Env)
+		d.Env = quieted(found.Path, words, d.Env)
 		if d.Helper, err = f.contexts.helper(found.Path, words); err != nil {
 			return Decision{Why: err.Error()}, false, err.Error()
 		}
@@ -242,7 +242,7 @@ func (p *Policy) leaf(f, chain *Entry, typed string, words []filters.Untrusted, 
 	if strings.Contains(typed, "/") && typed != path && typed != f.Exec() {
 		return Decision{}, filters.Because("it is for %s, not for %s", filters.Show(path), filters.Show(typed))
 	}
-	d.Env = quieted(path, match.Env)
+	d.Env = quieted(path, match.Args, match.Env)
 	if match.Signal == nil {
 		var err error
 		if d.Helper, err = f.contexts.helper(path, match.Args); err != nil {

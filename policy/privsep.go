@@ -45,27 +45,38 @@ var privsepEnv = []filters.Var{
 	{Name: "OS_DEFAULT__LOG_DIR"},
 }
 
-// quieted adds these to the variables of oslo.privsep's helper, whichever filter
-// allows it.
-func quieted(program string, env []filters.Var) []filters.Var {
-	if !isHelper(program) {
+// quieted adds these to the variables of a command that is oslo.privsep's helper, or may
+// start it: that has its name in a word. They change nothing for another program.
+func quieted(program string, words []filters.Untrusted, env []filters.Var) []filters.Var {
+	named := func(word filters.Untrusted) bool { return strings.Contains(word.Raw(), helperName) }
+	if !IsHelper(program) && !slices.ContainsFunc(words, named) {
 		return env
 	}
 	return append(slices.Clip(env), privsepEnv...)
 }
 
-// isHelper tells oslo.privsep's helper by the name of its program, which packages put
+const helperName = "privsep-helper"
+
+// IsHelper tells oslo.privsep's helper by the name of its program, which packages put
 // something before: python3-privsep-helper.
-func isHelper(program string) bool { return strings.HasSuffix(program, "privsep-helper") }
+func IsHelper(program string) bool { return strings.HasSuffix(program, helperName) }
+
+// StartsHelper tells a filter for the helper, or for a command that names it: an
+// interpreter, or a prefix such as prlimit.
+func StartsHelper(f filters.Filter) bool {
+	return IsHelper(f.Exec()) || slices.ContainsFunc(filters.ShapeOf(f).Args, func(pattern string) bool {
+		return strings.HasSuffix(strings.ReplaceAll(pattern, `\`, ""), helperName)
+	})
+}
 
 // helperWords are the words of the helper in a command: of one that is the helper, or that
 // starts it by a word of its own, as an interpreter does.
 func helperWords(program string, words []filters.Untrusted) ([]filters.Untrusted, bool) {
-	if isHelper(program) {
+	if IsHelper(program) {
 		return words, true
 	}
 	for i, word := range words {
-		if isHelper(word.Raw()) && i+1 < len(words) {
+		if IsHelper(word.Raw()) && i+1 < len(words) {
 			return words[i+1:], true
 		}
 	}

@@ -186,6 +186,43 @@ func TestContextDoubt(t *testing.T) {
 	}
 }
 
+// TestQuieted: the helper is told to obey no log configuration, whichever filter allows it
+// and whatever starts it.
+func TestQuieted(t *testing.T) {
+	const rest = ", --config-file, /srv/.*, --privsep_context, [a-z._]+, --privsep_sock_path, /s"
+	line := "privsep-helper --config-file /srv/x.conf --privsep_context " + nova + " --privsep_sock_path /s"
+	for _, c := range []struct{ filter, line string }{
+		{"RegExpFilter, privsep-helper, root, privsep-helper" + rest, line},
+		{"CommandFilter, privsep-helper, root", line},
+		{"CommandFilter, /opt/venv/bin/privsep-helper, root", "/opt/venv/bin/" + line},
+		{"RegExpFilter, python3-privsep-helper, root, python3-privsep-helper" + rest, "python3-" + line},
+		{"RegExpFilter, prlimit, root, prlimit, --nofile=[0-9]+, privsep-helper" + rest, "prlimit --nofile=9 " + line},
+		{"RegExpFilter, python3, root, python3, -I, /usr/bin/privsep-helper" + rest, "python3 -I /usr/bin/" + line},
+		{"CommandFilter, python3, root", "python3 /usr/bin/python3-" + line},
+		{"CommandFilter, nice, root", "nice -n 1 " + line},
+		{"CommandFilter, sh, root", "sh -c x;privsep-helper;$0"},
+		{"EnvFilter, env, root, A=b, prlimit", "env A=b prlimit " + line},
+		{"ChainingRegExpFilter, ionice, root, ionice, -c3\nh: CommandFilter, privsep-helper, root", "ionice -c3 " + line},
+		{"ChainingRegExpFilter, ionice, root, ionice, -c3\nh: CommandFilter, prlimit, root", "ionice -c3 prlimit " + line},
+		{"CommandFilter, true, root", "true --name privsep"},
+	} {
+		d := newPolicy(t, "f: "+c.filter).Decide(Request{Argv: words(c.line), Machine: newMachine()})
+		want := 3
+		if !strings.Contains(c.line, "helper") {
+			want = 0
+		}
+		found := 0
+		for _, v := range d.Env {
+			if slices.Contains(privsepEnv, v) {
+				found++
+			}
+		}
+		if d.Verdict != Allowed || found != want {
+			t.Errorf("%q: %q: %#x %s %v", c.filter, c.line, d.Verdict, d.Why, d.Env)
+		}
+	}
+}
+
 func TestContextSections(t *testing.T) {
 	for _, c := range []struct{ conf, text, want string }{
 		{"[Privsep:acme.privileged.default]\n", "", "/c.conf:3: section [Privsep:acme.privileged.default]: no released service has a context of that name: correct it, or add it to privsep_contexts"},

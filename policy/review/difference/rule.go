@@ -105,7 +105,7 @@ func (w *world) plain(e *policy.Entry) *rule {
 		}
 		r.does += fmt.Sprintf(" runs %q", found.Path)
 	}
-	if e.File != "" && strings.HasSuffix(e.Exec(), "privsep-helper") {
+	if e.File != "" && policy.StartsHelper(e.Filter) {
 		r.context = w.helpers(e)
 	}
 	r.outcome = r.does + within(e) + r.context

@@ -34,18 +34,46 @@ func helperForm(context string) string {
 // AsksFor tells that a filter lets oslo.privsep's helper be asked for a context, and by
 // which command.
 func AsksFor(e *policy.Entry, context string) ([]filters.Untrusted, bool) {
-	if baseName(e.Exec()) != "privsep-helper" {
+	s := newSubject(e).helper()
+	if s == nil {
 		return nil, false
 	}
-	argv, _, ok := newSubject(e).fits(way{power: Arguments, form: helperForm(context)})
+	argv, _, ok := s.fits(way{power: Arguments, form: helperForm(context)})
 	return argv, ok
+}
+
+// helper is the subject of the helper that the filter starts: the filter's own, or that of
+// the command behind the helper's name. Nil for none.
+func (s *subject) helper() *subject {
+	if !policy.StartsHelper(s.entry.Filter) {
+		return nil
+	}
+	if policy.IsHelper(s.exec) {
+		return s
+	}
+	for at, sl := range s.slots {
+		for _, word := range sl.names() {
+			if policy.IsHelper(word) {
+				return s.behind(way{power: Arguments, form: "… " + word + " …"}, at, word)
+			}
+		}
+	}
+	return nil
 }
 
 // helper is what a filter gives away that runs oslo.privsep's helper: what the contexts
 // do that it accepts, each confined as the policy says of it.
 func (b *board) helper(e *policy.Entry, s *subject, m Machine) (confined, notes []string) {
-	if baseName(s.exec) != "privsep-helper" {
+	outer := s
+	if s = s.helper(); s == nil {
 		return nil, nil
+	}
+	if s != outer {
+		own := board{confinement: b.confinement, program: s.exec, others: b.others}
+		own.ways(s)
+		for _, cell := range own.cells {
+			b.put(cell)
+		}
 	}
 	for _, c := range privsep.All() {
 		argv, l, ok := s.fits(way{power: Arguments, form: helperForm(c.Name)})
@@ -123,7 +151,7 @@ func (s *subject) stranger() ([]filters.Untrusted, bool) {
 	// Names have dots, which few patterns mark as such.
 	dotted := *s
 	dotted.slots = nil
-	for _, a := range s.shape.Args {
+	for _, a := range s.shape.Args[max(len(s.shape.Args)-len(s.slots), 0):] { // those of the helper
 		dotted.slots = append(dotted.slots, newSlot(marked(a), s.shape.Path))
 	}
 	argv, _, ok := dotted.fits(way{power: Arguments, form: helperForm("{context}")})

@@ -74,6 +74,11 @@ func TestHelperFilters(t *testing.T) {
 		{`RegExpFilter, privsep-helper, root, privsep-helper, --log-config-append, .*, --privsep_context, zun\.common\.privileged\.cni, --privsep_sock_path, .*`, 10, "code network", "run"},
 		{`PathFilter, privsep-helper, root, --privsep_context, zun.common.privileged.cni, --privsep_sock_path, /tmp`, 6, "network namespace", "run arguments"},
 		{`RegExpFilter, privsep-helper, root, privsep-helper, --help`, 0.2, "arguments", "run"},
+		{`RegExpFilter, prlimit, root, prlimit, --nofile=\d+, privsep-helper, --config-file, /srv/x\.conf, --privsep_context, os_brick\.privileged\.default, --privsep_sock_path, /tmp/[a-z]+`, 10, "run", "code"},
+		{`RegExpFilter, python3, root, python3, -I, /usr/bin/privsep-helper, --config-file, /srv/x\.conf, --privsep_context, os_brick.privileged.default, --privsep_sock_path, /tmp/[a-z]+`, 10, "run", "code"},
+		{`RegExpFilter, python3, root, python3, -I, /usr/bin/privsep-helper, --privsep_context, vif_plug_linux_bridge.privsep.vif_plug, --privsep_sock_path, /tmp/[a-z]+`, 5, "network", "run code"},
+		{`RegExpFilter, ionice, root, ionice, -c3, python3-privsep-helper, --privsep_context, my\.own, --privsep_sock_path, /tmp/[a-z]+`, NotAssessed, "arguments", "run"},
+		{`RegExpFilter, chronic, root, chronic, privsep-helper, --log-config-append, .*, --privsep_context, tacker.privileged.default, --privsep_sock_path, .*`, 10, "code", "network"},
 		{`CommandFilter, privsep-helper, root`, 10, "run code network arguments", ""},
 		{`CommandFilter, /opt/stack/venv/bin/privsep-helper, root`, 10, "run code", ""},
 		{`CommandFilter, privsep-helper, nobody`, NotAssessed, "run arguments", ""}, // what nobody knows is not less as another user

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"ironwrap/policy"
 	"ironwrap/policy/document"
 	table "ironwrap/policy/privsep"
 	"ironwrap/policy/review/exposure"
@@ -26,6 +27,7 @@ var privsepRules = []*Rule{
 		finds: []example{
 			{conf: "exec_dirs=DIR/bin", setup: aHelper, at: "rootwrap.conf:2:1", says: "have all capabilities"},
 			{conf: "exec_dirs=DIR/bin\nprivsep_contexts=none", filters: "h: RegExpFilter, privsep-helper, root, privsep-helper, --privsep_context, os_brick.privileged.default, --privsep_sock_path, /tmp/.*", setup: aHelper, at: "a.filters:2:4", says: "os_brick.privileged.default"},
+			{conf: "exec_dirs=DIR/bin, /usr/bin\nprivsep_contexts=none", filters: "h: RegExpFilter, nice, root, nice, -n, 9, privsep-helper, --privsep_context, os_brick.privileged.default, --privsep_sock_path, /tmp/.*", setup: aHelper, at: "a.filters:2:4", says: "os_brick.privileged.default"},
 		},
 		passes: []example{
 			{conf: "exec_dirs=DIR/bin\nprivsep_confine=declared", setup: aHelper},
@@ -107,7 +109,7 @@ func privsepUnconfined(c *config) (all []Finding) {
 		return nil
 	}
 	for _, f := range c.filters {
-		if !strings.HasSuffix(f.Exec(), "privsep-helper") || f.Sandbox != nil && f.Sandbox.Capabilities != nil {
+		if !policy.StartsHelper(f.Filter) || f.Sandbox != nil && f.Sandbox.Capabilities != nil {
 			continue
 		}
 		if _, err := c.find(f); err != nil {

@@ -123,7 +123,7 @@ func say(p *policy.Policy, i int, m policy.Machine, exists func(string) bool) (L
 func sayable(e *policy.Entry) error {
 	shape := filters.ShapeOf(e.Filter)
 	switch {
-	case base(e.Exec()) == "privsep-helper":
+	case policy.StartsHelper(e.Filter):
 		return fmt.Errorf("privsep-helper gets variables from ironwrap that keep it from obeying log configurations of the service's; sudo sets none")
 	case shape.Target != "":
 		return fmt.Errorf("sudo does not look at which program a process runs before it is signalled")
