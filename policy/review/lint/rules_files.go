@@ -11,6 +11,7 @@ import (
 
 	"ironwrap/filters"
 	"ironwrap/policy"
+	"ironwrap/policy/document"
 	"ironwrap/policy/trust"
 )
 
@@ -86,6 +87,21 @@ var fileRules = []*Rule{
 			{setup: "chmod 1777 .", at: "rootwrap.conf", says: "directory DIR is writable by group and others"},
 		},
 		passes: []example{{}, {setup: "chgrp 65534 .; chmod 750 ."}},
+	},
+	{
+		ID: "removable-section", Here: true, Severity: Warning,
+		Title: "somebody besides root can take a sandbox section away",
+		Help:  "The owner of a directory above sandbox.d can rename it. A directory of filters_path that is not there is passed over: what its sections confine runs on without them, where its filter lies elsewhere. Give the directory to root, with the group of the service, or write the section into the sandbox.d of a directory that is root's all the way up.",
+		check: removable,
+		finds: []example{
+			{setup: "mkdir -p theirs/e/sandbox.d; chown 65534 theirs; printf '[Sandbox:f]\\nno_new_privs=yes\\n' >theirs/e/sandbox.d/a.sandbox", conf: "filters_path=DIR/d, DIR/theirs/e", filters: "f: CommandFilter, true, root", at: "a.sandbox:1", says: "can take section [Sandbox:f] away, with DIR/theirs/e"},
+			{setup: "mkdir -p theirs/e/sandbox.d; chown 65534 theirs; printf '[Sandbox]\\nno_new_privs=yes\\n' >theirs/e/sandbox.d/a.sandbox", conf: "filters_path=DIR/d, DIR/theirs/e", at: "a.sandbox:1", says: "section [Sandbox]"},
+			{setup: "mkdir d/sandbox.d; printf '[Privsep:vif_plug_ovs.privsep.vif_plug]\\ncapabilities=all\\n' >d/sandbox.d/a.sandbox; chmod 1777 .", at: "a.sandbox:1", says: "writable by group and others"},
+		},
+		passes: []example{
+			{setup: "mkdir -p theirs/e/sandbox.d; chgrp 65534 theirs; chmod 750 theirs; printf '[Sandbox:f]\\nno_new_privs=yes\\n' >theirs/e/sandbox.d/a.sandbox", conf: "filters_path=DIR/d, DIR/theirs/e", filters: "f: CommandFilter, true, root"},
+			{setup: "mkdir d/sandbox.d; printf '[Sandbox:f]\\nno_new_privs=yes\\n' >d/sandbox.d/a.sandbox; chown 65534 .", filters: "f: CommandFilter, true, root"}, // gone with its filter
+		},
 	},
 	{
 		ID: "exec-dir-not-searched", Here: true, Severity: Warning,
@@ -302,6 +318,32 @@ func ancestors(c *config) (found []Finding) {
 		if why = strings.TrimPrefix(why, "its "); !seen[why] {
 			seen[why] = true
 			found = append(found, o.at(why, ""))
+		}
+	}
+	return found
+}
+
+// removable looks at sections in a sandbox.d which somebody can rename: for filters of
+// another directory, and for the implicit one.
+func removable(c *config) (found []Finding) {
+	for _, f := range c.overlay {
+		o := object{path: f.path}
+		err := o.trustErr(trust.Ancestors)
+		if f.ini == nil || err == nil || o.trustErr(trust.Object) != nil {
+			continue
+		}
+		dir := filepath.Dir(filepath.Dir(f.path))
+		elsewhere := func(s *document.Section) bool {
+			return slices.ContainsFunc(c.filters, func(filter *filter) bool {
+				return (filter.file == nil || filepath.Dir(filter.file.path) != dir) && sectionOf(f, filter) == s.Name
+			})
+		}
+		_, why, _ := strings.Cut(err.Error(), "cannot trust ")
+		_, why, _ = strings.Cut(why, ": ")
+		for _, s := range f.ini.Sections {
+			if s.Name == "Sandbox" || strings.HasPrefix(s.Name, "Privsep:") || elsewhere(s) {
+				found = append(found, f.at(f.whole(s.Line), fmt.Sprintf("%s: who owns it or writes to it can take section [%s] away, with %s", strings.TrimPrefix(why, "its "), s.Name, quote(dir)), ""))
+			}
 		}
 	}
 	return found
