@@ -33,6 +33,8 @@ func newLoft(t *testing.T) *loft {
 		rig.Write(t, dir+"/"+name, text)
 	}
 	os.MkdirAll(dir+"/tree/usr/bin", 0o755)
+	os.Mkdir(dir+"/tree/etc", 0o755)
+	rig.Write(t, dir+"/tree/etc/passwd", "root:x:0:0:root:/:/bin/sh\n") // chroot(8) looks there
 	for _, argv := range [][]string{
 		{"go", "build", "-o", dir + "/tree/usr/bin/ls", dir + "/mark.go"},
 		{"go", "build", "-o", dir + "/tree/idle", dir + "/idle.go"},

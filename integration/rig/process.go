@@ -104,3 +104,11 @@ func LimitCases(t *testing.T) []limitCase {
 	}
 	return list
 }
+
+// FirstProcesses tells whether this process is in the machine's own pid namespace, and not
+// in a container's: some calls of the kernel's are for that one alone.
+func FirstProcesses() bool {
+	const first = "pid:[4026531836]" // PROC_PID_INIT_INO of the kernel
+	link, _ := os.Readlink("/proc/self/ns/pid")
+	return link == first
+}
