@@ -242,7 +242,8 @@ var errNoDomain = errors.New("cannot make private_tmp or read_only hold against 
 // noWayOut installs a filter under which calls fail with EPERM that change mounts, make
 // some or enter another mount namespace, as far as Landlock does not refuse them:
 // mount_setattr(2) makes a read-only mount writable, setns(2) enters any namespace
-// that a descriptor can be had of, open_by_handle_at(2) finds files by no name.
+// that a descriptor can be had of, open_by_handle_at(2) finds files by no name, and
+// fanotify(7) hands out what others open, on the mounts of theirs.
 //
 // A command without capabilities is no exception: in each user namespace that its uid
 // has made, for whomever, it has all of them (user_namespaces(7)). Since Linux 6.18 it

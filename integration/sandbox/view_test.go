@@ -211,6 +211,17 @@ assert libc.name_to_handle_at(-100, b"@ro/f", ctypes.byref(h), ctypes.byref(moun
 fd = libc.open_by_handle_at(os.open("/usr", os.O_RDONLY), ctypes.byref(h), os.O_WRONLY | os.O_APPEND)
 os.write(fd, b"x")`)},
 
+		{"what others open", "(while sleep 0.1; do cat @ro/f; done) >/dev/null 2>&1 & " + python3(`
+group = call(300 if os.uname().machine == "x86_64" else 262, 0, os.O_RDWR)
+assert group >= 0 and libc.fanotify_mark(group, 1, ctypes.c_ulong(0x20), -100, b"@ro/f") == 0
+event = os.read(group, 24)
+os.fchmod(int.from_bytes(event[16:20], "little"), 0o4777)`)},
+		{"a directory that others open", "(while sleep 0.1; do ls @ro; done) >/dev/null 2>&1 & " + python3(`
+group = call(300 if os.uname().machine == "x86_64" else 262, 0, os.O_RDONLY)
+assert group >= 0 and libc.fanotify_mark(group, 1, ctypes.c_ulong(0x20 | 0x40000000), -100, b"@ro") == 0
+event = os.read(group, 24)
+write("f", int.from_bytes(event[16:20], "little"))`)},
+
 		{"the working directory", "cd @ro && $W sh -c 'echo x >> f'"},
 		{"the working directory of another process", "(cd @ro; exec sleep 60) >/dev/null 2>&1 & sleep 0.1; cd /proc/$!/cwd && $W sh -c 'echo x >> f'"},
 		{"the machine's /tmp as working directory", "cd @hidden && $W cat f"},
