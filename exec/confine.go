@@ -134,7 +134,12 @@ func (g *given) add(spec *sandbox.Spec, b *policy.Sandbox, level trust.Level) er
 		if err != nil {
 			return err
 		}
-		spec.Seccomp = append(spec.Seccomp, program)
+		if spec.Seccomp != nil {
+			if program, err = spec.Seccomp.Both(program); err != nil {
+				return fmt.Errorf("cannot confine to seccomp profile %s: %w", filters.Show(b.Seccomp), err)
+			}
+		}
+		spec.Seccomp = program
 	}
 	return nil
 }

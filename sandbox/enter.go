@@ -288,12 +288,10 @@ func confirmDenyWriteExec(s *Spec) error {
 // no_new_privs and take the other threads along (SECCOMP_FILTER_FLAG_TSYNC), who
 // would die of it before the command runs.
 func profile(s *Spec) error {
-	for _, program := range s.Seccomp {
-		if err := install(program.Filter(), program.Flags()); err != nil {
-			return err
-		}
+	if s.Seccomp == nil {
+		return nil
 	}
-	return nil
+	return install(s.Seccomp.Filter(), s.Seccomp.Flags())
 }
 
 func install(program []unix.SockFilter, flags uint32) error {

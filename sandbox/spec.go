@@ -38,10 +38,10 @@ type Spec struct {
 	AppArmor string // profile
 	SELinux  string // context
 
-	Landlock    []int              // rulesets (NewRuleset), each of which the process enters
-	LandlockLog bool               // the kernel writes records of what they refuse the command (LandlockLogs)
-	Seccomp     []*seccomp.Program // all of which must allow a call
-	Keep        []int              // descriptors above 2 that the command gets
+	Landlock    []int            // rulesets (NewRuleset), each of which the process enters
+	LandlockLog bool             // the kernel writes records of what they refuse the command (LandlockLogs)
+	Seccomp     *seccomp.Program // nil for none
+	Keep        []int            // descriptors above 2 that the command gets
 
 	typing            typingWay // how noTyping has done it
 	appArmor, seLinux int       // open files that tell what execve(2) will bring
@@ -72,7 +72,7 @@ type Place struct {
 // needsAdmin tells that the last steps need CAP_SYS_ADMIN: without no_new_privs
 // only that allows to install a filter or to enter a Landlock ruleset.
 func (s *Spec) needsAdmin() bool {
-	return !s.NoNewPrivs && len(s.Seccomp)+len(s.Landlock) > 0
+	return !s.NoNewPrivs && (s.Seccomp != nil || len(s.Landlock) > 0)
 }
 
 // ownMounts tells that the command gets a mount namespace of its own.

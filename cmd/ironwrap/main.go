@@ -139,7 +139,7 @@ func run(argv []string) (status int) {
 		return fail(exec.BadConfig, "%v", err)
 	}
 
-	if len(plan.Spec.Seccomp) > 0 {
+	if plan.Spec.Seccomp != nil {
 		say.Filtered()
 	}
 	err = exec.Replace(plan, stderr.Release)

@@ -134,12 +134,12 @@ func decode(data []byte, fds []int) (*Command, error) {
 	s.Keyring = sandbox.Keyring(d.small())
 	s.AppArmor, s.SELinux = d.text(), d.text()
 	s.PrivateTmp, s.ReadOnly = d.places(), d.places()
-	for range d.count() {
+	if d.flag() {
 		program, err := seccomp.Parse([]byte(d.text()))
 		if err != nil && d.err == nil {
 			d.err = fmt.Errorf("seccomp program: %w", err)
 		}
-		s.Seccomp = append(s.Seccomp, program)
+		s.Seccomp = program
 	}
 	for range d.fdCount() {
 		s.Landlock = append(s.Landlock, d.fd())
@@ -198,9 +198,9 @@ func (e *encoder) spec(s *sandbox.Spec) {
 	e.text(s.SELinux)
 	e.places(s.PrivateTmp)
 	e.places(s.ReadOnly)
-	e.count(len(s.Seccomp))
-	for _, program := range s.Seccomp {
-		e.text(string(program.Encode()))
+	e.flag(s.Seccomp != nil)
+	if s.Seccomp != nil {
+		e.text(string(s.Seccomp.Encode()))
 	}
 	e.count(len(s.Landlock))
 	e.count(len(s.Keep))

@@ -33,7 +33,7 @@ func full(t testing.TB) *Command {
 			PrivateNetwork: true, PrivateMounts: true, LandlockLog: true,
 			AppArmor: "a profile", SELinux: "u:r:t",
 			PrivateTmp: []sandbox.Place{{Path: "/tmp", FD: 12}, {Path: "/var/tmp", FD: 13}}, ReadOnly: []sandbox.Place{{Path: "/etc", FD: 14}, {Path: "/a b", FD: 15}},
-			Landlock: []int{10, 11}, Seccomp: []*seccomp.Program{program, program}, Keep: []int{20, 21},
+			Landlock: []int{10, 11}, Seccomp: program, Keep: []int{20, 21},
 		},
 		Signal: &filters.Signal{Number: 64, Process: filters.Process{PID: 1 << 22, Exe: filters.File{Dev: 1<<64 - 1, Ino: 7}, FD: 30, Dir: 31}},
 	}

@@ -55,7 +55,7 @@ func signal(c *Command) error {
 // seesAll tells that a process confined so may look at every other one: it is root's,
 // and has given up nothing.
 func seesAll(s *sandbox.Spec) bool {
-	return s.UID == 0 && s.Capabilities.All && len(s.Landlock) == 0 && len(s.Seccomp) == 0
+	return s.UID == 0 && s.Capabilities.All && len(s.Landlock) == 0 && s.Seccomp == nil
 }
 
 // unseenError tells that a process could not be looked at.

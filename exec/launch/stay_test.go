@@ -13,7 +13,6 @@ import (
 
 	"ironwrap/filters"
 	"ironwrap/sandbox"
-	"ironwrap/sandbox/seccomp"
 )
 
 // Whatever a section can say takes a command from those that a launcher stays for.
@@ -45,7 +44,7 @@ func TestPlain(t *testing.T) {
 		"profile":         func(c *Command) { c.Spec.AppArmor = "p" },
 		"context":         func(c *Command) { c.Spec.SELinux = "u:r:t" },
 		"landlock":        func(c *Command) { c.Spec.Landlock = []int{7} },
-		"seccomp":         func(c *Command) { c.Spec.Seccomp = []*seccomp.Program{full(t).Spec.Seccomp[0]} },
+		"seccomp":         func(c *Command) { c.Spec.Seccomp = full(t).Spec.Seccomp },
 		"kept file":       func(c *Command) { c.Spec.Keep = []int{7} },
 		"pinned word":     func(c *Command) { c.Pinned(0, 7) },
 		"signal":          func(c *Command) { c.Signal = &filters.Signal{} },
