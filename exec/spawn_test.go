@@ -311,9 +311,8 @@ func TestCloseLeavesNothing(t *testing.T) {
 			}
 		}
 		eventually(t, "the launcher that stayed is gone", func() bool { return len(mine(t)) == 0 })
-		if after := descriptorCount(t); after > before {
-			t.Errorf("%d spares: %d descriptors before, %d after", spares, before, after)
-		}
+		// One that was being started when it closed is closed by who starts it.
+		eventually(t, fmt.Sprintf("%d spares: no more than %d descriptors are left", spares, before), func() bool { return descriptorCount(t) <= before })
 	}
 }
 

@@ -30,7 +30,7 @@ func Assemble(c copied.Policy) (*Policy, error) {
 			return nil, err
 		}
 	}
-	if err := r.over.unused(); err != nil {
+	if err := r.over.unused(!r.p.NoPrivsep); err != nil {
 		return nil, err
 	}
 	if err := p.addPrivsep(); err != nil {

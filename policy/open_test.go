@@ -89,7 +89,7 @@ func overlaidInMemory(conf, more string, files ...string) (*Policy, *compiled.Po
 			return nil, nil, err
 		}
 	}
-	if err := r.over.unused(); err != nil {
+	if err := r.over.unused(!r.p.NoPrivsep); err != nil {
 		return nil, nil, err
 	}
 	return r.p, &r.text, r.p.addPrivsep()

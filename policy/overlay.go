@@ -40,23 +40,25 @@ func (r *reader) overlay() error {
 		if err != nil {
 			return fmt.Errorf("%s:%d: filters_path: %w", filters.Show(r.p.Path), r.p.filtersPathLine, err)
 		}
-		_, err = d.Names()
+		names, err := d.Names()
 		d.Close()
 		if err != nil {
 			return at(dir, err)
 		}
-		if err := r.overlayDir(OverlayDir(dir)); err != nil {
+		if err := r.overlayDir(OverlayDir(dir), slices.Contains(names, overlayName)); err != nil {
 			return err
 		}
 	}
 	return r.confine()
 }
 
-func (r *reader) overlayDir(dir string) error {
+// overlayDir reads one of them. A link that leads nowhere, where there is one, is an error:
+// what was to be confined is not.
+func (r *reader) overlayDir(dir string, there bool) error {
 	p := r.p
 	p.Sources = append(p.Sources, dir)
 	d, err := trust.Dir(dir, p.Trust)
-	if errors.Is(err, fs.ErrNotExist) {
+	if errors.Is(err, fs.ErrNotExist) && !there {
 		r.source(compiled.Absent, dir, trust.Identity{})
 		return nil
 	}
@@ -157,9 +159,15 @@ func (o *overlay) section(name string) []*document.Section {
 	return added
 }
 
-// unused returns an error where a section is for a filter that is not there: it was meant
-// to confine something.
-func (o *overlay) unused() error {
+// unused returns an error where a section is for a filter that is not there, or, with
+// implicit, for the name of the filter behind all others, which it does not confine: it was
+// meant to confine something.
+func (o *overlay) unused(implicit bool) error {
+	if list := o.own[helperName]; implicit && list != nil {
+		s := list[0]
+		return fmt.Errorf("%s:%d: section [%s] does not hold for the filter of that name that is built in: write sections [Privsep:CONTEXT], or set privsep_contexts = none",
+			filters.Show(s.Path), s.Line, filters.Untrusted(s.Name))
+	}
 	var list []string
 	for name, sections := range o.own {
 		if s := sections[0]; !o.used[name] {

@@ -99,6 +99,8 @@ func TestOverlayRefused(t *testing.T) {
 		"twice":                  {"", "[Sandbox:ls]\n[Sandbox:ls]\n", "x.sandbox:2: "},
 		"no section":             {"", "nice=3\n", "x.sandbox:1: "},
 		"defaults twice":         {"[Sandbox]\nnice=3\n", "[Sandbox]\nnice=4\n", "x.sandbox:1: section [Sandbox] is in rootwrap.conf or in another file here, too: keep one of them"},
+		"the built-in filter":    {"", "[Sandbox:Privsep-helper]\nnice=3\n", "x.sandbox:1: section [Sandbox:Privsep-helper] does not hold for the filter of that name that is built in: write sections [Privsep:CONTEXT]"},
+		"no built-in filter":     {"privsep_contexts=none\n", "[Sandbox:privsep-helper]\nnice=3\n", "x.sandbox:1: section [Sandbox:privsep-helper]: no file"},
 		"a profile twice":        {"[Profile:p]\n", "[Profile:p]\nnice=4\n", "x.sandbox:1: section [Profile:p] is in rootwrap.conf or"},
 		"a profile that is not rootwrap.conf's own": {"[Sandbox]\ninherit=p\n", "[Profile:p]\n", "rootwrap.conf:5: inherit: "},
 	} {
@@ -122,5 +124,48 @@ func TestOverlayRefused(t *testing.T) {
 			t.Errorf("after %s: %v", script, err)
 		}
 		os.RemoveAll(dir)
+	}
+}
+
+// A directory that is a link to nowhere is not a directory that nobody has made.
+func TestOverlayDangling(t *testing.T) {
+	dir, _, err := overlaidTree(t, "", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	conf, sections := dir+"/etc/rootwrap.conf", dir+"/etc/f/sandbox.d"
+	for _, to := range []string{dir + "/none", "none", "sandbox.d"} {
+		if err := os.Symlink(to, sections); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Load(conf, trust.Parent, inifile.Parse); err == nil || !strings.Contains(err.Error(), sections) {
+			t.Errorf("%s: %v", to, err)
+		}
+		if err := os.Remove(sections); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// The filter that a file has is confined where it is the only one of its name.
+	if err := os.WriteFile(dir+"/etc/f/c.filters", []byte("[Filters]\nprivsep-helper: CommandFilter, privsep-helper, root\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(sections, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(sections+"/a.sandbox", []byte("[Sandbox:privsep-helper]\nnice=3\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Load(conf, trust.Parent, inifile.Parse); err == nil || !strings.Contains(err.Error(), "that is built in") {
+		t.Error(err)
+	}
+	text, err := os.ReadFile(conf)
+	if err == nil {
+		err = os.WriteFile(conf, append(text, "privsep_contexts=none\n"...), 0o644)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Load(conf, trust.Parent, inifile.Parse); err != nil {
+		t.Error(err)
 	}
 }

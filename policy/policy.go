@@ -116,7 +116,7 @@ func Read(path string, level trust.Level, parse Parser) (*Policy, *compiled.Poli
 	if err := r.filters(); err != nil {
 		return nil, nil, err
 	}
-	if err := r.over.unused(); err != nil {
+	if err := r.over.unused(!r.p.NoPrivsep); err != nil {
 		return nil, nil, err
 	}
 	if err := r.p.addPrivsep(); err != nil {

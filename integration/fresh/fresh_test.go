@@ -131,9 +131,14 @@ func (n *newcomer) follow(command string) string {
 	if !slices.Contains(commands(n.T), command) {
 		n.Fatalf("README.md does not say %q", command)
 	}
-	const state = `{ cat /proc/self/mounts; ls /sys/class/net; cat /proc/[0-9]*/comm | sort; }`
+	const state = `{ cat /proc/self/mounts; ls /sys/class/net; cat /proc/[0-9]*/comm; }`
 	out := n.in(n.user, "cd ironwrap && "+state+" >~/before && "+command+" && "+state+" >~/after")
-	if before, after := n.read(n.home+"/before"), n.read(n.home+"/after"); before != after {
+	sorted := func(path string) string {
+		lines := strings.Split(n.read(n.home+path), "\n")
+		slices.Sort(lines) // processes come by their numbers
+		return strings.Join(lines, "\n")
+	}
+	if before, after := sorted("/before"), sorted("/after"); before != after {
 		n.Errorf("%s: mounts, links and processes before:\n%s\nafter:\n%s", command, before, after)
 	}
 	return out
