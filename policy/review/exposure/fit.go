@@ -122,6 +122,9 @@ func newSlot(arg string, constraint bool) slot {
 		sl.dashes = err != nil || !no
 	}
 	sl.example, _, _ = sl.word.Within(short).Shortest()
+	if text := strings.ReplaceAll(arg, `\.`, "."); !strings.ContainsAny(text, `\*+?()[]{}|^$`) {
+		sl.example = text // a dot that was meant as a dot
+	}
 	return sl
 }
 

@@ -1101,6 +1101,8 @@ var filesDocumented = []way{
 	{Write, "gs", "-sDEVICE={any} -sOutputFile={file} …", "it overwrites the file (gs(1))", ""},
 	{Write, "gs", "-o {file} …", "it overwrites the file (gs(1))", ""},
 	{Read, "guestfish guestmount", "-a {disk} …", "it reads the disk's files, below all permissions (guestfish(1))", ""},
+	{Write, "iscsiadm", "-m iface -I {climb} -o new …", "the interface's file is made wherever .. leads, with its name in it: /etc/ld.so.preload with a library of the caller's (iscsiadm(8))", ""},
+	{Destroy, "iscsiadm", "-m iface -I {climb} -o delete …", "it removes the file that .. leads to (iscsiadm(8))", ""},
 	{Read, "iperf iperf3", "-c {any} -F {file} …", "it sends the file (iperf3(1))", ""},
 	{Write, "iptables-legacy-save", "-f {file}", "it overwrites the file with the rules, whose comments are anybody's who may write rules (iptables-save(8))", "cap_net_admin"},
 	{Write, "iptables-legacy-save", "--file {file} …", "it overwrites the file with the rules, whose comments are anybody's who may write rules (iptables-save(8))", "cap_net_admin"},

@@ -192,6 +192,7 @@ var systemDocumented = []way{
 	{Kernel, "staprun", "{mine} …", "it loads a module (staprun(8))", "cap_sys_module"},
 	{Device, "swapon", "{mine} …", "memory of all processes is written to a file or a disk of the caller's (swapon(8))", "cap_sys_admin"},
 	{Kernel, "sysctl", "{sysctl} …", "kernel.core_pattern and kernel.modprobe name programs that the kernel runs as root (core(5))", ""},
+	{Kernel, "sysctl", "-f {mine} …", "kernel.core_pattern and kernel.modprobe name programs that the kernel runs as root (core(5))", ""},
 	{Kernel, "sysctl", "-p {mine} …", "kernel.core_pattern and kernel.modprobe name programs that the kernel runs as root (core(5))", ""},
 	{Kernel, "sysctl", "--load={mine} …", "kernel.core_pattern and kernel.modprobe name programs that the kernel runs as root (core(5))", ""},
 	{Mount, "systemctl", "bind --mkdir {any} {mine} {dir}", "what is the caller's takes the place of a directory in a service (systemctl(1))", ""},
