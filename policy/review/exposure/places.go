@@ -181,9 +181,11 @@ func (a aim) essence(name string) aim {
 		return a
 	case "mine":
 		return aim{file: a.file, veil: a.veil}
+	case "some":
+		return aim{veil: a.veil}
 	case "user", "group":
 		return aim{level: a.level, power: a.power}
-	case "unit", "bus", "netsysctl":
+	case "unit", "bus", "netsysctl", "caps":
 		return aim{level: a.level}
 	}
 	return aim{}
@@ -254,6 +256,15 @@ func (a aim) value(name string) (programs.Value, bool) {
 			v.Word = read()
 		}
 		return v, true
+	case "some":
+		if a.veil != "" {
+			return programs.Value{Word: unveiled(a.veil)}, true
+		}
+		return programs.Value{Word: language.AnyWord(), Like: []string{mine}}, true
+	case "word":
+		return programs.Value{Word: language.AnyWord(), Like: []string{mine}}, true
+	case "readable":
+		return programs.Value{Word: language.AnyWord().Minus(worthOne(trifle, hidden, disk)), Like: []string{mine}}, true
 	case "context":
 		return strange(), true
 	case "shell":
@@ -348,6 +359,8 @@ var vocabulary = []entryWord{
 		`0*[0-7]{0,3}[2367]|0*[2-7][0-7]{3}|([ugoa]*[-+=][rwxXst]*,)*([ugoa]*[ao][ugoa]*[+=][rxXst]*[rw][rwxXst]*|[ug]*[ug][ug]*[+=][rwxX]*s[rwxXst]*|[+=][rwxX]*s[rwxX]*)(,.*)?`, ""},
 	{"seen", []string{"644", "0644", "a+r"}, `0*[0-7]{0,3}[4567]|([ugoa]*[-+=][rwxXst]*,)*([ugoa]*[oa][ugoa]*)?[+=][wxXst]*r[rwxXst]*(,.*)?`, ""},
 	{"acl", []string{"o::rw", "u:nobody:rw"}, `(o(ther)?:|u(ser)?:[^:]+:|g(roup)?:[^:]+:).*w.*`, ""},
+	{"tree", fixed["tree"], `/|/(etc|usr|var|lib|boot|home|opt|srv)(/(lib|share|bin|log|ssl|cache))?/*`, ""},
+	{"caps", []string{"cap_setuid+ep", "cap_setuid=ep"}, `(?i)(.*[ ,])?(all|cap_(setuid|setgid|sys_admin|sys_module|sys_ptrace|dac_override|dac_read_search|chown|fowner|setfcap|sys_rawio))[a-z_,]*[=+].+|=.+`, `.*`},
 	{"climb", []string{"../../../tmp/x:/../../etc/ld.so.preload", "../../cron.d/x"}, `\.\./.+`, ""},
 	{"initd", []string{up + mine}, `(\.\./)+tmp/.+`, ""},
 	{"lvmlog", fixed["lvmlog"], `.*log.*file.*`, ""},

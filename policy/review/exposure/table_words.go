@@ -104,6 +104,8 @@ var fixed = map[string][]string{
 	"tex":           {`\immediate\write18{id}`},
 	"texread":       {`\input{/etc/shadow}`},
 	"texwrite":      {`\newwrite\x\immediate\openout\x=/etc/x`},
+	"fuse":          {"fuse", "fuse3"},
+	"tree":          {"/etc", "/usr", "/"},
 	"up":            {"../../../tmp/x"},
 	"admins":        {"sudo", "wheel", "adm", "root", "disk", "docker", "lxd", "libvirt", "kvm", "shadow", "sys", "kmem"},
 	"halt":          {"poweroff", "reboot", "halt", "kexec", "rescue", "emergency", "suspend", "hibernate"},
@@ -138,6 +140,7 @@ type omission struct{ powers, options string }
 // omissions are options that must not be there, by program.
 var omissions = map[string]omission{
 	"7z":                {Read, "-p"},
+	"cp":                {Destroy, "-n --no-clobber -u --update -l --link"},
 	"gmake":             {Run, "-n --dry-run --help --version -v -h"},
 	"gzip":              {Destroy, "-c --stdout --to-stdout -t --test -l --list -k --keep"},
 	"ip6tables":         {Network, "-h --help -V --version"},
