@@ -133,7 +133,7 @@ func TestExposureDebian(t *testing.T) {
 		{"nova", "privsep-rootwrap-sys_admin", "run", 10, ""},
 		{"designate", "tcpclient", "run", 10, exposure.Whole},
 		{"designate", "rndc", "services", 7, exposure.Whole},
-		{"ironic", "mount", "mount", 9, exposure.Whole},
+		{"ironic", "mount", "mount", 10, exposure.Whole},
 		{"ironic", "umount", "mount", 6, ""},
 	} {
 		f, ok := found[c.service][c.filter]

@@ -128,10 +128,11 @@ func (b *board) environment(s *subject) {
 		}
 		row, danger := b.variable(s, v.Name), environ.Danger(v.Name.Raw())
 		switch program := baseName(s.exec); {
-		case row || b.worst() || harmless[program] != "":
+		case row || b.worst() || danger == "" && known(program):
+		case harmless[program] != "" && scripts[program] == "" && !anybody(v.Name.Raw()):
 		case danger != "":
 			b.rest(s, NotAssessed, fmt.Sprintf("%s: %s, and nobody has looked at what %s does with it", v.Name, danger, filters.Untrusted(program)))
-		case !known(program):
+		default:
 			b.rest(s, NotAssessed, fmt.Sprintf("nobody has looked at what %s does with the variable %s", filters.Untrusted(program), v.Name))
 		}
 	}
@@ -140,7 +141,7 @@ func (b *board) environment(s *subject) {
 // variable adds what the rows say of a variable before the program.
 func (b *board) variable(s *subject, name filters.Untrusted) (known bool) {
 	for _, row := range variables {
-		if row.name != name.Raw() || row.programs != "*" && !slices.Contains(strings.Fields(row.programs), family(baseName(s.exec))) {
+		if row.name != name.Raw() || !row.obeyed(baseName(s.exec)) {
 			continue
 		}
 		known = true

@@ -55,8 +55,8 @@ func TestConfine(t *testing.T) {
 		{"ambient, of no use", "CommandFilter, tee, nova", policy.Sandbox{Capabilities: []string{"cap_net_admin"}}, 3, "write=3", ""},
 
 		{"no capabilities do not keep root from root's files", "CommandFilter, bash, root", policy.Sandbox{Capabilities: none, NoNewPrivs: true}, 10, "write=10 mount=9 namespace=6 network=5 signal=5 owner=10", ""},
-		{"mount without its capability", "CommandFilter, mount, root", policy.Sandbox{Capabilities: none}, 0, "mount=0", "has not the capability that it takes: cap_sys_admin"},
-		{"mount with it", "CommandFilter, mount, root", policy.Sandbox{Capabilities: admin}, 9, "mount=9", ""},
+		{"mount without its capability", "CommandFilter, mount.nfs, root", policy.Sandbox{Capabilities: none}, 0, "mount=0", "has not the capability that it takes: cap_sys_admin"},
+		{"mount with it", "CommandFilter, mount.nfs, root", policy.Sandbox{Capabilities: admin}, 9, "mount=9", ""},
 		{"chown without its capability", "CommandFilter, chown, root", policy.Sandbox{Capabilities: admin}, 0, "owner=0", "cap_chown"},
 		{"chmod needs none", "CommandFilter, chmod, root", policy.Sandbox{Capabilities: none}, 10, "owner=10", ""},
 		{"sysctl needs none", "CommandFilter, sysctl, root", policy.Sandbox{Capabilities: none}, 10, "kernel=10", ""},
@@ -67,7 +67,7 @@ func TestConfine(t *testing.T) {
 		{"Landlock, best effort", "CommandFilter, tee, root", policy.Sandbox{LandlockRW: []string{"/var/lib/x"}, BestEffort: true}, 10, "write=10", "counts for nothing"},
 		{"Landlock and reading", "CommandFilter, cat, root", policy.Sandbox{LandlockRO: []string{"/usr", "/lib"}, LandlockRW: none}, 1.4, "read=1.4", "read below /usr, /lib only"},
 		{"Landlock does not look at chmod", "CommandFilter, bash, root", policy.Sandbox{LandlockRO: []string{"/usr"}, LandlockRW: none}, 10, "owner=10 write=10 mount=9 read=7", ""},
-		{"Landlock and mounting", "CommandFilter, mount, root", policy.Sandbox{LandlockRO: []string{"/"}}, 0, "mount=0", "Landlock forbids mounting"},
+		{"Landlock and mounting", "CommandFilter, mount.nfs, root", policy.Sandbox{LandlockRO: []string{"/"}}, 0, "mount=0", "Landlock forbids mounting"},
 
 		{"seccomp strict", "CommandFilter, bash, root", policy.Sandbox{Seccomp: "strict"}, 7, "run=7 write=0 owner=0 mount=0 kernel=0 signal=0 services=0 read=7", "the seccomp profile strict refuses"},
 		{"seccomp that lets chmod pass", "CommandFilter, chmod, root", policy.Sandbox{Seccomp: "other"}, 10, "owner=10", ""},
@@ -77,7 +77,7 @@ func TestConfine(t *testing.T) {
 
 		{"private network", "CommandFilter, vconfig, root", policy.Sandbox{PrivateNetwork: true}, 0, "network=0", "a network of its own"},
 		{"out of a private network", "CommandFilter, bash, root", policy.Sandbox{PrivateNetwork: true}, 10, "network=5", ""},
-		{"private mounts", "CommandFilter, mount, root", policy.Sandbox{PrivateMounts: true}, 1.8, "mount=1.8", "nobody else sees them"},
+		{"private mounts", "CommandFilter, mount.nfs, root", policy.Sandbox{PrivateMounts: true}, 1.8, "mount=1.8", "nobody else sees them"},
 		{"read-only", "CommandFilter, tee, root", policy.Sandbox{ReadOnly: []string{"/"}, Capabilities: none}, 10, "write=0 device=10", "read_only"},
 		{"read-only, and may remount", "CommandFilter, bash, root", policy.Sandbox{ReadOnly: []string{"/"}}, 10, "write=10", ""},
 

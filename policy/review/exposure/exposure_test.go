@@ -3,6 +3,8 @@ package exposure
 import (
 	"errors"
 	"maps"
+	"os"
+	"os/exec"
 	"slices"
 	"strings"
 	"testing"
@@ -92,6 +94,15 @@ func TestFilters(t *testing.T) {
 		{"EnvFilter, env, root, LD_PRELOAD=/usr/lib/a.so, id", 0.3, "", "code", ""},
 		{"EnvFilter, env, root, PYTHONPATH=, lvs, x", NotAssessed, "", "code", ""},
 		{"EnvFilter, env, root, PYTHONPATH=, ls, x", 0.2, "", "code", ""},
+		{"EnvFilter, env, root, PERL5LIB=, shasum", 10, "code", "", "env PERL5LIB=/tmp/x shasum"},
+		{"EnvFilter, env, root, PERL5OPT=, debconf-show, x", 10, "code", "", ""},
+		{"EnvFilter, env, root, PERL5LIB=, deluser, x", 10, "code", "", ""},
+		{"EnvFilter, env, root, BASH_ENV=, tzselect", 10, "code", "", ""},
+		{"EnvFilter, env, root, PERL5LIB=, sha1sum, x", 0.2, "", "code", ""},
+		{"EnvFilter, env, root, PYTHONPATH=, shasum, x", NotAssessed, "", "code", ""},
+		{"EnvFilter, env, root, PATH=, which, x", NotAssessed, "", "code", ""},
+		{"EnvFilter, env, root, GCONV_PATH=, df", NotAssessed, "", "code", ""},
+		{"EnvFilter, env, root, LC_ALL=, df", 0.3, "", "code", ""},
 		{"EnvFilter, env, root, PROCESS_TAG=, haproxy, -f, .*", 10, "code", "", "env PROCESS_TAG=x haproxy -f /tmp/x"},
 		{"EnvFilter, env, root, PROCESS_TAG=, haproxy, -f, /var/lib/neutron/[a-z]+", 10, "code", "", "env PROCESS_TAG=x haproxy -f /var/lib/neutron/x"},
 		{"EnvFilter, env, root, PROCESS_TAG=, haproxy, -f, /etc/haproxy/[a-z]+", 0.2, "", "code", ""},
@@ -101,7 +112,12 @@ func TestFilters(t *testing.T) {
 		{"CommandFilter, mmgetstate, root", NotAssessed, "arguments", "run", ""},
 		{"RegExpFilter, brctl, root, brctl, show", 0.2, "arguments", "network", "brctl show"},
 		{"RegExpFilter, ovs-vsctl, root, ovs-vsctl, .*, .*", 10, "write network", "", ""},
-		{"RegExpFilter, sysctl, root, sysctl, -w, net.ipv4.ip_forward=1", 0.2, "arguments", "kernel", ""},
+		{"RegExpFilter, sysctl, root, sysctl, -w, net.ipv4.ip_forward=1", 2, "network", "kernel", "sysctl -w net.ipv4.ip_forward=1"},
+		{`RegExpFilter, sysctl, root, sysctl, -w, net\.ipv6\.conf\.[a-z0-9]+\.accept_ra=\d`, 2, "network", "kernel", ""},
+		{`RegExpFilter, sysctl, root, sysctl, -w, net\.ipv4\.conf\.[a-z]+\.[a-z_]+=\d`, 5, "network", "kernel", "sysctl -w net.ipv4.conf.all.forwarding=1"},
+		{`RegExpFilter, sysctl, root, sysctl, -w, net\..*=.*`, 10, "kernel network", "", `sysctl -w "net.//.kernel.core_pattern=|/tmp/x"`},
+		{"RegExpFilter, iscsiadm, root, iscsiadm, -m, iface, -I, .*, -o, new", 10, "write services", "", "iscsiadm -m iface -I ../../../tmp/x:/../../etc/ld.so.preload -o new"},
+		{"RegExpFilter, iscsiadm, root, iscsiadm, -m, iface, -I, [a-z0-9]+, -o, new", 6, "services", "write", ""},
 		{"RegExpFilter, mmnfs, root, mmnfs, load, /var/mmfs/.*", NotAssessed, "arguments", "", "mmnfs load /var/mmfs/"},
 		{"RegExpFilter, sysctl, root, sysctl, -w, .*=.*", 10, "kernel", "", ""},
 		{"PathFilter, privsep-helper, root, --config-file, /etc/(?!\\.\\.).*, --privsep_sock_path, /", 0, "", "run arguments", ""},
@@ -195,6 +211,25 @@ func TestTable(t *testing.T) {
 		power(v.power)
 		if environ.Danger(v.name) == "" {
 			t.Errorf("env_keep takes %s", v.name)
+		}
+	}
+}
+
+// TestScripts: of what is installed here, the harmless programs that are scripts are known
+// to be, and of which interpreter.
+func TestScripts(t *testing.T) {
+	for program := range harmless {
+		path, err := exec.LookPath(program)
+		if err != nil {
+			continue
+		}
+		data, err := os.ReadFile(path)
+		if err != nil || !strings.HasPrefix(string(data), "#!") {
+			continue
+		}
+		line, _, _ := strings.Cut(string(data[2:]), "\n")
+		if words := strings.Fields(line); scripts[program] == "" || family(baseName(words[0])) != scripts[program] && len(words) == 1 {
+			t.Errorf("%s is a script of %s, and taken for one of %q", path, line, scripts[program])
 		}
 	}
 }

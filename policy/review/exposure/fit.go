@@ -122,6 +122,9 @@ func newSlot(arg string, constraint bool) slot {
 		sl.dashes = err != nil || !no
 	}
 	sl.example, _, _ = sl.word.Within(short).Shortest()
+	if text := strings.ReplaceAll(arg, `\.`, "."); !strings.ContainsAny(text, `\*+?()[]{}|^$`) {
+		sl.example = text // a dot that was meant as a dot
+	}
 	return sl
 }
 
@@ -391,12 +394,13 @@ func (s *subject) fits(w way) (argv []filters.Untrusted, l level, ok bool) {
 	levels := graded(w.power, w.form)
 	a := aim{power: w.power, level: levels[len(levels)-1], real: slices.ContainsFunc(s.slots, func(s slot) bool { return s.dir })}
 	a.file, a.veil = w.power != Run || s.interprets(), s.veil
-	if _, ok := s.search(s.graph(w.form, a, false)); !ok { // the last level has all of the others
+	form := w.loosened()
+	if _, ok := s.search(s.graph(form, a, false)); !ok { // the last level has all of the others
 		return nil, toLittle, false
 	}
 	for _, a := range a.graded(levels, !s.pinned()) {
 		for _, bare := range []bool{true, false} {
-			if words, ok := s.search(s.graph(w.form, a, bare)); ok {
+			if words, ok := s.search(s.graph(form, a, bare)); ok {
 				s.raced = a.raced
 				if argv := s.line(words); s.entry.Match(s.given(argv), lexical{}).Matched {
 					return argv, s.limited(a.level, w), true

@@ -181,9 +181,11 @@ func (a aim) essence(name string) aim {
 		return a
 	case "mine":
 		return aim{file: a.file, veil: a.veil}
+	case "some":
+		return aim{veil: a.veil}
 	case "user", "group":
 		return aim{level: a.level, power: a.power}
-	case "unit", "bus":
+	case "unit", "bus", "netsysctl", "caps":
 		return aim{level: a.level}
 	}
 	return aim{}
@@ -254,6 +256,15 @@ func (a aim) value(name string) (programs.Value, bool) {
 			v.Word = read()
 		}
 		return v, true
+	case "some":
+		if a.veil != "" {
+			return programs.Value{Word: unveiled(a.veil)}, true
+		}
+		return programs.Value{Word: language.AnyWord(), Like: []string{mine}}, true
+	case "word":
+		return programs.Value{Word: language.AnyWord(), Like: []string{mine}}, true
+	case "readable":
+		return programs.Value{Word: language.AnyWord().Minus(worthOne(trifle, hidden, disk)), Like: []string{mine}}, true
 	case "context":
 		return strange(), true
 	case "shell":
@@ -348,10 +359,14 @@ var vocabulary = []entryWord{
 		`0*[0-7]{0,3}[2367]|0*[2-7][0-7]{3}|([ugoa]*[-+=][rwxXst]*,)*([ugoa]*[ao][ugoa]*[+=][rxXst]*[rw][rwxXst]*|[ug]*[ug][ug]*[+=][rwxX]*s[rwxXst]*|[+=][rwxX]*s[rwxX]*)(,.*)?`, ""},
 	{"seen", []string{"644", "0644", "a+r"}, `0*[0-7]{0,3}[4567]|([ugoa]*[-+=][rwxXst]*,)*([ugoa]*[oa][ugoa]*)?[+=][wxXst]*r[rwxXst]*(,.*)?`, ""},
 	{"acl", []string{"o::rw", "u:nobody:rw"}, `(o(ther)?:|u(ser)?:[^:]+:|g(roup)?:[^:]+:).*w.*`, ""},
+	{"tree", fixed["tree"], `/|/(etc|usr|var|lib|boot|home|opt|srv)(/(lib|share|bin|log|ssl|cache))?/*`, ""},
+	{"caps", []string{"cap_setuid+ep", "cap_setuid=ep"}, `(?i)(.*[ ,])?(all|cap_(setuid|setgid|sys_admin|sys_module|sys_ptrace|dac_override|dac_read_search|chown|fowner|setfcap|sys_rawio))[a-z_,]*[=+].+|=.+`, `.*`},
+	{"climb", []string{"../../../tmp/x:/../../etc/ld.so.preload", "../../cron.d/x"}, `\.\./.+`, ""},
 	{"initd", []string{up + mine}, `(\.\./)+tmp/.+`, ""},
 	{"lvmlog", fixed["lvmlog"], `.*log.*file.*`, ""},
 	{"export", []string{"*:/", "*:/etc"}, `[^:]*:/.*`, ""},
-	{"sysctl", []string{"kernel.core_pattern=|/tmp/x", "kernel.modprobe=/tmp/x"}, `kernel[./](core_pattern=\||modprobe=/|poweroff_cmd=/|hotplug=/).*`, ""},
+	{"sysctl", fixed["sysctl"], spelled(`kernel/core_pattern=\|.*`, `kernel/(modprobe|poweroff_cmd|hotplug)=/.*`, `fs/binfmt_misc/register=.*`), ""},
+	{"netsysctl", fixed["netsysctl"], spelled(`net/ipv[46]/conf/(all|default)/forwarding=.*`), spelled(`net/[^=]*=.*`)},
 	{"ldpreload", []string{"LD_PRELOAD=/tmp/x"}, `LD_(PRELOAD|AUDIT|LIBRARY_PATH)=.+`, ""},
 	{"poke", fixed["poke"], `(inject=)?[a-z0-9_,/%!?]+:(.*:)?poke_(enter|exit)=.*`, ""},
 	{"signal", fixed["signal"], `-([0-9]+|[A-Z]+[0-9]*)`, ""},
@@ -360,6 +375,22 @@ var vocabulary = []entryWord{
 	{"perl", fixed["perl"], `(.*[;{}] ?)?(exec|system)[ (]?"id"\)?([;}#].*)?`, ""},
 	{"awk", fixed["awk"], `(.*[};\n] ?)?BEGIN ?\{ ?system\("id"\) ?\}.*`, ""},
 	{"sed", fixed["sed"], `(.*[;\n] ?)?[0-9]*e( ?id)?(\n.*)?|s/.*/.*/[gp0-9]*e[gp]*`, ""},
+}
+
+// spelled are settings, as key=value, in the two ways in which sysctl(8) takes a key:
+// with slashes; or, where the first of the two is a dot, with dots and slashes exchanged.
+// .. leads from one group to another.
+func spelled(settings ...string) string {
+	const groups = `(/|/\./|(net|kernel|vm|fs|dev|user|debug|abi|crypto)/\.\./|` +
+		`(net/(ipv4|ipv6|core|netfilter|bridge|unix)|kernel/(random|keys|pty|yama|seccomp|usermodehelper))/\.\./\.\./|` +
+		`net/ipv[46]/(conf|neigh|route)/\.\./\.\./\.\./|net/ipv[46]/(conf|neigh)/[a-z0-9_-]+/\.\./\.\./\.\./\.\./)*`
+	exchanged := strings.NewReplacer(`\.`, `/`, `/`, `\.`)
+	var all []string
+	for _, s := range settings {
+		key, value, _ := strings.Cut(s, "=")
+		all = append(all, groups+key+" *="+value, exchanged.Replace(groups+key)+" *="+value)
+	}
+	return `[ \t]*-?(` + strings.Join(all, "|") + `)`
 }
 
 // graded are the levels of a form, the worst first.

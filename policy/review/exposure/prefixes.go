@@ -103,24 +103,23 @@ func (b *board) unsure(name string) bool {
 	rows := slices.ContainsFunc(variables, func(v variable) bool { return v.name == name })
 	return b.others == nil || slices.ContainsFunc(b.others, func(other string) bool {
 		p := baseName(other)
-		return !known(p) || !rows && harmless[p] == "" && !passesOn(grammar(p, ""))
+		binary := harmless[p] != "" && scripts[p] == "" && !anybody(name)
+		return !known(p) || !binary && (!rows || scripts[p] != "") && !passesOn(grammar(p, ""))
 	})
 }
 
 // behind is a program that another filter allows, and that obeys a variable; "" for none.
 // Where nobody has said which programs there are it may be any.
 func (b *board) behind(v variable) string {
-	for _, p := range strings.Fields(v.programs) {
-		switch {
-		case p == "*":
-			return nested.example
-		case b.others == nil:
-			return p
-		}
-		for _, other := range b.others {
-			if family(baseName(other)) == p {
-				return other
-			}
+	if v.programs == "*" {
+		return nested.example
+	}
+	if b.others == nil {
+		return strings.Fields(v.programs)[0]
+	}
+	for _, other := range b.others {
+		if v.obeyed(baseName(other)) {
+			return other
 		}
 	}
 	return ""

@@ -239,6 +239,20 @@ sysctl, -qw, .*=.*
 sysctl, -e, -w, kernel\..*=.*
 sysctl, -p, .*
 sysctl, --load=/tmp/.*
+sysctl, -f, .*
+sysctl, -eqp, /tmp/x
+sysctl, -N, kernel/.*
+sysctl, -w, net\..*=.*
+sysctl, -w, net/.*=.*
+sysctl, net\.ipv4\..*=.*
+sysctl, -qw, net[./]ipv6[./]conf[./].*
+sysctl, /?vm.*=.*
+sysctl, --, .*
+iscsiadm, .*, .*, .*, .*, .*, .*
+iscsiadm, -m, iface, -I, .*, -o, new
+iscsiadm, -m, iface, -o, new, -I, .*
+iscsiadm, --mode=iface, --op=new, --interface=.*
+iscsiadm, -m, iface, -I, hw-[a-z./:]+, -o, .*, -I.*
 systemctl, link, .*
 systemctl, enable, --now, .*
 systemctl, --now, enable, /tmp/.*

@@ -11,7 +11,8 @@ import (
 // form is the arguments, a blank between the words. In it
 //
 //	{mine}     is a path at which the caller can put what they like
-//	{dest}     is a path of the caller's that they can read afterwards
+//	{dest}     is a path of the caller's that they can read afterwards; like {mine}, any word
+//	           where the effect comes from something else in the form (see bears)
 //	{file}     is any file; where it is a link, the program follows it
 //	{name}     is any file; a link is not followed
 //	{dir}      is any directory; {new}, a file that was not there
@@ -60,7 +61,13 @@ var documented = [][]way{
 
 // table says which commands give which power with which arguments. A row is only in
 // here when the command does what it says.
-var table = byProgram(slices.Concat(parts, documented))
+var table = func() map[string][]way {
+	all := byProgram(slices.Concat(parts, documented))
+	for p, rows := range all {
+		all[p] = append(rows, overwriting(rows)...)
+	}
+	return all
+}()
 
 func byProgram(parts [][]way) map[string][]way {
 	rows := map[string][]way{}
@@ -92,7 +99,7 @@ func omitted(program, power string) (names []string) {
 	if !ok {
 		o = omissions[family(baseName(program))]
 	}
-	if fieldSet(o.powers)[power] {
+	if powers := fieldSet(o.powers); powers[power] || power == Destroy && powers[Write] {
 		for _, option := range strings.Fields(o.options) {
 			names = append(names, strings.TrimLeft(option, "-"))
 		}

@@ -24,7 +24,7 @@ var systemRows = []way{
 	{Mount, "mount", "--bind {mine} {dir}", "what is the caller's takes the place of any directory or file (mount(8))", "cap_sys_admin"},
 	{Mount, "mount", "-o bind {mine} {dir}", "what is the caller's takes the place of any directory or file (mount(8))", "cap_sys_admin"},
 	{Mount, "mount", "-t {any} {any} {dir}", "a file system of the caller's takes the place of any directory (mount(8))", "cap_sys_admin"},
-	{Mount, "mount.*", "{any} {dir}", "a file system of the caller's takes the place of any directory (mount(8))", "cap_sys_admin"},
+	{Mount, "mount.* mount.fuse mount.fuse3", "{any} {dir}", "a file system of the caller's takes the place of any directory (mount(8))", "cap_sys_admin"},
 }
 
 // systemDocumented are those that nobody ran.
@@ -129,7 +129,7 @@ var systemDocumented = []way{
 	{Mount, "mount", "-M {mine} {dir}", "what is the caller's takes the place of any directory or file (mount(8))", "cap_sys_admin"},
 	{Mount, "mount", "-a -T {mine}", "the file says what is mounted where (mount(8))", "cap_sys_admin"},
 	{Mount, "mount", "--target {dir} --source {any} …", "a file system of the caller's takes the place of any directory (mount(8))", "cap_sys_admin"},
-	{Mount, "mount.*", "{any} {dir} …", "a file system of the caller's takes the place of any directory (mount(8))", "cap_sys_admin"},
+	{Mount, "mount.* mount.fuse mount.fuse3", "{any} {dir} …", "a file system of the caller's takes the place of any directory (mount(8))", "cap_sys_admin"},
 	{Device, "nbd-client", "{any} …", "it attaches disks of any server (nbd-client(8))", "cap_sys_admin"},
 	{Device, "nbd-server", "{num} {disk} …", "it serves any disk or file to the network (nbd-server(1))", ""},
 	{Users, "net", "user|rpc|ads|sam|groupmap|idmap add|delete|join|leave|user|group|set|addmem|delmem|password|changetrustpw {any} …", "it changes Samba's users, groups and domain (net(8))", ""},
@@ -192,6 +192,7 @@ var systemDocumented = []way{
 	{Kernel, "staprun", "{mine} …", "it loads a module (staprun(8))", "cap_sys_module"},
 	{Device, "swapon", "{mine} …", "memory of all processes is written to a file or a disk of the caller's (swapon(8))", "cap_sys_admin"},
 	{Kernel, "sysctl", "{sysctl} …", "kernel.core_pattern and kernel.modprobe name programs that the kernel runs as root (core(5))", ""},
+	{Kernel, "sysctl", "-f {mine} …", "kernel.core_pattern and kernel.modprobe name programs that the kernel runs as root (core(5))", ""},
 	{Kernel, "sysctl", "-p {mine} …", "kernel.core_pattern and kernel.modprobe name programs that the kernel runs as root (core(5))", ""},
 	{Kernel, "sysctl", "--load={mine} …", "kernel.core_pattern and kernel.modprobe name programs that the kernel runs as root (core(5))", ""},
 	{Mount, "systemctl", "bind --mkdir {any} {mine} {dir}", "what is the caller's takes the place of a directory in a service (systemctl(1))", ""},

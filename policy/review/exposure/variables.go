@@ -1,6 +1,11 @@
 package exposure
 
-import "ironwrap/policy/environ"
+import (
+	"slices"
+	"strings"
+
+	"ironwrap/policy/environ"
+)
 
 // variable is a row about the environment: what a variable of the caller's choice
 // does to some programs.
@@ -61,6 +66,46 @@ var variables = []variable{
 	{Run, "GIT_PAGER", "git", "the pager is run (git(1))"},
 	{Run, "GIT_CONFIG_GLOBAL", "git", "the configuration names programs to run (git-config(1))"},
 	{Write, "LVM_SYSTEM_DIR", "lvs vgs pvs lvcreate lvextend lvremove lvchange lvconvert lvrename lvdisplay lvreduce vgremove pvremove", "lvm.conf there sets log/file, a file that it then writes with words of the caller's (lvm(8))"},
+}
+
+// scripts are programs that another one interprets, by its name: they obey the variables
+// of that one.
+var scripts = func() map[string]string {
+	all := map[string]string{}
+	for interpreter, programs := range map[string]string{
+		"perl":    "addgroup adduser cpan debconf-communicate debconf-set-selections debconf-show delgroup deluser dpkg-reconfigure pam-auth-update pg_archivecleanup pg_basebackup pg_dump pg_dumpall pg_isready pg_receivewal pg_restore prove psql shasum ucfq update-rc.d validlocale",
+		"python3": "pdb pdb3 pip pip3",
+		"bash":    "gcore ldd tzselect",
+		"sh":      "gettextize icu-config lspgpot ncurses5-config ncurses6-config nspr-config nss-config pg_config scsi_mandat scsi_readcap scsi_ready scsi_satl scsi_temperature which x86_64-linux-gnu-pkg-config xfs_info xml2-config xslt-config",
+	} {
+		for _, name := range strings.Fields(programs) {
+			all[name] = interpreter
+		}
+	}
+	return all
+}()
+
+// besideScripts are variables that an interpreter obeys without a script; and PATH: what
+// a script starts by name nobody has looked at.
+var besideScripts = fieldSet("ENV PYTHONSTARTUP PATH")
+
+// obeyed tells that a program does what a row says.
+func (v variable) obeyed(program string) bool {
+	list := strings.Fields(v.programs)
+	if v.programs == "*" || slices.Contains(list, family(program)) {
+		return true
+	}
+	by := scripts[program]
+	return by != "" && slices.Contains(list, by) && !besideScripts[v.name]
+}
+
+// anybody tells that programs of all kinds may obey a variable. Others are of one program,
+// or of one interpreter and its scripts.
+func anybody(name string) bool {
+	if strings.HasPrefix(name, "GCONV_") || strings.HasPrefix(name, "OPENSSL_") {
+		return true
+	}
+	return environ.Loads(name) != "" && !slices.ContainsFunc(variables, func(v variable) bool { return v.name == name && v.programs != "*" })
 }
 
 // Loads tells what a variable makes some program load or run; "" for nothing that is

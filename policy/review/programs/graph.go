@@ -122,11 +122,30 @@ func (b *builder) begin() {
 	if len(b.needed) > maxOptions {
 		panic("too many options in a way of " + b.p.Names)
 	}
+	b.w.Without = slices.Concat(b.w.Without, b.apart())
 	b.may()
 	if b.p.Old {
 		b.place(place{phase: bundled})
 	}
 	b.place(place{})
+}
+
+// apart are the options that the program does not take beside those that must be there.
+func (b *builder) apart() (names []string) {
+	for group := range strings.SplitSeq(b.p.Apart, ",") {
+		group := strings.Fields(group)
+		for _, n := range b.needed {
+			same := func(name string) bool { return n.option != nil && b.t.of(name) == n.option }
+			if slices.ContainsFunc(group, same) {
+				if len(group) > 1 {
+					group = slices.DeleteFunc(group, same)
+				}
+				names = append(names, group...)
+				break
+			}
+		}
+	}
+	return names
 }
 
 // may finds out what else may be there.
@@ -293,7 +312,11 @@ func (b *builder) old() {
 			b.edge(from, &Value{Word: b.lettered(string(valued.short), set), Like: []string{text}}, b.value(place{}, valued.value(), set))
 			continue
 		}
-		b.edge(from, &Value{Word: b.lettered("", set).Minus(language.Text("")), Like: []string{text}}, place{seen: set})
+		bundle := &Value{Word: b.lettered("", set).Minus(language.Text(""))}
+		if text != "" {
+			bundle.Like = []string{text}
+		}
+		b.edge(from, bundle, place{seen: set})
 		if others != "" {
 			b.edge(from, &Value{Word: b.lettered(others, set)}, b.value(place{}, &Any, set))
 		}

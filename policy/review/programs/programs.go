@@ -21,6 +21,7 @@ type Program struct {
 	Long   string // names separated by blanks: "quiet"; "file=" takes a value (=value or the next word), "color[=]" may have one (=value only). For Assignments the keys: "if= of="
 	Single string // long options with one dash: "name"; of "name=" the next word is the value, of "name[=]" what is attached to it (7z -oDIR)
 	Same   string // options of two names, the short or single one first: "o=output a=append"
+	Apart  string // options of which only one may stand, by name: groups, separated by commas (tar's -c and -x); alone in a group, one that stands once
 	Runs   string // of Expression: words behind which a command stands, until ; or + ends it
 	Whole  bool   // long names are not abbreviated
 
