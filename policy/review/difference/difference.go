@@ -114,7 +114,7 @@ type Filter struct {
 
 // Question is what was not found out.
 type Question struct {
-	Old  *Filter           `json:"old"`
+	Old  *Filter           `json:"old"` // nil on both sides for what sandboxes name
 	New  *Filter           `json:"new"`
 	Text filters.Untrusted `json:"text"` // what may be different, and why that is not known
 
@@ -151,6 +151,7 @@ func Compare(old, new *Side, m exposure.Machine) Report {
 		Old: old.name(), New: new.name(), Exact: true,
 		Settings: settings(old, new), Differences: []Difference{}, Open: []Question{}, Absent: []filters.Untrusted{},
 	}
+	c.outside()
 	before, after := c.rules(0), c.rules(1)
 	connect(before, after)
 	for _, r := range before {

@@ -23,6 +23,8 @@ type Machine struct {
 	// those that are not known. The error says why the profile cannot be read; it then
 	// counts for nothing.
 	Seccomp func(profile string, call Syscall) (bool, error)
+	// Profile tells where a profile and its program lie.
+	Profile func(profile string) (text, program string, err error)
 
 	// Programs are those that the filters of the policy name; nil where they are not known.
 	Programs []string
