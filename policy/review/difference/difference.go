@@ -143,6 +143,7 @@ func Compare(old, new *Side, m exposure.Machine) Report {
 	for i, side := range []*Side{old, new} {
 		c.exposure[i] = m
 		c.exposure[i].Find = side.path
+		c.exposure[i].Callers = m.Callers.Of(side.Policy)
 		if side.tree != nil {
 			c.exposure[i].UID = side.tree.UID
 		}

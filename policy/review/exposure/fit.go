@@ -68,6 +68,7 @@ type subject struct {
 	large      bool     // a pattern was too large to find something out
 	piped      bool     // arguments behind the slots come from standard input, which is the caller's
 	veil       string   // see aim
+	who        who      // see aim
 }
 
 func newSubject(e *policy.Entry) *subject {
@@ -154,8 +155,9 @@ var memory = struct {
 	values map[asked]*programs.Value
 	dashed map[*programs.Value]bool
 	begun  map[begun]bool
+	lands  map[who]*land
 	large  int // how often a pattern was too large
-}{met: map[met]word{}, graphs: map[drawn]*programs.Graph{}, values: map[asked]*programs.Value{}, dashed: map[*programs.Value]bool{}, begun: map[begun]bool{}}
+}{met: map[met]word{}, graphs: map[drawn]*programs.Graph{}, values: map[asked]*programs.Value{}, dashed: map[*programs.Value]bool{}, begun: map[begun]bool{}, lands: map[who]*land{}}
 
 // begun is a set of a way's, and what a pattern's words begin with.
 type begun struct {
@@ -203,6 +205,7 @@ func forget() {
 	clear(memory.values)
 	clear(memory.dashed)
 	clear(memory.begun)
+	clear(memory.lands)
 }
 
 func meet(s slot, v *programs.Value) word {
@@ -390,7 +393,7 @@ func (s *subject) fits(w way) (argv []filters.Untrusted, l level, ok bool) {
 	defer memory.Unlock()
 	levels := graded(w.power, w.form)
 	a := aim{power: w.power, level: levels[len(levels)-1], real: slices.ContainsFunc(s.slots, func(s slot) bool { return s.dir })}
-	a.file, a.veil = w.power != Run || s.interprets(), s.veil
+	a.file, a.veil, a.who = w.power != Run || s.interprets(), s.veil, s.who
 	if _, ok := s.search(s.graph(w.form, a, false)); !ok { // the last level has all of the others
 		return nil, toLittle, false
 	}

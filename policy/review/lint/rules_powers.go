@@ -6,6 +6,7 @@ import (
 
 	"ironwrap/policy/account"
 	"ironwrap/policy/review/exposure"
+	"ironwrap/policy/review/sudoers/grants"
 )
 
 // powerRules are about filters that give everything away, for what their program
@@ -202,6 +203,13 @@ func (c *config) exposed() exposure.Machine {
 	}
 	for _, f := range c.filters {
 		m.Programs = append(m.Programs, f.Exec())
+	}
+	if c.policy != nil {
+		var sudoers []grants.Who
+		if s := c.beside(); s != nil {
+			sudoers = s.served
+		}
+		m.Callers = Callers(c.policy, c.tree, sudoers)
 	}
 	slices.Sort(m.Programs)
 	m.Programs = slices.Compact(m.Programs)
