@@ -93,15 +93,15 @@ func landOf(w who) *land {
 	l.gone = sync.OnceValue(func() language.Word {
 		return detours().Then(paths(`(` + sticky + `|` + l.own + `)/` + step + `/(.*/)?` + missed)).Or(paths(`([^/-].*/)?` + missed))
 	})
-	l.brought = sync.OnceValue(func() language.Word { return l.worthOne(own).Or(paths(`[^/-][^/]*/.+`)) })
-	l.read = sync.OnceValue(func() language.Word { return l.brought().Or(another(), language.Text(inputs...)) })
+	l.brought = sync.OnceValue(func() language.Word { return l.worthOne(own).Or(paths(`[^/-][^/]*/.+`), paths(input+`(/.+)?`)) })
+	l.read = sync.OnceValue(func() language.Word { return l.brought().Or(another(), language.Text("-")) })
 	l.ownFile = sync.OnceValue(func() *programs.Value { return &programs.Value{Word: l.worthOne(own), Like: []string{mine}} })
 	memory.lands[w] = l
 	return l
 }
 
-// inputs are words for standard input, which is the caller's.
-var inputs = []string{"-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"}
+// input is standard input, which is the caller's: a file, a program, or a directory.
+const input = `/(dev/stdin|dev/fd/0|proc/(self|thread-self)/fd/0)`
 
 // worthOne are the paths, with detours, that are worth one of these.
 func (l *land) worthOne(list ...worth) language.Word { return l.worthOf(paths(`.*`), list...) }

@@ -198,7 +198,7 @@ func (s *subject) left() (score Score, how string) {
 		return NotAssessed, program + " gives commands of other filters arguments that these do not see"
 	case s.shape.More && !passesOn(reads):
 		return NotAssessed, fmt.Sprintf("nobody has looked at what %s does with the command behind it", filters.Untrusted(program))
-	case s.fixed():
+	case s.fixed() && (known(program)):
 		return 0.2, "no pattern lets a word of the caller's choice through"
 	case harmless[program] != "" && (s.open || free):
 		return 0.3, program + " " + harmless[program]

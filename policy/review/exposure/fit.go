@@ -393,7 +393,7 @@ func (s *subject) fits(w way) (argv []filters.Untrusted, l level, ok bool) {
 	defer memory.Unlock()
 	levels := graded(w.power, w.form)
 	a := aim{power: w.power, level: levels[len(levels)-1], real: slices.ContainsFunc(s.slots, func(s slot) bool { return s.dir })}
-	a.file, a.veil, a.who = w.power != Run || s.interprets(), s.veil, s.who
+	a.file, a.veil, a.who = w.power != Run || s.interprets() || readers[baseName(s.exec)] && !s.passes(w), s.veil, s.who
 	if _, ok := s.search(s.graph(w.form, a, false)); !ok { // the last level has all of the others
 		return nil, toLittle, false
 	}
@@ -428,10 +428,14 @@ func (s *subject) limited(l level, w way) level {
 }
 
 // brings are the placeholders for what is worth as much when the policy names it.
-var brings = regexp.MustCompile(`\{(mine|dest|file|name|dir|new|disk|uid0|admins|halt)\}`)
+var brings = regexp.MustCompile(`\{(mine|from|dest|file|name|dir|new|disk|uid0|admins|halt)\}`)
 
 // byInput are programs to which standard input, the caller's, says what to do.
-var byInput = fieldSet("chpasswd chgpasswd newusers")
+var byInput = fieldSet("chpasswd chgpasswd newusers ssh-keygen xargs")
+
+// readers are programs to which the caller brings a file with commands, or a directory:
+// also one that is named without a slash. To others they bring a program.
+var readers = fieldSet("at autoconf batch bridge cmake crontab dc debugfs devlink ed ex expect ferm fio gdb gmake gnuplot groff ip lftp logrotate m4 make mysql mariadb ninja nroff openvpn pic pppd rake run-parts scp sed gsed sftp sqlite3 ssh systemd-nspawn tc tmux troff vi vim xinetd")
 
 func (s *subject) interprets() bool { return Interpreter(s.exec) }
 

@@ -144,7 +144,7 @@ func (a aim) essence(name string) aim {
 			a.power = Write // is about the same files
 		}
 		return a
-	case "mine", "dest", "disk":
+	case "mine", "dest", "from", "disk":
 		return aim{file: a.file, veil: a.veil, who: a.who}
 	case "user", "group":
 		return aim{level: a.level, power: a.power, who: a.who}
@@ -210,12 +210,12 @@ func (a aim) value(name string) (programs.Value, bool) {
 		return programs.Value{Word: a.target(name != "name" && name != "new"), Like: like}, true
 	case "disk":
 		return programs.Value{Word: landOf(a.who).worthOne(disk).Or(landOf(a.who).ledTo(), another()), Like: fixed["disk"]}, true
-	case "mine", "dest":
+	case "mine", "dest", "from":
 		if a.veil != "" && name == "mine" {
 			return programs.Value{Word: unveiled(a.veil)}, true
 		}
 		v := programs.Value{Word: landOf(a.who).brought(), Like: []string{mine}}
-		if a.file || name == "dest" {
+		if a.file || name != "mine" {
 			v.Word = landOf(a.who).read()
 		}
 		return v, true
@@ -323,6 +323,10 @@ var vocabulary = []entryWord{
 	{"ldpreload", []string{"LD_PRELOAD=/tmp/x"}, `LD_(PRELOAD|AUDIT|LIBRARY_PATH)=.+`, ""},
 	{"poke", fixed["poke"], `(inject=)?[a-z0-9_,/%!?]+:(.*:)?poke_(enter|exit)=.*`, ""},
 	{"signal", fixed["signal"], `-([0-9]+|[A-Z]+[0-9]*)`, ""},
+	{"shells", fixed["shells"], `(/(usr/)?bin/)?((ba|da|a|z|k|mk|c|tc)?sh|perl|python[0-9.]*|ruby|php|node|nodejs|tclsh[0-9.]*)`, ""},
+	{"repl", []string{"{}"}, `.+`, ""},
+	{"held", []string{"{}"}, `(.*[^A-Za-z0-9_])?(\{\}|%|@|_|X+|FILE|ARG)([^A-Za-z0-9_].*)?`, ""},
+	{"socatsh", fixed["socatsh"], `(?i)(exec|system|shell)(:(/(usr/)?bin/)?((ba|da|a|z|k|mk|c|tc)?sh|perl|python[0-9.]*)?( -[il]+)?)?(,.*)?`, ""},
 	{"exportopt", []string{"no_root_squash", "rw,no_root_squash"}, `.*no_root_squash.*`, ""},
 	{"python", fixed["python"], `([^\n]*[;\n] ?)?import os; ?os\.system\("id"\)([;\n#].*)?`, ""},
 	{"perl", fixed["perl"], `(.*[;{}] ?)?(exec|system)[ (]?"id"\)?([;}#].*)?`, ""},

@@ -134,9 +134,9 @@ func (s *subject) simple(at int, parts []part, from, to int) (all []*subject) {
 		return all
 	}
 	for _, name := range parts[from].slot.names() {
-		program := name
+		program := strings.TrimLeft(name, "(") // of a subshell
 		switch {
-		case builtins[name]:
+		case builtins[program]:
 			continue
 		case name == "." || name == "source":
 			program = "sh"

@@ -11,6 +11,8 @@ import (
 // form is the arguments, a blank between the words. In it
 //
 //	{mine}     is a path at which the caller can put what they like
+//	{from}     is such a path that is read, or searched: also standard input, and a name
+//	           in the working directory
 //	{dest}     is a path of the caller's that they can read afterwards
 //	{file}     is any file; where it is a link, the program follows it
 //	{name}     is any file; a link is not followed
@@ -47,6 +49,7 @@ var parts = [][]way{
 	networkRows,
 	servicesRows,
 	prefixes,
+	inputRows,
 }
 
 // documented are the rows that nobody ran: what they say is from documentation.
@@ -56,6 +59,7 @@ var documented = [][]way{
 	systemDocumented,
 	networkDocumented,
 	servicesDocumented,
+	inputDocumented,
 }
 
 // table says which commands give which power with which arguments. A row is only in

@@ -143,9 +143,10 @@ var powerRules = []*Rule{
 			{filters: "x: CommandFilter, pythonx, root", at: "a.filters:2:19", says: "nobody has looked at what pythonx does"},
 			{filters: "x: RegExpFilter, pythonx, root, pythonx, .*", at: "a.filters:2:18"},
 			{filters: "x: RegExpFilter, tee, root, tee, --no-such-option, [a-z]+", says: "options of tee that nobody has looked at"},
+			{filters: "x: RegExpFilter, pythonx, root, pythonx, --version", says: "nobody has looked at what pythonx does"},
 		},
 		passes: []example{
-			{filters: "x: RegExpFilter, pythonx, root, pythonx, --version\ny: CommandFilter, ls, root\nz: CommandFilter, sh, root"},
+			{filters: "x: RegExpFilter, ls, root, ls, --version\ny: CommandFilter, ls, root\nz: CommandFilter, sh, root"},
 			{filters: "x: RegExpFilter, tee, root, tee, -a, /srv/[a-z]+"},
 		},
 	},
