@@ -164,6 +164,7 @@ func (m member) audit(sudoers string, known *assessments) (r exposure.Report, er
 		}
 	}
 	ask := m.machine(p)
+	ask.Callers = lint.Callers(p, m.tree, sudoUsers(p, sudo))
 	assess := func() exposure.Report {
 		r := exposure.Assess(p, ask)
 		s.define(r.Filters)
@@ -214,6 +215,7 @@ func (m member) machine(p *policy.Policy) exposure.Machine {
 // asked is what the host says of the programs and users of a policy.
 func asked(p *policy.Policy, m exposure.Machine) string {
 	var b strings.Builder
+	fmt.Fprintf(&b, "%q", m.Callers)
 	for _, f := range p.Filters {
 		path, found := m.Find(f.Exec(), f.RunAs())
 		id, known := m.UID(f.RunAs())

@@ -14,6 +14,7 @@ import (
 	"ironwrap/policy/inifile"
 	"ironwrap/policy/review/exposure"
 	"ironwrap/policy/review/lint"
+	"ironwrap/policy/review/sudoers/grants"
 )
 
 // sources are the files that a policy was read from.
@@ -102,17 +103,38 @@ func sudoCallers(p *policy.Policy, sudo *lint.Sudoers) (all []string) {
 	for _, strange := range sudo.Rules.Strange {
 		all = append(all, "not known: sudo's "+filters.Prose(strange))
 	}
+	sudoGrants(p, sudo, func(who grants.Who, command string) {
+		all = append(all, filters.Prose(fmt.Sprintf("%s: %s may run %s", sudo.Path, who, command)))
+	})
+	return all
+}
+
+// sudoUsers are those whom sudoers lets run a wrapper with this configuration. Who may run
+// everything is not one of them: they need no wrapper.
+func sudoUsers(p *policy.Policy, sudo *lint.Sudoers) (all []grants.Who) {
+	if sudo == nil || sudo.Rules == nil {
+		return nil
+	}
+	sudoGrants(p, sudo, func(who grants.Who, command string) {
+		if command != "ALL" {
+			all = append(all, who)
+		}
+	})
+	return all
+}
+
+// sudoGrants calls do for each command of sudoers that leads to a wrapper.
+func sudoGrants(p *policy.Policy, sudo *lint.Sudoers, do func(who grants.Who, command string)) {
 	for _, g := range sudo.Rules.Grants {
 		for _, m := range sudo.Rules.Expand(g.Commands) {
 			if m.Negated || !leadsTo(m.Name, p.Path) {
 				continue
 			}
 			for _, who := range sudo.Rules.Named(g.Users) {
-				all = append(all, filters.Prose(fmt.Sprintf("%s: %s may run %s", sudo.Path, who, m.Name)))
+				do(who, m.Name)
 			}
 		}
 	}
-	return all
 }
 
 // leadsTo tells whether a command of sudoers is everything, or a wrapper with this

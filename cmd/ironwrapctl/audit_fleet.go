@@ -15,6 +15,7 @@ import (
 	"ironwrap/policy/review/difference"
 	"ironwrap/policy/review/exposure"
 	"ironwrap/policy/review/fleet"
+	"ironwrap/sandbox/seccomp"
 )
 
 // auditFleet audits policies of many hosts. The error is the exit status where something is
@@ -38,6 +39,7 @@ func auditFleet(out, errs io.Writer, all []member, o auditOptions, limits []expo
 	r := fleet.New(policies, exposure.Machine{
 		UID:     func(name string) (uint32, error) { u, err := account.Lookup(name); return u.UID, err },
 		Seccomp: profiles{}.allows,
+		Profile: seccomp.Locate,
 	})
 	if err := print(r, out); err != nil {
 		return err

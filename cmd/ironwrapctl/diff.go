@@ -15,6 +15,7 @@ import (
 	"ironwrap/policy/review/difference"
 	"ironwrap/policy/review/difference/page"
 	"ironwrap/policy/review/exposure"
+	"ironwrap/sandbox/seccomp"
 )
 
 // diffOptions is what diff was called with.
@@ -89,6 +90,7 @@ more), 2 wrong use or OLD or NEW cannot be used.`,
 			r := difference.Compare(old, new, exposure.Machine{
 				UID:     func(name string) (uint32, error) { u, err := account.Lookup(name); return u.UID, err },
 				Seccomp: profiles{}.allows,
+				Profile: seccomp.Locate,
 			})
 			if o.package_ {
 				r.Old = "the packages' own files"

@@ -160,6 +160,31 @@ func (t *Tree) Stat(p string) (fs.FileInfo, error) {
 	return st, nil
 }
 
+// Leads is where a path leads on the host, as far as the tree has its links: what is not
+// in the tree counts as no link.
+func (t *Tree) Leads(p string) string {
+	at, rest := "/", strings.Split(p, "/")
+	for links := 0; len(rest) > 0; {
+		name := rest[0]
+		rest = rest[1:]
+		if at = path.Join(at, name); name == "" || name == "." || name == ".." {
+			continue
+		}
+		to, err := t.root.Readlink(inside(at))
+		if err != nil {
+			continue
+		}
+		if links++; links > 40 { // as in the kernel
+			return p
+		}
+		if at = path.Dir(at); path.IsAbs(to) {
+			at = "/"
+		}
+		rest = append(strings.Split(to, "/"), rest...)
+	}
+	return at
+}
+
 // failure says what cannot be read, and of a link that leads out what to do.
 func (t *Tree) failure(p string, err error) error {
 	var at *fs.PathError

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"ironwrap/policy/review/accepted"
+	"ironwrap/policy/review/exposure"
 )
 
 // Accepted tells what somebody has accepted.
@@ -36,6 +37,10 @@ func (r *Report) each(do func(risk accepted.Risk, mark **accepted.Mark)) {
 		f := q.New
 		if f == nil {
 			f = q.Old
+		}
+		if f == nil {
+			do(accepted.Risk{Rule: NotFound, Text: q.Text.Raw(), Score: exposure.NotAssessed.Gate()}, &q.Accepted)
+			continue
 		}
 		do(f.risk(NotFound, f.Text.Raw()), &q.Accepted)
 	}

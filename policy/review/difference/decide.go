@@ -25,20 +25,20 @@ func (c *comparison) try(line []string) bool {
 	before, after := decided[0], decided[1]
 	old, new := before.Verdict == policy.Allowed, after.Verdict == policy.Allowed
 	switch {
-	case !old && !new || old && new && len(changes(before, after)) == 0:
+	case !old && !new || old && new && len(c.changes(before, after)) == 0:
 		return false
 	case !old:
 		c.add(Wider, "allowed by NEW only", nil, argv, decided)
 	case !new:
 		c.add(Narrower, "allowed by OLD only", nil, argv, decided)
 	default:
-		c.add(direction(before, after), "allowed by both, and run otherwise", changes(before, after), argv, decided)
+		c.add(c.direction(before, after), "allowed by both, and run otherwise", c.changes(before, after), argv, decided)
 	}
 	return true
 }
 
 // changes are what is otherwise with a command that both policies allow.
-func changes(a, b policy.Decision) (list []string) {
+func (c *comparison) changes(a, b policy.Decision) (list []string) {
 	note := func(what string, old, new string) {
 		if old != new {
 			list = append(list, fmt.Sprintf("%s: %s → %s", what, old, new))
@@ -62,7 +62,7 @@ func changes(a, b policy.Decision) (list []string) {
 	if !slices.Equal(a.Paths, b.Paths) {
 		note("paths that are resolved before", paths(a), paths(b))
 	}
-	if old, new := confinements(a), confinements(b); !reflect.DeepEqual(old, new) {
+	if old, new := c.worlds[0].confinements(a), c.worlds[1].confinements(b); !reflect.DeepEqual(old, new) {
 		list = append(list, sandboxChanges(old, new)...)
 	}
 	return list
@@ -98,7 +98,7 @@ func variables(env []filters.Var) (list []string) {
 }
 
 // direction tells which way a command that both allow has changed.
-func direction(a, b policy.Decision) string {
+func (c *comparison) direction(a, b policy.Decision) string {
 	ways := map[string]bool{}
 	rest := a.Signal == nil && b.Signal == nil && !slices.Equal(a.Argv, b.Argv) || (a.Signal == nil) != (b.Signal == nil) ||
 		!slices.Equal(a.Env, b.Env)
@@ -125,7 +125,7 @@ func direction(a, b policy.Decision) string {
 	default:
 		ways[Other] = true
 	}
-	looser, tighter := loosens(confinements(a), confinements(b))
+	looser, tighter := loosens(c.worlds[0].confinements(a), c.worlds[1].confinements(b))
 	ways[Wider] = ways[Wider] || looser
 	ways[Narrower] = ways[Narrower] || tighter
 	switch {
@@ -177,7 +177,7 @@ func (c *comparison) outcome(d policy.Decision, side int) *Outcome {
 	if d.Leaf != nil {
 		o.Leaf = c.filter(d.Leaf, side)
 	}
-	for _, s := range confinements(d) {
+	for _, s := range c.worlds[side].confinements(d) {
 		o.Sandbox = append(o.Sandbox, described(s)...)
 	}
 	return o

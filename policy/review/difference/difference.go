@@ -114,7 +114,7 @@ type Filter struct {
 
 // Question is what was not found out.
 type Question struct {
-	Old  *Filter           `json:"old"`
+	Old  *Filter           `json:"old"` // nil on both sides for what sandboxes name
 	New  *Filter           `json:"new"`
 	Text filters.Untrusted `json:"text"` // what may be different, and why that is not known
 
@@ -143,6 +143,7 @@ func Compare(old, new *Side, m exposure.Machine) Report {
 	for i, side := range []*Side{old, new} {
 		c.exposure[i] = m
 		c.exposure[i].Find = side.path
+		c.exposure[i].Callers = m.Callers.Of(side.Policy)
 		if side.tree != nil {
 			c.exposure[i].UID = side.tree.UID
 		}
@@ -151,6 +152,7 @@ func Compare(old, new *Side, m exposure.Machine) Report {
 		Old: old.name(), New: new.name(), Exact: true,
 		Settings: settings(old, new), Differences: []Difference{}, Open: []Question{}, Absent: []filters.Untrusted{},
 	}
+	c.outside()
 	before, after := c.rules(0), c.rules(1)
 	connect(before, after)
 	for _, r := range before {

@@ -152,8 +152,8 @@ func TestTriedProfile(t *testing.T) {
 		t.Errorf("%q", changes)
 	}
 	for _, none := range []string{"", "none"} {
-		if s := (policy.Sandbox{Seccomp: none, SeccompLog: true}); canonical(&s) != canonical(nil) {
-			t.Errorf("seccomp %q, tried: %s", none, canonical(&s))
+		if s := (policy.Sandbox{Seccomp: none, SeccompLog: true}); (&world{}).canonical(&s) != (&world{}).canonical(nil) {
+			t.Errorf("seccomp %q, tried: %s", none, (&world{}).canonical(&s))
 		}
 	}
 }
@@ -168,7 +168,7 @@ func TestSandboxKeys(t *testing.T) {
 		{Limits: []policy.Limit{{Name: "cpu", Value: 1}}}, {Umask: &mask}, {Nice: &number}, {OOMScore: &number},
 		{AppArmor: "p"}, {SELinux: "u:r:t"}, {AppArmorBestEffort: true}, {SELinuxBestEffort: true},
 	} {
-		if len(described(s)) != 1 || canonical(&s) == canonical(nil) {
+		if len(described(s)) != 1 || (&world{}).canonical(&s) == (&world{}).canonical(nil) {
 			t.Errorf("%d: %+v is %q", i, s, described(s))
 		}
 		looser, tighter := loosens([]policy.Sandbox{s}, nil)

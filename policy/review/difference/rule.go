@@ -108,7 +108,7 @@ func (w *world) plain(e *policy.Entry) *rule {
 	if e.File != "" && policy.StartsHelper(e.Filter) {
 		r.context = w.helpers(e)
 	}
-	r.outcome = r.does + within(e) + r.context
+	r.outcome = r.does + w.within(e) + r.context
 	return r
 }
 
@@ -126,7 +126,7 @@ func (c *comparison) byContext(w *world, r *rule) (all []*rule) {
 		one := *r
 		one.what, one.least, one.most, one.inexact = w.privsepLines(names)
 		if h != nil {
-			one.context = " in " + canonical(h.Sandbox)
+			one.context = " in " + w.canonical(h.Sandbox)
 			one.outcome = r.does + one.context
 		}
 		all = append(all, &one)
@@ -147,7 +147,7 @@ func (c *comparison) alike() (groups [][]string) {
 			case h == nil:
 				key += " as any"
 			default:
-				key += " " + canonical(h.Sandbox)
+				key += " " + w.canonical(h.Sandbox)
 			}
 		}
 		i, ok := at[key]
@@ -167,7 +167,7 @@ func (w *world) helpers(e *policy.Entry) (text string) {
 		case err != nil:
 			text += " without " + name
 		case h != nil:
-			text += " with " + name + " in " + canonical(h.Sandbox)
+			text += " with " + name + " in " + w.canonical(h.Sandbox)
 		}
 	}
 	return text
@@ -198,9 +198,9 @@ func (w *world) privsepLines(contexts []string) (what string, least, most langua
 
 // within is what confines a command that these filters allow: a section holds for what
 // stands behind a prefix, whichever of the two filters it is of.
-func within(entries ...*policy.Entry) (text string) {
+func (w *world) within(entries ...*policy.Entry) (text string) {
 	for _, e := range entries {
-		if c := canonical(e.Sandbox); c != canonical(nil) {
+		if c := w.canonical(e.Sandbox); c != w.canonical(nil) {
 			text += " in " + c
 		}
 	}
@@ -257,7 +257,7 @@ func (w *world) chained(e *policy.Entry, leaf *rule) *rule {
 		at = found.Path
 		r.does = fmt.Sprintf("a prefix of %d by %q before %s", filters.Prefix(e.Filter), program.Path, leaf.does)
 	}
-	r.outcome = r.does + within(e, leaf.entry) + leaf.context
+	r.outcome = r.does + w.within(e, leaf.entry) + leaf.context
 	r.what = fmt.Sprintf("%s before %s called %q or %q", r.prefix, leaf.what, leaf.entry.Exec(), at)
 	r.least = before.Then(named(leaf.least, leaf.entry.Exec(), at))
 	r.most = before.Then(named(leaf.most, leaf.entry.Exec(), at))

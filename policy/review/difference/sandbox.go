@@ -12,9 +12,9 @@ import (
 
 // confinements are the sandboxes of a decision that say something: that of the filter,
 // that of the one behind a prefix, and that of a privsep context.
-func confinements(d policy.Decision) (list []policy.Sandbox) {
+func (w *world) confinements(d policy.Decision) (list []policy.Sandbox) {
 	for _, c := range d.Confinements() {
-		if s := plainly(c.Sandbox); !reflect.DeepEqual(s, policy.Sandbox{}) {
+		if s := w.confined(c.Sandbox); !reflect.DeepEqual(s, policy.Sandbox{}) {
 			list = append(list, s)
 		}
 	}
@@ -57,8 +57,8 @@ func sorted[T string | uint16](list []T) []T {
 }
 
 // canonical is a sandbox as a text, the same for the same.
-func canonical(s *policy.Sandbox) string {
-	text, err := json.Marshal(plainly(s))
+func (w *world) canonical(s *policy.Sandbox) string {
+	text, err := json.Marshal(w.confined(s))
 	if err != nil {
 		panic(err) // numbers and strings
 	}

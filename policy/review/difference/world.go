@@ -22,6 +22,7 @@ type world struct {
 	side, other *Side
 	processes   []string // what they run; the first has the id firstProcess
 	absent      map[string]bool
+	marks       map[thing]string // what sandboxes name, where it means something else on the other side
 }
 
 const firstProcess = 1001
@@ -32,7 +33,7 @@ func (s *Side) Machine() policy.Machine { return worlds(s, s)[0] }
 
 // worlds are those of the old and of the new policy.
 func worlds(old, new *Side) [2]*world {
-	w := [2]*world{{side: old, other: new, absent: map[string]bool{}}, {side: new, other: old}}
+	w := [2]*world{{side: old, other: new, absent: map[string]bool{}, marks: map[thing]string{}}, {side: new, other: old, marks: map[thing]string{}}}
 	w[1].absent = w[0].absent
 	var running []string
 	for _, s := range []*Side{old, new} {

@@ -1,9 +1,12 @@
 package exposure
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 
+	"ironwrap/filters"
+	"ironwrap/policy"
 	"ironwrap/policy/review/programs"
 )
 
@@ -23,6 +26,34 @@ func Attempt(program string, powers []string, takes func(args []string) bool, hi
 		}
 	}
 	return "", nil, false
+}
+
+// Given tells whether a command of root's gives one of powers away although the caller
+// has no word to choose: by what they bring to it.
+func Given(program string, args []string, powers []string) (how string, ok bool) {
+	words := []string{"RegExpFilter", program, "root"}
+	for _, w := range append([]string{baseName(program)}, args...) {
+		words = append(words, strings.ReplaceAll(regexp.QuoteMeta(w), ",", `\x2c`))
+	}
+	f, err := filters.New(strings.Join(words, ", "))
+	if err != nil {
+		return "", false
+	}
+	e := &policy.Entry{Filter: f, Class: "RegExpFilter", File: program}
+	for _, c := range Of(e, Machine{}).Cells {
+		if (c.Power == Run || c.Power == Code) && c.Extent != Implied && Band(c.Score) == "root" && slices.Contains(powers, c.Power) {
+			return c.How, true
+		}
+	}
+	for _, w := range ways(program) {
+		if !slices.Contains(powers, w.power) || !slices.Contains(inputRows, w) && !strings.Contains(w.form, "{mine}") && !strings.Contains(w.form, "{from}") {
+			continue // what it is done to is what the command says
+		}
+		if _, l, ok := newSubject(e).fits(w); ok && l == toAll {
+			return w.how, true
+		}
+	}
+	return "", false
 }
 
 // form puts words into a form until takes likes them. Options of the hints go before it,

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
 
 	"ironwrap/filters"
 	"ironwrap/policy"
@@ -33,17 +32,17 @@ func (b *board) class(s *subject) {
 		}
 		b.give(way{power: Signal, how: how, caps: "cap_kill"}, append(example, "PID"), l, "only processes that run this program")
 	case s.shape.File != "":
-		l := fileLevel(s.shape.File)
+		l := fileLevel(s.shape.File, s.who)
 		b.give(way{power: Read, how: "cat of this one file"}, filters.Words([]string{"cat", s.shape.File}), l, map[level]string{toSome: "only this file", toLittle: "only this file, which anybody may read"}[l])
 	}
 }
 
 // fileLevel is how much is read that is in a file.
-func fileLevel(file string) level {
+func fileLevel(file string, w who) level {
 	memory.Lock()
 	defer memory.Unlock()
 	for _, l := range []level{toAll, toSome} {
-		v, _ := aim{power: Read, level: l}.value("file")
+		v, _ := aim{power: Read, level: l, who: w}.value("file")
 		if ok, err := v.Contains(file); ok || err != nil {
 			return l
 		}
@@ -55,10 +54,8 @@ func fileLevel(file string) level {
 func (s *subject) mine(sl slot) bool {
 	memory.Lock()
 	defer memory.Unlock()
-	return meet(sl, ownFile()).ok
+	return meet(sl, landOf(s.who).ownFile()).ok
 }
-
-var ownFile = sync.OnceValue(func() *programs.Value { return &programs.Value{Word: worthOne(own), Like: []string{mine}} })
 
 // own tells filters that say all they give away in class: their program's arguments
 // are not the caller's.
@@ -202,7 +199,7 @@ func (s *subject) left() (score Score, how string) {
 		return NotAssessed, program + " gives commands of other filters arguments that these do not see"
 	case s.shape.More && !passesOn(reads):
 		return NotAssessed, fmt.Sprintf("nobody has looked at what %s does with the command behind it", filters.Untrusted(program))
-	case s.fixed():
+	case s.fixed() && (known(program)):
 		return 0.2, "no pattern lets a word of the caller's choice through"
 	case harmless[program] != "" && (s.open || free):
 		return 0.3, program + " " + harmless[program]

@@ -23,9 +23,14 @@ type Machine struct {
 	// those that are not known. The error says why the profile cannot be read; it then
 	// counts for nothing.
 	Seccomp func(profile string, call Syscall) (bool, error)
+	// Profile tells where a profile and its program lie.
+	Profile func(profile string) (text, program string, err error)
 
 	// Programs are those that the filters of the policy name; nil where they are not known.
 	Programs []string
+
+	// Callers are added to those that are known.
+	Callers Callers
 }
 
 // confinement is what the run-as user and the sandbox section of one filter leave of
@@ -37,10 +42,11 @@ type confinement struct {
 	sandbox policy.Sandbox
 	seccomp func(Syscall) bool // nil without a profile
 	notes   []string           // what counts for nothing, and why
+	who     who                // may call
 }
 
 func newConfinement(e *policy.Entry, m Machine) confinement {
-	c := confinement{user: e.RunAs(), root: e.RunAs() == "root"}
+	c := confinement{user: e.RunAs(), root: e.RunAs() == "root", who: m.Callers.who()}
 	if m.UID != nil && !c.root {
 		uid, err := m.UID(c.user)
 		c.root = err == nil && uid == 0
@@ -363,7 +369,7 @@ func (c confinement) files(n need) limit {
 func (c confinement) veil() string {
 	read := append(slices.Clone(c.sandbox.LandlockRW), c.sandbox.LandlockRO...)
 	switch {
-	case c.landlocked() && !slices.ContainsFunc(read, holdsOwn):
+	case c.landlocked() && !slices.ContainsFunc(read, c.holdsOwn):
 		return "!" + strings.Join(append(read, "/dev/null"), ":")
 	case c.sandbox.PrivateTmp:
 		return "/tmp:/var/tmp"
@@ -372,10 +378,10 @@ func (c confinement) veil() string {
 }
 
 // holdsOwn tells that what the caller brings may lie below a path.
-func holdsOwn(path string) bool {
+func (c confinement) holdsOwn(path string) bool {
 	memory.Lock()
 	defer memory.Unlock()
-	key := met{"below " + path, ownFile()}
+	key := met{"below " + path, landOf(c.who).ownFile()}
 	w, known := memory.met[key]
 	if !known {
 		w = meet(slot{key: key.slot, word: within(path)}, key.set)

@@ -115,6 +115,7 @@ func Assess(p *policy.Policy, m Machine) Report {
 		Reasons: []string{}, Counts: map[string]int{}, Filters: []Filter{}, Notes: []string{}, New: []New{},
 		About: About{Files: []File{}, Callers: []string{}},
 	}
+	m.Callers = m.Callers.Of(p)
 	for i := range p.Filters {
 		m.Programs = append(m.Programs, p.Filters[i].Exec())
 	}
@@ -190,6 +191,7 @@ func Of(e *policy.Entry, m Machine) Filter {
 	f.Notes = append(f.Notes, c.notes...)
 	b := board{confinement: c, program: e.Exec(), others: m.Programs}
 	s := newSubject(e)
+	s.who = c.who
 	b.class(s)
 	b.ways(s)
 	b.chains(s)

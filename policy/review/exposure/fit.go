@@ -68,6 +68,7 @@ type subject struct {
 	large      bool     // a pattern was too large to find something out
 	piped      bool     // arguments behind the slots come from standard input, which is the caller's
 	veil       string   // see aim
+	who        who      // see aim
 }
 
 func newSubject(e *policy.Entry) *subject {
@@ -157,8 +158,9 @@ var memory = struct {
 	values map[asked]*programs.Value
 	dashed map[*programs.Value]bool
 	begun  map[begun]bool
+	lands  map[who]*land
 	large  int // how often a pattern was too large
-}{met: map[met]word{}, graphs: map[drawn]*programs.Graph{}, values: map[asked]*programs.Value{}, dashed: map[*programs.Value]bool{}, begun: map[begun]bool{}}
+}{met: map[met]word{}, graphs: map[drawn]*programs.Graph{}, values: map[asked]*programs.Value{}, dashed: map[*programs.Value]bool{}, begun: map[begun]bool{}, lands: map[who]*land{}}
 
 // begun is a set of a way's, and what a pattern's words begin with.
 type begun struct {
@@ -206,6 +208,7 @@ func forget() {
 	clear(memory.values)
 	clear(memory.dashed)
 	clear(memory.begun)
+	clear(memory.lands)
 }
 
 func meet(s slot, v *programs.Value) word {
@@ -393,7 +396,7 @@ func (s *subject) fits(w way) (argv []filters.Untrusted, l level, ok bool) {
 	defer memory.Unlock()
 	levels := graded(w.power, w.form)
 	a := aim{power: w.power, level: levels[len(levels)-1], real: slices.ContainsFunc(s.slots, func(s slot) bool { return s.dir })}
-	a.file, a.veil = w.power != Run || s.interprets(), s.veil
+	a.file, a.veil, a.who = w.power != Run || s.interprets() || readers[baseName(s.exec)] && !s.passes(w), s.veil, s.who
 	form := w.loosened()
 	if _, ok := s.search(s.graph(form, a, false)); !ok { // the last level has all of the others
 		return nil, toLittle, false
@@ -429,10 +432,14 @@ func (s *subject) limited(l level, w way) level {
 }
 
 // brings are the placeholders for what is worth as much when the policy names it.
-var brings = regexp.MustCompile(`\{(mine|dest|file|name|dir|new|disk|uid0|admins|halt)\}`)
+var brings = regexp.MustCompile(`\{(mine|from|dest|file|name|dir|new|disk|uid0|admins|halt)\}`)
 
 // byInput are programs to which standard input, the caller's, says what to do.
-var byInput = fieldSet("chpasswd chgpasswd newusers")
+var byInput = fieldSet("chpasswd chgpasswd newusers ssh-keygen xargs")
+
+// readers are programs to which the caller brings a file with commands, or a directory:
+// also one that is named without a slash. To others they bring a program.
+var readers = fieldSet("at autoconf batch bridge cmake crontab dc debugfs devlink ed ex expect ferm fio gdb gmake gnuplot groff ip lftp logrotate m4 make mysql mariadb ninja nroff openvpn pic pppd rake run-parts scp sed gsed sftp sqlite3 ssh systemd-nspawn tc tmux troff vi vim xinetd")
 
 func (s *subject) interprets() bool { return Interpreter(s.exec) }
 

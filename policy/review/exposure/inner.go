@@ -98,7 +98,7 @@ func (s *subject) behind(w way, at int, word string) *subject {
 	if !ok || len(argv) < lead || argv[lead-1].Raw() != word {
 		return nil
 	}
-	in := &subject{entry: s.entry, exec: word, shape: s.shape, slots: s.slots[at+1:], trail: s.trail, open: s.open, piped: s.piped, script: s.script, veil: s.veil}
+	in := &subject{entry: s.entry, exec: word, shape: s.shape, slots: s.slots[at+1:], trail: s.trail, open: s.open, piped: s.piped, script: s.script, veil: s.veil, who: s.who}
 	for _, i := range s.found {
 		if i > at {
 			in.found = append(in.found, i-at-1)

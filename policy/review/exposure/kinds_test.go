@@ -22,7 +22,7 @@ func TestKinds(t *testing.T) {
 		{"root", "RegExpFilter, sh, root, sh, -ec, .*"},
 		{"root", "RegExpFilter, sh, root, sh, -e, /tmp/run\\.sh"},
 		{"root", "RegExpFilter, sh, root, sh, /tmp/run\\.sh"},
-		{"little", "RegExpFilter, sh, root, sh, -e, /usr/lib/run\\.sh"},
+		{"not assessed", "RegExpFilter, sh, root, sh, -e, /usr/lib/run\\.sh"},
 		{"little", "RegExpFilter, sh, root, sh, -ec, exec /usr/bin/true [a-z]+"},
 		{"little/low", "RegExpFilter, sed, root, sed, -n, -e, s/a/[a-z]+/p, /etc/hostname"},
 		{"root", "RegExpFilter, nice, root, nice, -19, .*"},
@@ -62,7 +62,7 @@ func TestKinds(t *testing.T) {
 		{"root", "RegExpFilter, setarch, root, setarch, linux32, -R, .*"},
 		{"root", "RegExpFilter, curl, root, curl, -s, -L, -o, .*, .*"},
 		{"root", "RegExpFilter, lvs, root, lvs, --noheadings, --config, .*"},
-		{"medium", "RegExpFilter, nsenter, root, nsenter, -t, \\d+, -n"},
+		{"root", "RegExpFilter, nsenter, root, nsenter, -t, \\d+, -n"},
 		{"root", "RegExpFilter, nsenter, root, nsenter, -t, \\d+, -n, .*"},
 		{"high", "ReadFileFilter, /root/.ssh/id_rsa"},
 		{"little", "ReadFileFilter, /etc/hostname"},
@@ -93,7 +93,7 @@ func TestKinds(t *testing.T) {
 		{"not assessed", "RegExpFilter, tee, root, tee, /srv/(?!([ab/]*a[ab/]{30}c)*$)[abc/]*"},
 		{"not assessed", "RegExpFilter, supervisord, root, supervisord, -x, .*"},
 		{"not assessed", "CommandFilter, iw-nobody-knows, root"},
-		{"little", "RegExpFilter, iw-nobody-knows, root, iw-nobody-knows, --now"},
+		{"not assessed", "RegExpFilter, iw-nobody-knows, root, iw-nobody-knows, --now"},
 		{"not assessed", "RegExpFilter, tee, root, tee, --no-such-option, .*"},
 	} {
 		f := Of(entry(t, c.definition), Machine{})

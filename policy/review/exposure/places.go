@@ -34,7 +34,7 @@ type place struct {
 
 var places = []place{
 	{trifle, `/dev/(null|zero|full|random|urandom|stdin|stdout|stderr|tty|(fd|pts)/[0-9]+)|/proc/self/fd/[0-9]+`},
-	{own, sticky + `/.+|` + services + `/.+|/run/user/[0-9]+/.+`},
+	{own, ``}, // see landOf
 	{disk, `/dev/(sd|hd|vd|xvd|nvme|mmcblk|md|dm-|loop|nbd|rbd|zd|drbd|sg|sr|bcache)[^/]*|/dev/(mem|kmem|port)|/dev/[^/]+/.+|/proc/kcore`},
 	{hidden, `/etc/(shadow|gshadow|sudoers)[-~]?|/etc/(sudoers\.d|ssl/private|letsencrypt|wireguard|ipsec\.d|ppp)/.+|/etc/ssh/ssh_host_[^/]*_key|/etc/(.+/)?[^/]*(secret|passw|cred|token|\.key|\.pem|keytab|keyring)[^/]*|` +
 		`/root/.+|/var/backups/.+|/proc/[0-9]+/(environ|mem|auxv|fd/.+)|/var/lib/(mysql|postgresql|rabbitmq|ceph|etcd|kubelet|docker|containerd|samba)/.+|/var/log/(auth|secure|audit)[^/]*(/.+)?`},
@@ -52,7 +52,7 @@ const sticky = `(/tmp|/var/tmp|/dev/shm)`
 
 // services are directories that belong to those who call ironwrap: homes, and what the
 // services that are known to call it keep.
-var services = `(/home/[^/]+|/opt/stack|/var/(lib|log|cache|run)/` + callers + `|/run/` + callers + `)`
+const services = `/home/[^/]+|/opt/stack|/var/(lib|log|cache|run)/` + callers + `|/run/` + callers
 
 const callers = `(nova|neutron|cinder|glance|manila|ironic|ironic-inspector|ceilometer|designate|trove|octavia|sahara|magnum|zun|masakari|cyborg|blazar|mistral|heat|swift|watcher|tacker|murano|freezer|kolla|quantum|novajoin|networking-[a-z]+)`
 
@@ -79,22 +79,7 @@ var detours = sync.OnceValue(func() language.Word {
 
 var (
 	straight = sync.OnceValue(func() language.Word { return paths(`/|(/` + step + `)+/?`) })
-	// ledIn is what lies in a directory of the caller's. One of its directories can be a
-	// link of theirs, and lead anywhere; so can the last name, where that is followed.
-	// In a sticky directory the kernel follows no link of others (protected_symlinks in
-	// proc(5)) that is the last name.
-	ledIn = sync.OnceValue(func() language.Word {
-		return detours().Then(paths(sticky + `/` + step + `/.+|` + services + `/` + step + `/.+`))
-	})
-	ledTo = sync.OnceValue(func() language.Word { return ledIn().Or(detours().Then(paths(services + `/.+`))) })
-	gone  = sync.OnceValue(func() language.Word {
-		return detours().Then(paths(`(` + sticky + `|` + services + `)/` + step + `/(.*/)?` + missed)).Or(paths(`([^/-].*/)?` + missed))
-	})
-	another = sync.OnceValue(func() language.Word { return paths(`[^/-].*`) }) // not from the root: the working directory is the caller's choice
-	brought = sync.OnceValue(func() language.Word { return worthOne(own).Or(paths(`[^/-][^/]*/.+`)) })
-	read    = sync.OnceValue(func() language.Word {
-		return brought().Or(another(), language.Text("-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"))
-	})
+	another  = sync.OnceValue(func() language.Word { return paths(`[^/-].*`) }) // not from the root: the working directory is the caller's choice
 )
 
 func paths(pattern string) language.Word {
@@ -103,27 +88,6 @@ func paths(pattern string) language.Word {
 		panic(err)
 	}
 	return w
-}
-
-// worthOne are the paths, with detours, that are worth one of these.
-func worthOne(list ...worth) language.Word { return worthOf(paths(`.*`), list...) }
-
-// worthOf is worthOne of those that are like kind.
-func worthOf(kind language.Word, list ...worth) language.Word {
-	found := language.Word{}
-	for i := len(places) - 1; i >= 0; { // the first row that has a path counts, so it comes last here
-		in := slices.Contains(list, places[i].worth)
-		var run []string
-		for ; i >= 0 && slices.Contains(list, places[i].worth) == in; i-- {
-			run = append(run, places[i].paths)
-		}
-		if these := paths(strings.Join(run, "|")); in {
-			found = found.Or(these)
-		} else {
-			found = found.Minus(these)
-		}
-	}
-	return detours().Then(found.And(straight()).And(kind))
 }
 
 // level says to what extent a power is given away.
@@ -151,6 +115,7 @@ type aim struct {
 	// the command: those that lie below these, or where it begins with a !, those that do
 	// not.
 	veil string
+	who  who // whose places are the caller's
 }
 
 // graded are the aims from the most that can be had to the least.
@@ -173,18 +138,20 @@ func (a aim) essence(name string) aim {
 	case "file", "name", "dir", "new":
 		a.file = false
 		if precious[a.power] == nil {
-			return aim{}
+			return aim{who: a.who}
 		}
 		if a.power == Owner {
 			a.power = Write // is about the same files
 		}
 		return a
-	case "mine":
-		return aim{file: a.file, veil: a.veil}
+	case "mine", "dest", "from", "disk":
+		return aim{file: a.file, veil: a.veil, who: a.who}
 	case "some":
 		return aim{veil: a.veil}
+	case "readable":
+		return aim{who: a.who}
 	case "user", "group":
-		return aim{level: a.level, power: a.power}
+		return aim{level: a.level, power: a.power, who: a.who}
 	case "unit", "bus", "netsysctl", "caps":
 		return aim{level: a.level}
 	}
@@ -230,13 +197,13 @@ func (a aim) target(followed bool) language.Word {
 	}
 	switch {
 	case a.real:
-		return worthOne(list...)
+		return landOf(a.who).worthOne(list...)
 	case followed:
-		return worthOne(list...).Or(ledTo(), another())
+		return landOf(a.who).worthOne(list...).Or(landOf(a.who).ledTo(), another())
 	case a.power == Destroy && a.level == toAll:
-		return worthOf(paths(`.*/`+missed), system, public, hidden).Or(gone())
+		return landOf(a.who).worthOf(paths(`.*/`+missed), system, public, hidden).Or(landOf(a.who).gone())
 	}
-	return worthOne(list...).Or(ledIn(), another())
+	return landOf(a.who).worthOne(list...).Or(landOf(a.who).ledIn(), another())
 }
 
 // value is the set of the words that may stand for a placeholder.
@@ -246,14 +213,14 @@ func (a aim) value(name string) (programs.Value, bool) {
 		like := map[string][]string{"file": {stolen, "/etc/x", "/dev/sda"}, "name": {stolen, "/etc/x"}, "dir": {"/etc", "/"}, "new": {"/etc/nologin"}}[name]
 		return programs.Value{Word: a.target(name != "name" && name != "new"), Like: like}, true
 	case "disk":
-		return programs.Value{Word: worthOne(disk).Or(ledTo(), another()), Like: fixed["disk"]}, true
-	case "mine", "dest":
+		return programs.Value{Word: landOf(a.who).worthOne(disk).Or(landOf(a.who).ledTo(), another()), Like: fixed["disk"]}, true
+	case "mine", "dest", "from":
 		if a.veil != "" && name == "mine" {
 			return programs.Value{Word: unveiled(a.veil)}, true
 		}
-		v := programs.Value{Word: brought(), Like: []string{mine}}
-		if a.file || name == "dest" {
-			v.Word = read()
+		v := programs.Value{Word: landOf(a.who).brought(), Like: []string{mine}}
+		if a.file || name != "mine" {
+			v.Word = landOf(a.who).read()
 		}
 		return v, true
 	case "some":
@@ -264,7 +231,7 @@ func (a aim) value(name string) (programs.Value, bool) {
 	case "word":
 		return programs.Value{Word: language.AnyWord(), Like: []string{mine}}, true
 	case "readable":
-		return programs.Value{Word: language.AnyWord().Minus(worthOne(trifle, hidden, disk)), Like: []string{mine}}, true
+		return programs.Value{Word: language.AnyWord().Minus(landOf(a.who).worthOne(trifle, hidden, disk)), Like: []string{mine}}, true
 	case "context":
 		return strange(), true
 	case "shell":
@@ -316,6 +283,9 @@ func (a aim) choice(v entryWord) programs.Value {
 	pattern := v.all
 	if v.some != "" && (a.level != toAll || mayOwn(v.name) && a.power != Owner) {
 		pattern = v.some
+	}
+	if name := v.name; pattern == v.all && a.who.users != "" && mayOwn(name) {
+		pattern += `|(` + a.who.users + `)([:.].*)?`
 	}
 	kind := ""
 	if texts[v.name] {
@@ -370,6 +340,10 @@ var vocabulary = []entryWord{
 	{"ldpreload", []string{"LD_PRELOAD=/tmp/x"}, `LD_(PRELOAD|AUDIT|LIBRARY_PATH)=.+`, ""},
 	{"poke", fixed["poke"], `(inject=)?[a-z0-9_,/%!?]+:(.*:)?poke_(enter|exit)=.*`, ""},
 	{"signal", fixed["signal"], `-([0-9]+|[A-Z]+[0-9]*)`, ""},
+	{"shells", fixed["shells"], `(/(usr/)?bin/)?((ba|da|a|z|k|mk|c|tc)?sh|perl|python[0-9.]*|ruby|php|node|nodejs|tclsh[0-9.]*)`, ""},
+	{"repl", []string{"{}"}, `.+`, ""},
+	{"held", []string{"{}"}, `(.*[^A-Za-z0-9_])?(\{\}|%|@|_|X+|FILE|ARG)([^A-Za-z0-9_].*)?`, ""},
+	{"socatsh", fixed["socatsh"], `(?i)(exec|system|shell)(:(/(usr/)?bin/)?((ba|da|a|z|k|mk|c|tc)?sh|perl|python[0-9.]*)?( -[il]+)?)?(,.*)?`, ""},
 	{"exportopt", []string{"no_root_squash", "rw,no_root_squash"}, `.*no_root_squash.*`, ""},
 	{"python", fixed["python"], `([^\n]*[;\n] ?)?import os; ?os\.system\("id"\)([;\n#].*)?`, ""},
 	{"perl", fixed["perl"], `(.*[;{}] ?)?(exec|system)[ (]?"id"\)?([;}#].*)?`, ""},

@@ -183,7 +183,7 @@ func (r *rehearsal) value(t *testing.T, name string) string {
 			return r.path("new.tar")
 		}
 		return r.path("target")
-	case "mine":
+	case "mine", "from":
 		return r.mine(t)
 	}
 	full, _ := candidates(name, nil)
@@ -229,6 +229,7 @@ var material = map[string]struct{ name, text string }{
 	"gpg --yes -o {file} --dearmor {mine}": {"x.asc", "-----BEGIN PGP MESSAGE-----\n\nbmV3Cg==\n-----END PGP MESSAGE-----\n"},
 	"gnuplot":                              {"script", "system 'MARK < /dev/null'\n"}, "guile": {"script", "(system \"MARK < /dev/null\")\n"}, "lftp": {"script", "!MARK < /dev/null\n"}, "m4": {"script", "esyscmd(MARK < /dev/null)\n"}, "makeinfo": {"script", "system 'MARK < /dev/null';\n"},
 	"mysql": {"script", "\\! MARK < /dev/null\n"}, "irb": {"script", "system 'MARK < /dev/null'\n"}, "groff": {"script", ".sy MARK\n"}, "hg": {"script", "[alias]\nx = !MARK\n"}, "gs": {"script", "(%pipe%MARK) (w) file closefile quit\n"},
+	"git apply {mine} …": {"x.patch", change}, "find -files0-from {from} … -exec {shells} … ; …": {"list", "MARK\x00"}, "find -files0-from {from} … -exec {shells} … {} + …": {"list", "MARK\x00"}, "find -type f -exec {shells} … {} + …": {"into/part", "exec MARK\n"},
 	"tic": {"x", "x|y,\n\tam,\n"}, "truncate": {"empty", ""}, "veritysetup": {"big", strings.Repeat("new\n", 4096)}, "zic": {"x", "Zone x 0 - x\n"}, "xxd -r {mine} {file}": {"hex", "00000000: 6e65 770a  new.\n"},
 }
 
@@ -242,7 +243,12 @@ var kinds = map[string]string{"python3": "python", "pypy": "python", "pypy3": "p
 	"mariadb": "mysql", "hping3": "tclsh", "gmake": "make", "rzsh": "rbash", "cowthink": "cowsay", "apt-get": "apt", "autoheader": "autoconf"}
 
 // said is what programs are told on their standard input.
-var said = map[string]string{"msgexec": messages, "msgfilter": messages, "pdb": "c\n", "pdb3": "c\n", "ssh-keygen": "y\n"}
+var said = map[string]string{"msgexec": messages, "msgfilter": messages, "pdb": "c\n", "pdb3": "c\n", "ssh-keygen": "y\n",
+	"ssh-keygen ": "TARGET\ny\n\n\n", "git apply": change, "xargs cp|mv /dev/null": "TARGET\n", "tar -x -C {dir} !-f": "new.tar",
+	"qemu-io {file} !-c !-r !-s": "close\nopen -o driver=raw TARGET\nwrite -P 65 0 512\n", "qemu-io ": "open -o driver=raw TARGET\nwrite -P 65 0 512\n",
+}
+
+const change = "--- /dev/null\n+++ b/fresh\n@@ -0,0 +1 @@\n+new\n"
 
 // mine is what the caller brings: a program, a script, a library, contents, an archive.
 func (r *rehearsal) mine(t *testing.T) string {
@@ -321,9 +327,16 @@ int C_GetFunctionList(void) { return 1; }
 
 // input is what the program reads.
 func (r *rehearsal) input() string {
-	switch text, ok := said[r.program]; {
+	text, ok := said[r.program+" "+r.form]
+	if !ok {
+		text, ok = said[r.program]
+	}
+	switch {
+	case text == "new.tar":
+		data, _ := os.ReadFile(r.path(text))
+		return string(data)
 	case ok:
-		return text
+		return r.filled(text)
 	case r.power != Run || strings.Contains(r.form, "{mine}") || strings.Contains(r.form, "{shell}"):
 		return "new\n"
 	}

@@ -99,7 +99,7 @@ func (s *subject) simple(at int, parts []part, from, to int) (all []*subject) {
 		return text
 	}
 	begin := func(program string, first, last int) *subject {
-		in := &subject{entry: s.entry, exec: program, shape: s.shape, veil: s.veil}
+		in := &subject{entry: s.entry, exec: program, shape: s.shape, veil: s.veil, who: s.who}
 		in.script = &script{from: lead, before: words(parts[:first]), after: strings.TrimSuffix(" "+words(parts[last:]), " "), quotes: map[int]string{}}
 		for _, w := range argv[:lead] {
 			in.lead = append(in.lead, w.Raw())
@@ -134,9 +134,9 @@ func (s *subject) simple(at int, parts []part, from, to int) (all []*subject) {
 		return all
 	}
 	for _, name := range parts[from].slot.names() {
-		program := name
+		program := strings.TrimLeft(name, "(") // of a subshell
 		switch {
-		case builtins[name]:
+		case builtins[program]:
 			continue
 		case name == "." || name == "source":
 			program = "sh"

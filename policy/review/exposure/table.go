@@ -11,6 +11,8 @@ import (
 // form is the arguments, a blank between the words. In it
 //
 //	{mine}     is a path at which the caller can put what they like
+//	{from}     is such a path that is read, or searched: also standard input, and a name
+//	           in the working directory
 //	{dest}     is a path of the caller's that they can read afterwards; like {mine}, any word
 //	           where the effect comes from something else in the form (see bears)
 //	{file}     is any file; where it is a link, the program follows it
@@ -48,6 +50,7 @@ var parts = [][]way{
 	networkRows,
 	servicesRows,
 	prefixes,
+	inputRows,
 }
 
 // documented are the rows that nobody ran: what they say is from documentation.
@@ -57,6 +60,7 @@ var documented = [][]way{
 	systemDocumented,
 	networkDocumented,
 	servicesDocumented,
+	inputDocumented,
 }
 
 // table says which commands give which power with which arguments. A row is only in

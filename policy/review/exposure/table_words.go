@@ -90,6 +90,9 @@ var fixed = map[string][]string{
 	"javascript":    {`java.lang.Runtime.getRuntime().exec("id")`},
 	"ipaddr":        {"a", "ad", "add", "addr", "addre", "addres", "address"},
 	"ipchange":      {"add", "a", "ad", "set", "s", "se", "delete", "d", "de", "del", "replace", "change", "flush", "append", "prepend", "up", "down"},
+	"ipall":         {"-all", "-al", "-a"},
+	"shells":        {"sh", "bash"},
+	"socatsh":       {"EXEC:sh", "SYSTEM:sh", "SHELL"},
 	"ipexec":        {"e", "ex", "exe", "exec"},
 	"iplink":        {"l", "li", "lin", "link"},
 	"ipnetns":       {"netns", "netn"},
@@ -140,6 +143,7 @@ type omission struct{ powers, options string }
 // omissions are options that must not be there, by program.
 var omissions = map[string]omission{
 	"7z":                {Read, "-p"},
+	"bash":              {Run, "--help --version"},
 	"cp":                {Destroy, "-n --no-clobber -u --update -l --link"},
 	"gmake":             {Run, "-n --dry-run --help --version -v -h"},
 	"gzip":              {Destroy, "-c --stdout --to-stdout -t --test -l --list -k --keep"},

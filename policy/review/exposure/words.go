@@ -41,7 +41,7 @@ func candidates(name string, examples []string) (full, part []string) {
 			}
 		}
 		return full, examples
-	case "mine", "dest":
+	case "mine", "dest", "from":
 		full = append(full, mine)
 		for _, e := range examples {
 			full = append(full, climbs(e, mine)...)

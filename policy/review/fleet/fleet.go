@@ -98,7 +98,7 @@ func truth(b bool) int {
 
 // variants divides the policies at one path by what they decide.
 func variants(config filters.Untrusted, all []*Policy, m exposure.Machine) []Variant {
-	groups := alike(config, all)
+	groups := alike(config, all, m)
 	usual, others := groups[0], []Variant{}
 	for i, v := range groups[1:] {
 		if i >= compared {
@@ -123,13 +123,13 @@ func variants(config filters.Untrusted, all []*Policy, m exposure.Machine) []Var
 
 // alike groups policies of which the filters are the same but for names and places, that of
 // most hosts first. Their names are numbers yet, but for the first.
-func alike(config filters.Untrusted, all []*Policy) (groups []Variant) {
+func alike(config filters.Untrusted, all []*Policy, m exposure.Machine) (groups []Variant) {
 	at := map[string]int{}
 	for _, p := range all {
 		if p.Report == nil || p.Config != config {
 			continue
 		}
-		key := meaning(p)
+		key := meaning(p, m)
 		n, ok := at[key]
 		if !ok {
 			n = len(groups)
@@ -149,8 +149,8 @@ func alike(config filters.Untrusted, all []*Policy) (groups []Variant) {
 }
 
 // meaning is the same for policies with the same filters in the same order, programs in the
-// same places, and the same settings.
-func meaning(p *Policy) string {
+// same places, the same settings, and sandboxes that name the same things.
+func meaning(p *Policy, m exposure.Machine) string {
 	var b strings.Builder
 	for i, f := range p.Report.Filters {
 		sandbox, err := json.Marshal(p.Side.Policy.Filters[i].Sandbox)
@@ -167,7 +167,7 @@ func meaning(p *Policy) string {
 	}
 	c := p.Side.Policy.Config
 	c.FiltersPath = nil
-	fmt.Fprintf(&b, "%+v %q", c, p.Side.Dirs)
+	fmt.Fprintf(&b, "%+v %q\n%s", c, p.Side.Dirs, p.Side.Outside(p.Host.Raw()+p.Root.Raw(), m))
 	return b.String()
 }
 
@@ -200,6 +200,9 @@ func witnesses(d difference.Report) (list []filters.Untrusted) {
 		for _, i := range group.Items {
 			list = append(list, filters.Untrusted(group.Direction+": "+exposure.Command(i.Witness)))
 		}
+	}
+	for _, q := range d.Open {
+		list = append(list, "not settled: "+q.Text)
 	}
 	return list[:min(len(list), shown)]
 }

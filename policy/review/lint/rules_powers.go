@@ -6,6 +6,7 @@ import (
 
 	"ironwrap/policy/account"
 	"ironwrap/policy/review/exposure"
+	"ironwrap/policy/review/sudoers/grants"
 )
 
 // powerRules are about filters that give everything away, for what their program
@@ -142,9 +143,10 @@ var powerRules = []*Rule{
 			{filters: "x: CommandFilter, pythonx, root", at: "a.filters:2:19", says: "nobody has looked at what pythonx does"},
 			{filters: "x: RegExpFilter, pythonx, root, pythonx, .*", at: "a.filters:2:18"},
 			{filters: "x: RegExpFilter, tee, root, tee, --no-such-option, [a-z]+", says: "options of tee that nobody has looked at"},
+			{filters: "x: RegExpFilter, pythonx, root, pythonx, --version", says: "nobody has looked at what pythonx does"},
 		},
 		passes: []example{
-			{filters: "x: RegExpFilter, pythonx, root, pythonx, --version\ny: CommandFilter, ls, root\nz: CommandFilter, sh, root"},
+			{filters: "x: RegExpFilter, ls, root, ls, --version\ny: CommandFilter, ls, root\nz: CommandFilter, sh, root"},
 			{filters: "x: RegExpFilter, tee, root, tee, -a, /srv/[a-z]+"},
 		},
 	},
@@ -202,6 +204,13 @@ func (c *config) exposed() exposure.Machine {
 	}
 	for _, f := range c.filters {
 		m.Programs = append(m.Programs, f.Exec())
+	}
+	if c.policy != nil {
+		var sudoers []grants.Who
+		if s := c.beside(); s != nil {
+			sudoers = s.served
+		}
+		m.Callers = Callers(c.policy, c.tree, sudoers)
 	}
 	slices.Sort(m.Programs)
 	m.Programs = slices.Compact(m.Programs)

@@ -130,12 +130,18 @@ func (a *allowed) gives(powers []string) (how string, argv []string, ok bool) {
 	default:
 		return "", nil, false
 	}
-	_, whole := a.args.Literal()
+	text, whole := a.args.Literal()
 	for _, path := range a.programs() {
 		for _, name := range called(path) {
 			if how, argv, ok := exposure.Attempt(name, powers, a.args.Takes, a.args.Hints(), whole); ok {
 				argv[0] = path
 				return how, argv, true
+			}
+			if !whole {
+				continue
+			}
+			if how, ok := exposure.Given(name, strings.Fields(text), powers); ok {
+				return how, append([]string{path}, strings.Fields(text)...), true
 			}
 		}
 		if how, argv, ok := a.untold(path); ok && slices.Contains(powers, exposure.Run) {
@@ -148,16 +154,7 @@ func (a *allowed) gives(powers []string) (how string, argv []string, ok bool) {
 // evil are the arguments by which privsep-helper runs the Python in a file.
 var evil = []string{"--log-config-append", "/tmp/x", "--privsep_context", "os.path", "--privsep_sock_path", "/tmp/x"}
 
-// bare are the arguments with which programs start a shell, or read a program of the
-// user's from standard input, without being told of any.
-var bare = map[string][]string{
-	"su":   {"", "-", "-l", "root", "- root", "-l root", "-m", "-s /bin/sh", "- -s /bin/sh"},
-	"sudo": {"-i", "-s", "su", "su -", "-u root -i", "-u root -s"},
-	"":     {"", "-", "-i", "-l", "--login", "-s", "-p", "-li", "-il"}, // shells and interpreters
-}
-
-// untold looks for what the table has no form for: see bare, and privsep-helper where it
-// is one of many.
+// untold looks for privsep-helper where it is one of many programs.
 func (a *allowed) untold(path string) (how string, argv []string, ok bool) {
 	if a.pattern() && helper(path) {
 		for _, before := range append([]string{""}, a.args.Hints()...) {
@@ -166,24 +163,7 @@ func (a *allowed) untold(path string) (how string, argv []string, ok bool) {
 			}
 		}
 	}
-	for _, name := range called(path) {
-		list := bare[filepath.Base(name)]
-		if list == nil && exposure.Interpreter(name) && !waits(name) {
-			list = bare[""]
-		}
-		for _, text := range list {
-			if words := strings.Fields(text); a.args.Takes(words) {
-				return "it takes commands from standard input", append([]string{path}, words...), true
-			}
-		}
-	}
 	return "", nil, false
-}
-
-// waits tells interpreters that need to be given a program.
-func waits(path string) bool {
-	base := filepath.Base(path)
-	return strings.HasSuffix(base, "awk") || base == "java"
 }
 
 // anyProgram is a command of those that are left where the line forbids some.

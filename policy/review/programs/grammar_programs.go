@@ -194,7 +194,7 @@ var programsGrammars = []Program{
 	{Names: "pathchk", Long: "portability help version"},
 	{Names: "pax", Style: POSIX, Short: "0aB:b:cDdE:f:G:HiJjkLlM:nOo:Pp:rs:T:tU:uvwXx:YZz"},
 	{Names: "pdb pdb3", Style: POSIX, Short: "c:hm:", Long: "command= help"},
-	{Names: "perl", Style: POSIX, Short: "0::aC::cD::e:E:fF:gi::I:l::m:M:nps:StTuUvV::wWxX"},
+	{Names: "perl", Style: POSIX, Short: "0::aC::cdD::e:E:fF:gi::I:l::m:M:nps:StTuUvV::wWxX"},
 	{Names: "perlbug perlthanks", Short: "AvaCdhSTp:P:r:t:f:s:F:e:b:c:n:"},
 	{Names: "pgrep pidwait", Short: "LF:cfinoxP:O:Ag:s:u:U:G:t:r:?Vh", Long: "signal= ignore-ancestors count cgroup= delimiter= list-name list-full full pgroup= group= ignore-case newest oldest older= parent= session= terminal= euid= uid= inverse lightweight exact pidfile= logpidfile echo ns= nslist= queue= runstates= help version", Same: "c=count f=full g=pgroup G=group i=ignore-case n=newest o=oldest O=older P=parent s=session t=terminal u=euid U=uid x=exact F=pidfile L=logpidfile r=runstates A=ignore-ancestors h=help V=version"},
 	{Names: "php", Short: "ac:nd:ef:g:hilm::r:B:R:F:E:sS:t:vwz:H", Long: "interactive php-ini= no-php-ini define= file= help info syntax-check modules run= process-begin= process-code= process-file= process-end= syntax-highlight syntax-highlighting server= docroot= version strip zend-extension= hide-args ini rf= rfunction= rc= rclass= re= rextension= rz= rzendextension= ri= rextinfo=", Same: "a=interactive B=process-begin c=php-ini n=no-php-ini d=define E=process-end F=process-file f=file h=help i=info l=syntax-check r=run R=process-code S=server t=docroot s=syntax-highlight v=version w=strip z=zend-extension"},

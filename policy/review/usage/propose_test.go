@@ -427,3 +427,26 @@ func TestNever(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 }
+
+// TestModes: modes and owners that were seen, and no others.
+func TestModes(t *testing.T) {
+	for _, c := range []struct{ program, format, want string }{
+		{"chmod", "chmod %s /srv/x", `(?:0640|0660|755|u\+x)`},
+		{"chmod", "chmod -R %s /srv/x", `(?:0640|0660|755|u\+x)`},
+		{"install", "install -m %s a b", `(?:0640|0660|755|u\+x)`},
+		{"install", "install --mode=%s a b", `(?:--mode=0640|--mode=0660|--mode=755|--mode=u\+x)`},
+		{"mkdir", "mkdir -p -m %s /srv/x", `(?:0640|0660|755|u\+x)`},
+		{"chown", "chown %s /srv/x", `(?:0640|0660|755|u\+x)`},
+		{"env", "env chmod %s /srv/x", `(?:0640|0660|755|u\+x)`},
+	} {
+		var commands []string
+		for _, mode := range []string{"0640", "0660", "755", "u+x"} {
+			commands = append(commands, fmt.Sprintf(c.format, mode))
+		}
+		p := reported(t, "x: CommandFilter, "+c.program+", root", commands...)
+		text := fmt.Sprint(p)
+		if strings.Contains(text, "[0-9]+") || !strings.Contains(text, c.want) {
+			t.Errorf("%s: %s", c.format, text)
+		}
+	}
+}

@@ -105,6 +105,7 @@ type form struct {
 	wide   string // a pattern that has taken the place of many forms; "" for none
 	how    string // what that pattern stands for
 	dir    string // the directory that all paths are in, where it is one of paths
+	exact  bool   // another value gives away more: it is listed
 	sample []string
 }
 
@@ -296,12 +297,48 @@ type group struct {
 
 func groupOf(words []filters.Untrusted, calls int) group {
 	g := group{calls: calls, example: words}
-	for _, w := range words {
+	given := rights(words)
+	for i, w := range words {
 		f := formOf(w.Raw())
+		if given[i] {
+			f = form{exact: true, sample: []string{w.Raw()}, pieces: []piece{{text: w.Raw()}}}
+			f.setKey()
+		}
 		f.calls = calls
 		g.columns = append(g.columns, columnOf(f))
 	}
 	return g
+}
+
+var (
+	octal    = regexp.MustCompile(`^0?[0-7]{3,4}$`)
+	modeText = regexp.MustCompile(`(^|[,-])mode=[0-7]+(,|$)|^-[a-zA-Z]*m[0-7]{3,5}$`)
+)
+
+// rights are the places of modes and owners: chmod 0640 is not chmod 4777, however many
+// numbers were seen.
+func rights(words []filters.Untrusted) map[int]bool {
+	places := map[int]bool{}
+	for i, w := range words {
+		switch path.Base(w.Raw()) {
+		case "chmod", "chown", "chgrp":
+			for j := i + 1; j < len(words); j++ {
+				if !strings.HasPrefix(words[j].Raw(), "-") {
+					places[j] = true
+					break
+				}
+			}
+		}
+		before := ""
+		if i > 0 {
+			before = words[i-1].Raw()
+		}
+		after := before == "--mode" || strings.HasPrefix(before, "-") && !strings.HasPrefix(before, "--") && strings.HasSuffix(before, "m")
+		if modeText.MatchString(w.Raw()) || after && octal.MatchString(w.Raw()) {
+			places[i] = true
+		}
+	}
+	return places
 }
 
 // key is the forms of all columns but one.
@@ -491,7 +528,7 @@ func generalise(forms []form) (form, bool) {
 	var texts []string // with a letter for each value
 	w := form{}
 	for _, f := range forms {
-		if f.wide != "" {
+		if f.wide != "" || f.exact {
 			return form{}, false
 		}
 		text := ""

@@ -1,0 +1,63 @@
+package exposure
+
+// inputRows are of commands that do without the caller's words: what they run or write
+// comes from standard input, or out of the working directory, which are the caller's
+// whoever has written the command. audit and check share them.
+var inputRows = []way{
+	{Run, "unshare", "!-h !--help !-V !--version", "without a command it starts a shell, whose input is the caller's (unshare(1))", ""},
+	{Run, "setarch", "{arch} !-h !--help !-V !--version !--list !--show", "without a command it starts a shell, whose input is the caller's (setarch(8))", ""},
+	{Run, "setarch", "-R", "without a command it starts a shell, whose input is the caller's (setarch(8))", ""},
+	{Run, "linux32 linux64 i386 x86_64", "!-h !--help !-V !--version !--list !--show", "without a command it starts a shell, whose input is the caller's (setarch(8))", ""},
+	{Run, "nsenter", "!-h !--help !-V !--version", "without a command it starts a shell, whose input is the caller's (nsenter(1))", ""},
+	{Run, "runuser su", "!-c !--command !--session-command !-h !--help !-V !--version", "it starts a shell of root's, whose input is the caller's (su(1))", ""},
+	{Run, "runuser su", "root !-c !--command !--session-command !-h !--help !-V !--version", "it starts a shell of root's, whose input is the caller's (su(1))", ""},
+	{Run, "runuser su", "- !-c !--command !--session-command !-h !--help !-V !--version", "it starts a shell of root's, whose input is the caller's (su(1))", ""},
+	{Run, "runuser su", "- root !-c !--command !--session-command !-h !--help !-V !--version", "it starts a shell of root's, whose input is the caller's (su(1))", ""},
+	{Run, "script", "{any} !-c !--command !-h !--help !-V !--version", "without -c it starts a shell, whose input is the caller's (script(1))", ""},
+	{Run, "fakeroot", "!-h !--help !-v !--version", "without a command it starts a shell, whose input is the caller's (fakeroot(1))", ""},
+	{Run, "find", "-files0-from {from} … -exec {shells} … ; …", "the files that standard input names are scripts that are run (find(1))", ""},
+	{Run, "find", "{from} … -exec {shells} … ; …", "the files of the caller's directory are scripts that are run (find(1))", ""},
+	{Run, "find", "-exec {shells} … ; …", "the files of the working directory, which is the caller's choice, are scripts that are run (find(1))", ""},
+	{Run, "find", "-type f -exec {shells} … {} + …", "the files of the working directory, which is the caller's choice, are scripts that are run (find(1))", ""},
+	{Run, "find", "{from} … -exec {shells} … {} + …", "the files of the caller's directory are scripts that are run (find(1))", ""},
+	{Run, "find", "-files0-from {from} … -exec {shells} … {} + …", "the files that standard input names are scripts that are run (find(1))", ""},
+	{Run, "find", "-execdir {shells} … ; …", "the files of the working directory, which is the caller's choice, are scripts that are run (find(1))", ""},
+	{Run, "find", "{from} … -execdir {shells} … ; …", "the files of the caller's directory are scripts that are run (find(1))", ""},
+	{Run, "xargs", "-I {repl} {shells} -c {held} …", "words of standard input are put into the text of a shell (xargs(1))", ""},
+	{Run, "xargs", "-i {shells} -c {held} …", "words of standard input are put into the text of a shell (xargs(1))", ""},
+	{Run, "xargs", "{shells} -c", "standard input says the text of a shell (xargs(1))", ""},
+	{Run, "perl php node nodejs tclsh", "-", "its program comes from standard input, which is the caller's", ""},
+	{Run, "php node nodejs lua luajit tclsh", "", "its program comes from standard input, which is the caller's", ""},
+	{Write, "tar", "-x -C {dir} !-f", "it unpacks what it reads there (tar(1))", ""},
+	{Write, "sort", "-o {file} !--files0-from", "what it reads it writes there (sort(1))", ""},
+	{Write, "qemu-io", "{file} !-c !-r !-s", "its commands come from standard input: write -s puts the bytes of a file of the caller's into the file (qemu-io(1))", ""},
+	{Write, "qemu-io", "", "its commands come from standard input: open and write change any file (qemu-io(1))", ""},
+	{Write, "patch", "!--dry-run !-v !--version !--help", "the patch that it reads names files of the working directory, which is the caller's choice (patch(1))", ""},
+	{Write, "git", "apply {mine} …", "the patch names files of the working directory, which is the caller's choice (git-apply(1))", ""},
+	{Write, "git", "apply", "the patch that it reads names files of the working directory, which is the caller's choice (git-apply(1))", ""},
+	{Destroy, "ssh-keygen", "", "standard input says which file it writes a key to (ssh-keygen(1))", ""},
+	{Destroy, "xargs", "cp|mv /dev/null", "standard input says which file is emptied, or replaced (xargs(1))", ""},
+}
+
+// inputDocumented are those that nobody ran.
+var inputDocumented = []way{
+	{Run, "ip", "{ipall} {ipnetns} {ipexec} {shells} …", "the shell of each network namespace reads commands (ip-netns(8))", "cap_sys_admin"},
+	{Run, "sg newgrp", "{any} !-c", "without a command it starts a shell with the group, whose input is the caller's (sg(1))", ""},
+	{Run, "newgrp", "", "it starts a shell with the group, whose input is the caller's (newgrp(1))", ""},
+	{Run, "pkexec", "!--help !--version", "without a program it starts a shell (pkexec(1))", ""},
+	{Run, "aa-exec", "", "without a command it starts a shell, whose input is the caller's (aa-exec(1))", ""},
+	{Run, "sudo", "-i !-u", "it starts a shell of root's, whose input is the caller's (sudo(8))", ""},
+	{Run, "sudo", "-s !-u", "it starts a shell of root's, whose input is the caller's (sudo(8))", ""},
+	{Run, "sudo", "-u root -i", "it starts a shell of root's, whose input is the caller's (sudo(8))", ""},
+	{Run, "sudo", "-u root -s", "it starts a shell of root's, whose input is the caller's (sudo(8))", ""},
+	{Run, "systemd-nspawn", "-D / …", "the container is the machine's own directory, and a shell in it reads what the caller types (systemd-nspawn(1))", ""},
+	{Run, "systemd-nspawn", "--directory=/ …", "the container is the machine's own directory, and a shell in it reads what the caller types (systemd-nspawn(1))", ""},
+	{Run, "systemd-run", "--shell", "it starts a shell (systemd-run(1))", ""},
+	{Run, "machinectl", "shell|login|shell .host|login .host", "it starts a shell (machinectl(1))", ""},
+	{Run, "socat socat1", "{any} {socatsh}", "the shell reads what its other end says (socat(1))", ""},
+	{Run, "socat socat1", "{socatsh} {any}", "the shell reads what its other end says (socat(1))", ""},
+	{Run, "perl", "-d -e {any} …", "the debugger reads commands, which are Perl (perldebug(1))", ""},
+	{Run, "R octave swipl sbcl ocaml guile bun deno scala jshell psysh pry bpython ipython ipython3 gore erl iex ghci sqlplus psql", "", "its program comes from standard input, which is the caller's", ""},
+	{Destroy, "gdisk sgdisk cfdisk", "{disk}", "at its prompt it changes the partitions (gdisk(8))", ""},
+	{Write, "lvm", "shell", "commands come from standard input, with --config for one (lvm(8))", ""},
+}
