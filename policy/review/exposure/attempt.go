@@ -63,7 +63,7 @@ func form(w way, p *programs.Program, hints []string, takes func([]string) bool)
 	if p.Style != programs.Plain && p.Style != programs.Assignments {
 		places = append(places, leading(hints))
 	}
-	words := slices.DeleteFunc(strings.Fields(w.form), func(word string) bool { return strings.HasPrefix(word, "!-") })
+	words := slices.DeleteFunc(strings.Fields(w.loosened()), func(word string) bool { return strings.HasPrefix(word, "!-") })
 	for i, word := range words {
 		switch {
 		case word != "…":

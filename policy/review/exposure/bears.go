@@ -74,6 +74,9 @@ func keepsMode(programs string) bool {
 
 var keepers = fieldSet("cp busybox cmake rsync scp mv")
 
+// policys begins what is said of the rows that overwriting makes.
+const policys = "contents that need not be the caller's take the place of any file's: "
+
 // overwriting are rows of what rows that write do with contents that are not the caller's.
 func overwriting(rows []way) (list []way) {
 	for _, w := range rows {
@@ -81,7 +84,7 @@ func overwriting(rows []way) (list []way) {
 			continue
 		}
 		w.power = Destroy
-		w.how = "contents that need not be the caller's take the place of any file's: " + w.how
+		w.how = policys + w.how
 		if !slices.ContainsFunc(rows, func(o way) bool { return o.power == Destroy && o.form == w.form }) {
 			list = append(list, w)
 		}

@@ -177,6 +177,27 @@ func TestApart(t *testing.T) {
 	}
 }
 
+// TestUndone: what takes the effect away is not in an example.
+func TestUndone(t *testing.T) {
+	for line, most := range map[string]Score{
+		"wget, --version, .*, .*":           3,
+		"curl, --version, .*, .*":           3,
+		"tar, --help, .*, .*":               3,
+		"install, -d, .*":                   3,
+		"losetup, -a, .*, .*":               3,
+		"mkfs.ext4, -n, .*, .*":             3,
+		"unzip, -l, .*, .*":                 3,
+		"gzip, -l, .*, .*":                  3,
+		"start-stop-daemon, -K, .*, .*, .*": 6,
+		"install, --directory, /srv/[a-z]+": 3,
+	} {
+		program, _, _ := strings.Cut(line, ",")
+		if f := Of(entry(t, fmt.Sprintf("RegExpFilter, %s, root, %s", program, line)), Machine{}); f.Score > most {
+			t.Errorf("%s: %v, %s", line, f.Score, Command(f.Cells[0].Example))
+		}
+	}
+}
+
 // mode are the letters of tar and its like that say what it does, in the words of a
 // command that begin with a dash, or in the first.
 func mode(program string, argv []filters.Untrusted) string {
@@ -198,4 +219,30 @@ func mode(program string, argv []filters.Untrusted) string {
 		}
 	}
 	return found
+}
+
+// TestFixedAttempt: the same for what sudoers allows.
+func TestFixedAttempt(t *testing.T) {
+	for _, c := range []struct{ program, power, line string }{
+		{"cp", Destroy, "/etc/hostname *"},
+		{"mv", Destroy, "/etc/hostname *"},
+		{"tar", Run, "-c -I * /etc/hostname"},
+		{"install", Run, "-s --strip-program=* /etc/hostname y"},
+	} {
+		words := strings.Fields(c.line)
+		takes := func(args []string) bool {
+			if len(args) != len(words) {
+				return false
+			}
+			for i, word := range words {
+				if before, free := strings.CutSuffix(word, "*"); args[i] != word && (!free || !strings.HasPrefix(args[i], before)) {
+					return false
+				}
+			}
+			return true
+		}
+		if how, argv, ok := Attempt(c.program, []string{c.power}, takes, []string{strings.ReplaceAll(c.line, "*", "")}, false); !ok {
+			t.Errorf("%s %s: %s %q", c.program, c.line, how, argv)
+		}
+	}
 }

@@ -319,6 +319,9 @@ var doneBy = func() map[string][]does {
 // deeds are what a program does that gives a power away by a row of the table; nil where
 // nobody knows.
 func (w way) deeds(program string) []string {
+	if strings.HasPrefix(w.how, policys) {
+		w.power = Write // it is done in that way
+	}
 	for _, name := range []string{baseName(program), family(baseName(program))} {
 		for _, d := range doneBy[w.power+" "+name] {
 			if d.with == "" || d.with == w.caps || strings.Contains(w.form, d.with) {

@@ -323,7 +323,7 @@ func TestAssess(t *testing.T) {
 	if r.Filters[2].Found != "/usr/bin/dd" || r.Filters[0].Found != "" || len(r.Filters[0].Notes) != 1 {
 		t.Errorf("%+v", r.Filters)
 	}
-	want := []string{"Write files (up to 10.0): dd", "Write disks (up to 10.0): dd", "Read files (up to 7.0): dd", "Steer services (up to 6.0): umount", "Enter namespaces (up to 6.0): umount"}
+	want := []string{"Write files (up to 10.0): dd", "Write disks (up to 10.0): dd", "Read files (up to 7.0): dd", "Destroy files (up to 7.0): dd", "Steer services (up to 6.0): umount", "Enter namespaces (up to 6.0): umount"}
 	if !slices.Equal(r.Reasons, want) {
 		t.Errorf("%q", r.Reasons)
 	}

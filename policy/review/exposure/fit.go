@@ -380,8 +380,8 @@ var holes = sync.OnceValue(func() (list []language.Word) {
 // it, runs a command of the caller's.
 func runsIn(text string) bool {
 	candidates := []string{text}
-	if _, value, ok := strings.Cut(text, "="); ok && strings.HasPrefix(text, "-") {
-		candidates = append(candidates, value)
+	for _, value, ok := strings.Cut(text, "="); ok && strings.HasPrefix(text, "-"); _, value, ok = strings.Cut(value, "=") {
+		candidates = append(candidates, value) // of --checkpoint-action=exec=id as well
 	}
 	if strings.HasPrefix(text, "-") && len(text) > 2 {
 		candidates = append(candidates, text[2:])
@@ -482,6 +482,9 @@ func (s *subject) graph(form string, a aim, bare bool) *programs.Graph {
 	if err != nil {
 		w, _ = readForm(plain, form, a)
 		p = plain
+	}
+	if form != "…" {
+		without = append(without, "help", "version") // the program does nothing else then
 	}
 	for _, name := range append(coding(p, s.exec), without...) {
 		if !slices.ContainsFunc(w.Options, func(o programs.Option) bool { return o.Name == name }) {

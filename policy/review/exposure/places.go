@@ -336,7 +336,7 @@ var vocabulary = []entryWord{
 	{"lvmlog", fixed["lvmlog"], `.*log.*file.*`, ""},
 	{"export", []string{"*:/", "*:/etc"}, `[^:]*:/.*`, ""},
 	{"sysctl", fixed["sysctl"], spelled(`kernel/core_pattern=\|.*`, `kernel/(modprobe|poweroff_cmd|hotplug)=/.*`, `fs/binfmt_misc/register=.*`), ""},
-	{"netsysctl", fixed["netsysctl"], spelled(`net/ipv[46]/conf/(all|default)/forwarding=.*`), spelled(`net/[^=]*=.*`)},
+	{"netsysctl", fixed["netsysctl"], spelled(`net/ipv[46]/conf/(all|default)/forwarding=.*`), spelled(`net/[^=]+=.*`)},
 	{"ldpreload", []string{"LD_PRELOAD=/tmp/x"}, `LD_(PRELOAD|AUDIT|LIBRARY_PATH)=.+`, ""},
 	{"poke", fixed["poke"], `(inject=)?[a-z0-9_,/%!?]+:(.*:)?poke_(enter|exit)=.*`, ""},
 	{"signal", fixed["signal"], `-([0-9]+|[A-Z]+[0-9]*)`, ""},

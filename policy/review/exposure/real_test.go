@@ -547,3 +547,42 @@ func owner(info os.FileInfo) [2]uint32 {
 	s := info.Sys().(*syscall.Stat_t)
 	return [2]uint32{s.Uid, s.Gid}
 }
+
+// TestWitnesses: what audit shows for filters with words of their own is a command that
+// runs the caller's.
+func TestWitnesses(t *testing.T) {
+	if newRehearsal(t, "true", way{}).caged(context.Background(), "/bin/true").Run() != nil {
+		fmt.Println("SKIP exposure: no machine of its own can be made here (namespaces, overlayfs): no witness was run")
+		t.Skip()
+	}
+	for i, line := range []string{
+		"tar, .*, .*, .*", "tar, -czf, /dev/null, .*, .*", "tar, -df, .*, .*", "tar, -tf, .*, .*", "tar, -xf, x, .*", "tar, -z, .*, .*, .*",
+		"tar, -I.*, -cf, /dev/null, /etc/hostname", "tar, -cf, /dev/null, --checkpoint=1, --checkpoint-a=.*, .*", "tar, -tf, x, --checkpoint=1, --checkpoint-action=.*", "tar, -tf, .*, --rsh-c=.*",
+		"install, --strip-program=.*, -s, /etc/hostname, y", "install, --strip-program=.*, -s, -t, ., /etc/hostname", "flock, y, .*", "find, /etc/hostname, -exec, .*, ;", "sort, --compress-program=.*, -S, 1, ../secret",
+	} {
+		program, _, _ := strings.Cut(line, ",")
+		path, err := exec.LookPath(program)
+		if err != nil {
+			continue
+		}
+		t.Run(fmt.Sprintf("%s %d", program, i), func(t *testing.T) {
+			t.Parallel()
+			cell := cellOf(Of(entry(t, fmt.Sprintf("RegExpFilter, %s, root, %s", program, line)), Machine{}), Run)
+			if cell == nil {
+				t.Fatal("it runs nothing")
+			}
+			r := newRehearsal(t, program, way{power: Run, form: "{mine}"})
+			if err := os.Rename(r.path("new.tar"), r.path("into/x")); err != nil {
+				t.Fatal(err)
+			}
+			r.words = nil
+			for _, word := range cell.Example[1:] {
+				r.words = append(r.words, ownCommand.ReplaceAllString(strings.Replace(word.Raw(), "h:x", "127.0.0.1:x", 1), "${1}"+r.path("mark")))
+			}
+			r.run(t, path)
+		})
+	}
+}
+
+// ownCommand is a command of the caller's in an example, behind an option or alone.
+var ownCommand = regexp.MustCompile(`(^|=|I)(id|/tmp/x|x/x)$`)

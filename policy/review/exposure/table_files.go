@@ -265,6 +265,7 @@ var filesRows = []way{
 	{Write, "iconv", "-o {file} {mine}", "-o writes the file (iconv(1))", ""},
 	{Write, "install", "{mine} {file}", "it writes the file (install(1))", ""},
 	{Destroy, "install", "{mine} {file}", "it removes the file before it writes it (install(1))", ""},
+	{Destroy, "install", "-D {mine} {file}", "it removes the file before it writes it (install(1))", ""},
 	{Owner, "install", "-m 4755 {mine} {dest}", "a program of the caller's becomes root's and set-user-id (install(1))", ""},
 	{Owner, "install", "-o {user} {mine} {file}", "it changes the owner (install(1))", "cap_chown"},
 	{Read, "install", "{file} {dest}", "the copy can be read (install(1))", ""},

@@ -41,6 +41,8 @@ func candidates(name string, examples []string) (full, part []string) {
 			}
 		}
 		return full, examples
+	case "some", "word", "readable":
+		return append([]string{mine}, examples...), nil
 	case "mine", "dest", "from":
 		full = append(full, mine)
 		for _, e := range examples {
