@@ -439,7 +439,7 @@ var byInput = fieldSet("chpasswd chgpasswd newusers ssh-keygen xargs")
 
 // readers are programs to which the caller brings a file with commands, or a directory:
 // also one that is named without a slash. To others they bring a program.
-var readers = fieldSet("at autoconf batch bridge cmake crontab dc debugfs devlink ed ex expect ferm fio gdb gmake gnuplot groff ip lftp logrotate m4 make mysql mariadb ninja nroff openvpn pic pppd rake run-parts scp sed gsed sftp sqlite3 ssh systemd-nspawn tc tmux troff vi vim xinetd")
+var readers = fieldSet("ansible-playbook at autoconf batch bridge cmake crontab dc debugfs devlink dpkg ed ex expect ferm fio gdb gmake gnuplot groff ip lftp logrotate m4 make mysql mariadb ninja nroff openvpn pic pppd rake rpm run-parts scp sed gsed sftp sqlite3 ssh systemd-nspawn tc tmux troff vi vim xinetd")
 
 func (s *subject) interprets() bool { return Interpreter(s.exec) }
 

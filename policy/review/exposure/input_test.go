@@ -144,6 +144,15 @@ awk -f -
 crontab -
 gdb -x x
 chroot / sh
+fakechroot
+proot
+eatmydata
+firejail
+start-stop-daemon --start --exec /bin/sh
+start-stop-daemon -S -b -x /bin/bash
+dpkg -i x.deb
+rpm -i x.rpm
+ansible-playbook x.yml
 `},
 	{"high", `
 ssh-keygen
@@ -163,6 +172,7 @@ unshare -m true
 su --version
 script --help
 ip netns exec x ls
+start-stop-daemon --start --exec /usr/sbin/cron
 ip -batch /usr/share/x
 sed -f /usr/share/x /etc/hostname
 sed -n 1p /etc/hostname
