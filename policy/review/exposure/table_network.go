@@ -181,7 +181,7 @@ var networkDocumented = []way{
 	{Network, "rarp slattach plipconfig", "{any} …", "it changes interfaces or the tables of addresses (slattach(8))", "cap_net_admin"},
 	{Network, "route", "add|del {any} …", "it changes routes (route(8))", "cap_net_admin"},
 	{Network, "ss", "-K {any} …", "it closes connections of others (ss(8))", "cap_net_admin"},
-	{Network, "sysctl", "{netsysctl} …", "it changes settings of the network: forwarding, redirects, filters (ip-sysctl in the kernel's documents)", ""},
+	{Network, "sysctl", "!-p !-f !--system {netsysctl} …", "it changes settings of the network: forwarding, redirects, filters (ip-sysctl in the kernel's documents)", ""},
 	{Network, "swanctl", "-q -f {mine} …", "updown in a connection is a command that charon runs (swanctl.conf(5))", ""},
 	{Network, "tc", "qdisc|class|filter|chain|action add|del|delete|replace|change {any} {any} …", "it changes how packets are sent (tc(8))", "cap_net_admin"},
 	{Network, "tcpdump tshark wireshark dumpcap ngrep tcpflow ovs-tcpdump snoop termshark", "…", "it listens to traffic (tcpdump(8))", "cap_net_raw"},

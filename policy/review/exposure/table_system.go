@@ -191,7 +191,7 @@ var systemDocumented = []way{
 	{Kernel, "stap", "-e {any} …", "a script becomes a module (stap(1))", "cap_sys_module"},
 	{Kernel, "staprun", "{mine} …", "it loads a module (staprun(8))", "cap_sys_module"},
 	{Device, "swapon", "{mine} …", "memory of all processes is written to a file or a disk of the caller's (swapon(8))", "cap_sys_admin"},
-	{Kernel, "sysctl", "{sysctl} …", "kernel.core_pattern and kernel.modprobe name programs that the kernel runs as root (core(5))", ""},
+	{Kernel, "sysctl", "!-p !-f !--system {sysctl} …", "kernel.core_pattern and kernel.modprobe name programs that the kernel runs as root (core(5))", ""},
 	{Kernel, "sysctl", "-f {mine} …", "kernel.core_pattern and kernel.modprobe name programs that the kernel runs as root (core(5))", ""},
 	{Kernel, "sysctl", "-p {mine} …", "kernel.core_pattern and kernel.modprobe name programs that the kernel runs as root (core(5))", ""},
 	{Kernel, "sysctl", "--load={mine} …", "kernel.core_pattern and kernel.modprobe name programs that the kernel runs as root (core(5))", ""},

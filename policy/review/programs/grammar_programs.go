@@ -216,6 +216,7 @@ var programsGrammars = []Program{
 	{Names: "pygmentize", Short: "vl:f:F:O:P:o:xgsN:C:H:VL:S:a:h", Long: "lexer= formatter= stream-encoding help json verbose", Same: "h=help"},
 	{Names: "pypy3", Style: POSIX, Short: "bBc:dEhiIm:OPqsSuvVW:xX:?", Long: "help help-env help-xoptions help-all version check-hash-based-pycs="},
 	{Names: "python python3 pypy", Style: POSIX, Short: "bBc:dEhiIm:OPqsSuvVW:xX:?", Long: "check-hash-based-pycs= help help-all help-env help-xoptions version", Same: "?=help", Whole: true},
+	{Names: "qemu-img", Verbs: "-T", Style: POSIX, Short: "T:hV", Long: "trace= help version", Same: "T=trace h=help V=version"}, // before the verb
 	{Names: "qemu-img", Verbs: "convert", Short: "hf:O:B:CcF:o:l:S:pt:T:qnm:WUr:", Long: "help source-image-opts image-opts force-share object= target-image-opts salvage bitmaps skip-broken-bitmaps target-is-zero rate-limit="},
 	{Names: "qemu-img", Verbs: "create", Short: "F:b:f:ho:qu", Long: "help object="},
 	{Names: "qemu-img", Verbs: "resize", Short: "f:hq", Long: "help object= image-opts preallocation= shrink"},
@@ -224,7 +225,7 @@ var programsGrammars = []Program{
 	{Names: "qemu-img", Verbs: "compare", Short: "hf:F:T:pqsU", Long: "help object= image-opts force-share"},
 	{Names: "qemu-img", Verbs: "dd", Short: "f:hO:U", Long: "help object= image-opts force-share"},
 	{Names: "qemu-img", Verbs: "snapshot", Short: "la:c:d:hqUf:", Long: "help object= image-opts force-share"},
-	{Names: "qemu-img", Verbs: "info check map measure bench bitmap amend", Short: "hf:r:T:qUs:l:O:o:pt:c:", Long: "trace= help object= image-opts force-share output= backing-chain add remove clear enable disable merge= size= start-offset= max-length=", Same: "T=trace"},
+	{Names: "qemu-img", Verbs: "info check map measure bench bitmap amend", Short: "hf:r:T:qUs:l:O:o:pt:c:", Long: "help object= image-opts force-share output= backing-chain add remove clear enable disable merge= size= start-offset= max-length="},
 	{Names: "R", Short: "hdg:f:e:", Long: "save no-save no-environ no-site-file no-init-file restore no-restore-data no-restore-history no-restore vanilla no-readline max-connections= max-ppsize= min-nsize= min-vsize= quiet silent no-echo interactive verbose args debugger= debugger-args= gui= arch= file= encoding= help version", Same: "f=file g=gui"},
 	{Names: "rabbitmqctl", Short: "hl:n:qst:p:", Long: "help node= quiet silent timeout= longnames vhost= formatter= offline"},
 	{Names: "rake", Short: "f:ABD::e:E:g:I:jNnpP:qR:r:stT::vVWXhHGm", Long: "all backtrace build-all comments describe dry-run execute= execute-print= execute-continue= jobs[=] job-stats[=] libdir= multitask no-search nosearch prereqs quiet rakefile= rakelib= require= rules silent suppress-backtrace= system no-system nosystem tasks[=] trace[=] verbose[=] version where[=] no-deprecation-warnings help", Same: "A=all B=build-all e=execute E=execute-continue f=rakefile G=no-system I=libdir m=multitask n=dry-run N=no-search q=quiet r=require s=silent T=tasks V=version X=no-deprecation-warnings H=help"},
