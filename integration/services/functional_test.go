@@ -15,11 +15,11 @@ const tests = "neutron.tests.functional."
 // Modules, whose tests take a minute.
 var selection = []string{"agent.linux.test_ipset", "agent.linux.test_netlink_lib"}
 
-// At least so many pass through the peer. The first is all of the selection. The second was
-// counted before all modules had been run: the peer passes more, and a full run may raise it.
+// At least so many pass through the peer. The first is all of the selection. Of all 279 the
+// peer passes 132 where the kernel has no VXLAN, no VLAN and no qdiscs.
 const (
 	leastSelected = 9
-	leastOfAll    = 91
+	leastOfAll    = 130
 )
 
 // Every functional test of neutron's that passes through the peer passes through ironwrap,
