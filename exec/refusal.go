@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 
+	"golang.org/x/sys/unix"
+
 	"ironwrap/exec/launch"
 	"ironwrap/filters"
 	"ironwrap/policy"
@@ -40,7 +42,11 @@ func Failure(d policy.Decision, err error) (status int, text string) {
 		return NotExecutable, fmt.Sprintf("Executable not found: %s (filter match = %s): %v",
 			program.Path.Show(), filters.Show(d.Filter.Name), program.Err)
 	case errors.As(err, &signal):
-		return 1, err.Error()
+		text := err.Error()
+		if held := d.Confinements(); len(held) > 0 && !errors.Is(err, unix.ESRCH) {
+			text += fmt.Sprintf(": the signal is sent within the sandbox of %s, which may not allow it", held[0].Whose)
+		}
+		return 1, text
 	}
 	return BadConfig, err.Error()
 }

@@ -175,7 +175,28 @@ func TestRunsOthers(t *testing.T) {
 
 		{"RUNPATH", link("-Wl,-rpath,{theirs}"), "it takes libraries (RUNPATH) from {theirs}: it is owned by uid", "evil 0\ngood 0\n"},
 		{"RPATH", link("-Wl,--disable-new-dtags,-rpath,{theirs}"), "it takes libraries (RUNPATH) from {theirs}: ", "evil 0\ngood 0\n"},
-		{"RUNPATH, second", link("-Wl,-rpath,/none:{theirs}"), "it takes libraries (RUNPATH) from {theirs}: ", "evil 0\ngood 0\n"},
+		{"RUNPATH, for a kind of processor", func() {
+			os.MkdirAll(y.Dir+"/lib/glibc-hwcaps/x86-64-v2", 0o755)
+			y.cc("{dir}/lib/glibc-hwcaps/x86-64-v2/libevil.so", evilC, "-shared", "-fPIC")
+			y.give("{dir}/lib/glibc-hwcaps/x86-64-v2/libevil.so")
+			link("-Wl,-rpath,{dir}/lib")()
+		}, "glibc-hwcaps/x86-64-v2/libevil.so: it is owned by uid", "evil 0\ngood 0\n"},
+		{"RUNPATH, for a kind of processor, its directory", func() {
+			os.RemoveAll(y.Dir + "/lib/glibc-hwcaps")
+			os.MkdirAll(y.Dir+"/lib/glibc-hwcaps/x86-64-v2", 0o755)
+			y.cc("{dir}/lib/glibc-hwcaps/x86-64-v2/libevil.so", evilC, "-shared", "-fPIC")
+			y.give("{dir}/lib/glibc-hwcaps/x86-64-v2")
+			link("-Wl,-rpath,{dir}/lib")()
+		}, "glibc-hwcaps/x86-64-v2: it is owned by uid", "evil 0\ngood 0\n"},
+		{"RUNPATH, tls", func() {
+			os.RemoveAll(y.Dir + "/lib/glibc-hwcaps")
+			os.MkdirAll(y.Dir+"/lib/tls/x86_64", 0o755)
+			y.cc("{dir}/lib/tls/x86_64/libevil.so", evilC, "-shared", "-fPIC")
+			y.give("{dir}/lib/tls/x86_64/libevil.so")
+			link("-Wl,-rpath,{dir}/lib")()
+		}, "tls/x86_64/libevil.so: it is owned by uid", "-"}, // only before glibc 2.37
+		{"RUNPATH, second", func() { os.RemoveAll(y.Dir + "/lib/tls"); link("-Wl,-rpath,/none:{theirs}")() }, "it takes libraries (RUNPATH) from {theirs}: ", "evil 0\ngood 0\n"},
+		{"RUNPATH, third", link("-Wl,-rpath,/none:{theirs}"), "it takes libraries (RUNPATH) from {theirs}: ", "evil 0\ngood 0\n"},
 		{"RUNPATH below theirs", link("-Wl,-rpath,{theirs}/roots"), "directory {theirs} is owned by uid", "evil 0\ngood 0\n"},
 		{"RUNPATH below theirs, not made yet", link("-Wl,-rpath,{theirs}/none:{dir}/lib"), "directory {theirs} is owned by uid", "good 7\n"},
 		{"RUNPATH from ORIGIN", link("-Wl,-rpath,$ORIGIN/../theirs"), "is owned by uid", "evil 0\ngood 0\n"},

@@ -95,6 +95,11 @@ func TestSandboxChainProfiles(t *testing.T) {
 		p := rig.NewPolicy(t, "nice: ChainingRegExpFilter, nice, root, nice, -n, \\d+\ncat: CommandFilter, cat, root\n"+sections)
 		return rig.Start(t, p, "nice", "-n", "0", "cat", "/etc/hostname"), rig.Start(t, p, "nice", "-n", "0", "cat", "/proc/self/status")
 	}
+	tried := rig.NewPolicy(t, "nice: ChainingRegExpFilter, nice, root, nice, -n, \\d+\ncat: CommandFilter, cat, root\n"+
+		"[Sandbox:nice]\nseccomp_log = yes\nseccomp = "+common.Dir+"/default.json\n[Sandbox:cat]\nread_only = /\nseccomp_log = yes\nseccomp = "+common.Dir+"/strict.json\n")
+	if r := rig.Start(t, tried, "nice", "-n", "0", "cat", "/proc/self/status"); r.Status != 0 || rig.Fields(r.Out)["Seccomp"] != "2" {
+		t.Errorf("two that are tried: %v", r)
+	}
 	both := 0
 	for _, prefix := range all {
 		alone, _ := run(prefix, "")
@@ -190,7 +195,7 @@ func TestSandboxKill(t *testing.T) {
 		if c.why == "" && (r.Status != 0 || !sent || r.Err != "") {
 			t.Errorf("%s, uid %d: %v, sent: %v", c.lines, c.uid, r, sent)
 		}
-		if c.why != "" && (r.Status != 1 || sent || !rig.OneLine(r.Err) || !strings.Contains(r.Err, c.why)) {
+		if c.why != "" && (r.Status != 1 || sent || !rig.OneLine(r.Err) || !strings.Contains(r.Err, c.why) || !strings.Contains(r.Err, "the sandbox of filter kill")) {
 			t.Errorf("%s, uid %d: %v, sent: %v", c.lines, c.uid, r, sent)
 		}
 		sleeper.Process.Kill()

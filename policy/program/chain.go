@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 
+	"golang.org/x/sys/unix"
+
 	"ironwrap/filters"
 	"ironwrap/policy/trust"
 )
@@ -226,7 +228,7 @@ func (c *chain) libraries(path string, d dynamic) error {
 				if !strings.HasPrefix(dir, "/") {
 					return fmt.Errorf("it takes libraries from %q (RUNPATH), which is not an absolute path, so that the caller's directory would decide: link it anew", dir)
 				}
-				if err := c.directory(dir, bare); err != nil {
+				if err := c.directory(dir, bare, 0); err != nil {
 					return about("it takes libraries (RUNPATH) from", dir, err)
 				}
 			}
@@ -236,7 +238,7 @@ func (c *chain) libraries(path string, d dynamic) error {
 }
 
 // directory looks at one directory that libraries are taken from.
-func (c *chain) directory(dir string, names []string) error {
+func (c *chain) directory(dir string, names []string, depth int) error {
 	d, err := c.Road.Dir(dir, c.Level)
 	if err != nil {
 		if c.Road.Absent(dir) || hidden(err) {
@@ -252,8 +254,34 @@ func (c *chain) directory(dir string, names []string) error {
 		}
 		c.note(dir+"/"+name, id)
 	}
+	if len(names) == 0 || depth == deepest {
+		return nil
+	}
+	there, err := d.Names()
+	if err != nil {
+		if hidden(err) {
+			return nil
+		}
+		return err
+	}
+	for _, sub := range there {
+		if !slices.Contains(subdirectories, sub) && !strings.HasSuffix(dir, "/"+subdirectories[0]) {
+			continue
+		}
+		if err := c.directory(dir+"/"+sub, names, depth+1); err != nil && !errors.Is(err, unix.ENOTDIR) {
+			return fmt.Errorf("%s: %w", filters.Show(sub), err)
+		}
+	}
 	return nil
 }
+
+// subdirectories are what ld.so(8) looks into first (HARDWARE CAPABILITIES): in the first
+// every directory that the processor is good for. The others, which may lie in each other,
+// are those of glibc before 2.37.
+var subdirectories = []string{"glibc-hwcaps", "tls", "haswell", "xeon_phi", "avx512_1", "x86_64", "i686", "i586", "i486", "i386", "sse2", "cmov",
+	"aarch64", "atomics", "fp", "asimd", "v8l", "v7l", "v6l", "neon", "vfp", "half", "thumb", "fastmult", "edsp"}
+
+const deepest = 4
 
 // These are what ld.so(8) replaces besides ORIGIN. Which value it takes depends on
 // how it was built, and on the processor: none of them may be anybody's.

@@ -61,13 +61,21 @@ func TestFind(t *testing.T) {
 	put(t, in("DIR/home/rootspy"), "#!/bin/sh\n", 0)
 	put(t, in("DIR/bin/theirspy"), "#!/bin/sh\n", theirs)
 	put(t, in("DIR/lib/theirs.so"), "", theirs)
+	put(t, in("DIR/caps/glibc-hwcaps/x86-64-v9/theirs.so"), "", theirs)
+	put(t, in("DIR/given/tls/haswell/x.so"), "", 0)
+	put(t, in("DIR/other/private/x.so"), "", theirs)
+	put(t, in("DIR/plain/tls"), "", 0)
+	file("DIR/around/x.so", "")
 	file("DIR/lib/good.so", "")
 	file("DIR/shared/lib/x", "")
 	file("DIR/bin/mypy", "#!/bin/sh\n")
-	for link, to := range map[string]string{"DIR/bin/homelink": "DIR/home/py", "DIR/bin/e": "/usr/bin/env", "DIR/lib/dangling.so": "DIR/home/none", "DIR/lib/nowhere.so": "DIR/lib/none", "DIR/bin/snake": "/usr/bin/python3"} {
+	for link, to := range map[string]string{"DIR/bin/homelink": "DIR/home/py", "DIR/bin/e": "/usr/bin/env", "DIR/lib/dangling.so": "DIR/home/none", "DIR/lib/nowhere.so": "DIR/lib/none", "DIR/bin/snake": "/usr/bin/python3", "DIR/around/tls": "."} {
 		if err := os.Symlink(in(to), in(link)); err != nil {
 			t.Fatal(err)
 		}
+	}
+	if err := os.Chown(in("DIR/given/tls/haswell"), theirs, theirs); err != nil {
+		t.Fatal(err)
 	}
 	if err := errors.Join(os.Symlink(in("DIR/lib"), in("DIR/home/liblink")), os.Lchown(in("DIR/home/liblink"), theirs, theirs)); err != nil {
 		t.Fatal(err)
@@ -163,6 +171,11 @@ func TestFind(t *testing.T) {
 		{"platform token", run("DIR/home/${PLATFORM}"), "directory DIR/home is owned"},
 		{"unknown token", run("$HOME/lib"), "not an absolute path"},
 		{"their library in root's directory", program(loader, map[uint32]string{dtRunpath: "DIR/lib", dtNeeded: "theirs.so"}), "theirs.so: it is owned by uid 64711"},
+		{"their library in a subdirectory", program(loader, map[uint32]string{dtRunpath: "DIR/caps", dtNeeded: "theirs.so"}), "theirs.so: it is owned by uid 64711"},
+		{"their subdirectory", program(loader, map[uint32]string{dtRunpath: "DIR/given", dtNeeded: "x.so"}), "it is owned by uid 64711"},
+		{"a subdirectory of another name", program(loader, map[uint32]string{dtRunpath: "DIR/other", dtNeeded: "x.so"}), ""},
+		{"a link around", program(loader, map[uint32]string{dtRunpath: "DIR/around", dtNeeded: "x.so"}), ""},
+		{"a file of that name", program(loader, map[uint32]string{dtRunpath: "DIR/plain", dtNeeded: "x.so"}), ""},
 		{"root's library", program(loader, map[uint32]string{dtRunpath: "DIR/lib", dtNeeded: "good.so"}), ""},
 		{"a link into theirs where nothing is", program(loader, map[uint32]string{dtRunpath: "DIR/lib", dtNeeded: "dangling.so"}), "directory DIR/home is owned"},
 		{"a link to nowhere", program(loader, map[uint32]string{dtRunpath: "DIR/lib", dtNeeded: "nowhere.so"}), ""},

@@ -54,7 +54,7 @@ func (c *chain) base(config string) error {
 		if !strings.EqualFold(strings.TrimSpace(key), "home") || home == "" {
 			continue
 		}
-		if err := c.directory(home, nil); err != nil {
+		if err := c.directory(home, nil, deepest); err != nil {
 			return about("it takes Python's library (pyvenv.cfg) from", home, err)
 		}
 	}
@@ -98,5 +98,5 @@ func (c *chain) packages(dir string) error {
 			run = append(run, name)
 		}
 	}
-	return c.directory(dir, run)
+	return c.directory(dir, run, deepest)
 }
