@@ -490,6 +490,12 @@ func TestCallKilledLaunchers(t *testing.T) {
 	p := rig.DaemonPolicy(t, rig.AllowShell+"\nbash: CommandFilter, bash, root\n[Sandbox:bash]\nno_new_privs = yes")
 	socket := p.Calls(t)
 	s := rig.Serve(t, p)
+	t.Cleanup(func() { // the daemon waits for its launchers when it ends
+		for _, pid := range s.Below() {
+			n, _ := strconv.Atoi(pid)
+			syscall.Kill(n, syscall.SIGCONT)
+		}
+	})
 	for range 10 {
 		for _, shell := range []string{"sh", "bash"} {
 			for _, pid := range s.Below() {
