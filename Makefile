@@ -111,7 +111,7 @@ test: host appetite deps build testdeps
 appetite:
 	@echo "make test: $(APPETITE)"
 APPETITE = $(if $(ASROOT),not as root: the privileged behaviour is not tested. About 5 minutes and 3 GB on two cores,as \
-    root: about 25 minutes on two cores; 7 GB for Go and below /tmp and /var/lib; up to 230 packages of Debian stay installed)
+    root: about 25 minutes on two cores; 7 GB for Go and below /tmp and /var/lib; up to 430 packages of Debian stay installed)
 
 vet:
 	$(GO) vet ./...

@@ -131,7 +131,7 @@ func (n *newcomer) follow(command string) string {
 	if !slices.Contains(commands(n.T), command) {
 		n.Fatalf("README.md does not say %q", command)
 	}
-	const state = `{ cat /proc/self/mounts; ls /sys/class/net; cat /proc/[0-9]*/comm; }`
+	const state = `{ cat /proc/self/mounts; ls /sys/class/net; for p in /proc/[0-9]*; do tr "\\0" " " <$p/cmdline; echo; done; }`
 	out := n.in(n.user, "cd ironwrap && "+state+" >~/before && "+command+" && "+state+" >~/after")
 	sorted := func(path string) string {
 		lines := strings.Split(n.read(n.home+path), "\n")
@@ -172,7 +172,7 @@ func (n *newcomer) packages() int {
 // traces are the files that are nobody's but a test's or a demonstration's.
 func (n *newcomer) traces() string {
 	n.Helper()
-	return n.do("sh", "-c", `cd "$0"; ls -A tmp var/tmp srv etc/sudoers.d etc/ironwrap 2>/dev/null
+	return n.do("sh", "-c", `cd "$0"; find tmp var/tmp srv etc/ironwrap -mindepth 1 2>/dev/null | sort; find etc/sudoers.d -mindepth 1 ! -name README
 		cut -d: -f1 etc/passwd | grep '^iw'; find . -xdev -name '*ironwrap*' ! -path ".$1/*" | sort`, n.root, n.home)
 }
 

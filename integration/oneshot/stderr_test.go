@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -301,7 +302,7 @@ func TestStderrAndTheWatchdog(t *testing.T) {
 	}
 	in := rig.SetuidInstallation(t, "true: CommandFilter, true, root", "allow_users="+strings.Join(names, ","))
 	getent := filepath.Join(in.Dir, "bin", "getent")
-	rig.Write(t, getent, "#!/bin/sh\nexec sleep 1000\n")
+	rig.Write(t, getent, "#!/bin/sh\necho $$ >>"+in.Dir+"/asked\nexec sleep 1000\n")
 	os.Chmod(getent, 0o755)
 	full := stuckEnds["a full pipe"](t)
 	_, slave := terminal(t)
@@ -328,6 +329,16 @@ func TestStderrAndTheWatchdog(t *testing.T) {
 	all.Wait()
 	w.Close()
 	io.Copy(&said, r)
+	asked := strings.Fields(rig.ReadFile(t, in.Dir+"/asked"))
+	rig.Until(t, "nobody who was asked is left", func() bool {
+		return !slices.ContainsFunc(asked, func(pid string) bool {
+			line, _ := os.ReadFile("/proc/" + pid + "/cmdline")
+			return string(line) == "sleep\x001000\x00"
+		})
+	})
+	if len(asked) < 2 {
+		t.Errorf("%q were asked", asked)
+	}
 	if !rig.OneCleanLine(said.String()) || !strings.HasPrefix(said.String(), "iw-rootwrap: nothing was executed: waited 1m0s for a file or a name service") {
 		t.Errorf("%q", said.String())
 	}

@@ -52,7 +52,7 @@ func openPage(t *testing.T, service string, width, height int64) *browser {
 	}
 	var family *exec.Cmd // of processes: the browser starts some, which write to its directory
 	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath("/usr/bin/chromium"), chromedp.NoSandbox,
-		chromedp.UserDataDir(t.TempDir()), chromedp.WSURLReadTimeout(time.Minute),
+		chromedp.UserDataDir(t.TempDir()), chromedp.Env("TMPDIR="+t.TempDir()), chromedp.WSURLReadTimeout(time.Minute),
 		chromedp.ModifyCmdFunc(func(c *exec.Cmd) {
 			family, c.SysProcAttr = c, &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 		}))

@@ -73,7 +73,8 @@ func getent(database, name string) ([]byte, error) {
 	defer r.Close()
 	process, err := os.StartProcess(Getent, []string{Getent, database, name}, &os.ProcAttr{
 		Dir: "/", Env: []string{}, Files: []*os.File{null, w, null},
-		Sys: &syscall.SysProcAttr{Setsid: true},
+		// Where a deadline ends this process, nothing of it is left.
+		Sys: &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL},
 	})
 	w.Close()
 	if err != nil {
