@@ -417,7 +417,7 @@ func TestConfinedScenes(t *testing.T) {
 			}
 			for _, name := range slices.Sorted(maps.Keys(sections)) {
 				conf, e := g.policy(t, "CommandFilter, "+s.program+", root", sections[name])
-				dir := t.TempDir()
+				dir := scratch(t)
 				os.Chmod(dir, 0o755)
 				l := g.left(e, s.way)
 				words := make([]string, len(s.words))
@@ -464,7 +464,7 @@ func TestConfinedLearned(t *testing.T) {
 		}
 		t.Run(fmt.Sprintf("%s %d", s.program, i), func(t *testing.T) {
 			t.Parallel()
-			dir := t.TempDir()
+			dir := scratch(t)
 			os.Chmod(dir, 0o755)
 			expand := func(text string) string { return strings.ReplaceAll(text, "DIR", dir) }
 			words := make([]string, len(s.words))

@@ -110,9 +110,29 @@ var secret = strings.Repeat("AAAAAAAAAAAAAAAA AAAAAAA\n", 100)
 
 func (r *rehearsal) path(name string) string { return filepath.Join(r.dir, name) }
 
+// scratch is a directory that is removed. What is ended in its midst may write to it for a
+// moment more.
+func scratch(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "ironwrap-rows-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		var err error
+		for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+			if err = os.RemoveAll(dir); err == nil {
+				return
+			}
+		}
+		t.Error(err)
+	})
+	return dir
+}
+
 func newRehearsal(t *testing.T, program string, w way) *rehearsal {
 	t.Helper()
-	r := &rehearsal{way: w, program: program, dir: t.TempDir()}
+	r := &rehearsal{way: w, program: program, dir: scratch(t)}
 	put := func(name, text string, mode fs.FileMode) {
 		if err := os.WriteFile(r.path(name), []byte(text), mode); err != nil {
 			t.Fatal(err)
