@@ -8,8 +8,6 @@ import (
 	"slices"
 	"strings"
 
-	"golang.org/x/sys/unix"
-
 	"ironwrap/filters"
 	"ironwrap/policy/trust"
 )
@@ -268,7 +266,7 @@ func (c *chain) directory(dir string, names []string, depth int) error {
 		if !slices.Contains(subdirectories, sub) && !strings.HasSuffix(dir, "/"+subdirectories[0]) {
 			continue
 		}
-		if err := c.directory(dir+"/"+sub, names, depth+1); err != nil && !errors.Is(err, unix.ENOTDIR) {
+		if err := c.directory(dir+"/"+sub, names, depth+1); err != nil && !errors.Is(err, trust.ErrNotDirectory) {
 			return fmt.Errorf("%s: %w", filters.Show(sub), err)
 		}
 	}

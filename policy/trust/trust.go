@@ -69,6 +69,9 @@ func Read(path string, lvl Level) ([]byte, Identity, error) { return (*Road)(nil
 // ErrNotRegular tells that a path leads to a directory, a FIFO, a socket or a device.
 var ErrNotRegular = errors.New("not a regular file")
 
+// ErrNotDirectory is the kernel's error where Dir finds something else.
+var ErrNotDirectory error = unix.ENOTDIR
+
 var errReplaced = errors.New("it was replaced by another file while it was being opened: try again")
 
 // ID tells which file Executable found.
