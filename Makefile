@@ -94,9 +94,9 @@ run: host deps build
 # The tests beside the code take no package manager in hand: what they compare with
 # is put there first, so that as root none of them has a reason to skip.
 testdeps:
-	@(for p in strace python3 cvtsudoers git patch ps ip qemu-img mandoc man; do command -v $$p >/dev/null || exit 1; done) || \
+	@(for p in strace python3 cvtsudoers git patch ps ip qemu-img mandoc man less; do command -v $$p >/dev/null || exit 1; done) || \
 	    { $(ASROOT) apt-get update -qq && $(ASROOT) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
-	      strace python3 sudo git patch procps iproute2 qemu-utils mandoc man-db; }
+	      strace python3 sudo git patch procps iproute2 qemu-utils mandoc man-db less; }
 
 # What takes longer than a test of everything may, or has the cores for itself.
 LONG = vm services ansible packages fresh

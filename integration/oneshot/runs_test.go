@@ -136,7 +136,20 @@ func TestRunsOthers(t *testing.T) {
 	copied := rig.Must(os.ReadFile(loader))
 	y.put("{theirs}/ld.so", string(copied))
 	link := func(flags ...string) func() {
-		return func() { y.cc("{dir}/bin/tool", mainC, append([]string{"-L{dir}/lib", "-levil"}, flags...)...) }
+		return func() {
+			os.RemoveAll(y.Dir + "/lib/glibc-hwcaps")
+			os.RemoveAll(y.Dir + "/lib/tls")
+			y.cc("{dir}/bin/tool", mainC, append([]string{"-L{dir}/lib", "-levil"}, flags...)...)
+		}
+	}
+	// One for a kind of processor, of which a part is given away.
+	capable := func(dir, given string) func() {
+		return func() {
+			link("-Wl,-rpath,{dir}/lib")()
+			os.MkdirAll(y.Dir+"/lib/"+dir, 0o755)
+			y.cc("{dir}/lib/"+dir+"/libevil.so", evilC, "-shared", "-fPIC")
+			y.give("{dir}/lib/" + dir + given)
+		}
 	}
 	script := func(text string) func() { return func() { y.put("{dir}/bin/tool", text) } }
 
@@ -175,28 +188,10 @@ func TestRunsOthers(t *testing.T) {
 
 		{"RUNPATH", link("-Wl,-rpath,{theirs}"), "it takes libraries (RUNPATH) from {theirs}: it is owned by uid", "evil 0\ngood 0\n"},
 		{"RPATH", link("-Wl,--disable-new-dtags,-rpath,{theirs}"), "it takes libraries (RUNPATH) from {theirs}: ", "evil 0\ngood 0\n"},
-		{"RUNPATH, for a kind of processor", func() {
-			os.MkdirAll(y.Dir+"/lib/glibc-hwcaps/x86-64-v2", 0o755)
-			y.cc("{dir}/lib/glibc-hwcaps/x86-64-v2/libevil.so", evilC, "-shared", "-fPIC")
-			y.give("{dir}/lib/glibc-hwcaps/x86-64-v2/libevil.so")
-			link("-Wl,-rpath,{dir}/lib")()
-		}, "glibc-hwcaps/x86-64-v2/libevil.so: it is owned by uid", "evil 0\ngood 0\n"},
-		{"RUNPATH, for a kind of processor, its directory", func() {
-			os.RemoveAll(y.Dir + "/lib/glibc-hwcaps")
-			os.MkdirAll(y.Dir+"/lib/glibc-hwcaps/x86-64-v2", 0o755)
-			y.cc("{dir}/lib/glibc-hwcaps/x86-64-v2/libevil.so", evilC, "-shared", "-fPIC")
-			y.give("{dir}/lib/glibc-hwcaps/x86-64-v2")
-			link("-Wl,-rpath,{dir}/lib")()
-		}, "glibc-hwcaps/x86-64-v2: it is owned by uid", "evil 0\ngood 0\n"},
-		{"RUNPATH, tls", func() {
-			os.RemoveAll(y.Dir + "/lib/glibc-hwcaps")
-			os.MkdirAll(y.Dir+"/lib/tls/x86_64", 0o755)
-			y.cc("{dir}/lib/tls/x86_64/libevil.so", evilC, "-shared", "-fPIC")
-			y.give("{dir}/lib/tls/x86_64/libevil.so")
-			link("-Wl,-rpath,{dir}/lib")()
-		}, "tls/x86_64/libevil.so: it is owned by uid", "-"}, // only before glibc 2.37
-		{"RUNPATH, second", func() { os.RemoveAll(y.Dir + "/lib/tls"); link("-Wl,-rpath,/none:{theirs}")() }, "it takes libraries (RUNPATH) from {theirs}: ", "evil 0\ngood 0\n"},
-		{"RUNPATH, third", link("-Wl,-rpath,/none:{theirs}"), "it takes libraries (RUNPATH) from {theirs}: ", "evil 0\ngood 0\n"},
+		{"RUNPATH, for a kind of processor", capable("glibc-hwcaps/x86-64-v2", "/libevil.so"), "glibc-hwcaps/x86-64-v2/libevil.so: it is owned by uid", "evil 0\ngood 0\n"},
+		{"RUNPATH, for a kind of processor, its directory", capable("glibc-hwcaps/x86-64-v2", ""), "glibc-hwcaps/x86-64-v2: it is owned by uid", "evil 0\ngood 0\n"},
+		{"RUNPATH, tls", capable("tls/x86_64", "/libevil.so"), "tls/x86_64/libevil.so: it is owned by uid", "-"}, // only before glibc 2.37
+		{"RUNPATH, second", link("-Wl,-rpath,/none:{theirs}"), "it takes libraries (RUNPATH) from {theirs}: ", "evil 0\ngood 0\n"},
 		{"RUNPATH below theirs", link("-Wl,-rpath,{theirs}/roots"), "directory {theirs} is owned by uid", "evil 0\ngood 0\n"},
 		{"RUNPATH below theirs, not made yet", link("-Wl,-rpath,{theirs}/none:{dir}/lib"), "directory {theirs} is owned by uid", "good 7\n"},
 		{"RUNPATH from ORIGIN", link("-Wl,-rpath,$ORIGIN/../theirs"), "is owned by uid", "evil 0\ngood 0\n"},
